@@ -1,0 +1,32 @@
+# dr_test(NAME LIBS ...): a cmocka program tests/<folder>/test_<rest>.c, where NAME is <folder>_<rest>; run from the source tree, so
+# that golden files are found by relative path. Exit code 77 means skipped.
+enable_testing()
+pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
+
+function(dr_test name)
+  cmake_parse_arguments(A "LONG" "" "SOURCES;LIBS" ${ARGN})
+  if(NOT CMOCKA_FOUND)
+    return()
+  endif()
+  string(REGEX REPLACE "^[^_]+_" "" rest ${name})
+  add_executable(test_${name} test_${rest}.c ${A_SOURCES})
+  target_link_libraries(test_${name} PRIVATE dr_flags ${A_LIBS} PkgConfig::CMOCKA)
+  add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+  if(A_LONG)
+    set_tests_properties(${name} PROPERTIES LABELS long)
+  endif()
+endfunction()
+
+# dr_fuzz(NAME LIBS ...): tests/fuzz/fuzz_NAME.c with LLVMFuzzerTestOneInput. Under gcc a small driver feeds it seeds and mutations.
+function(dr_fuzz name)
+  cmake_parse_arguments(A "" "" "SOURCES;LIBS" ${ARGN})
+  set(fuzz_main ${PROJECT_SOURCE_DIR}/tests/fuzz/driver.c)
+  if(NOT EXISTS ${fuzz_main})
+    return()
+  endif()
+  add_executable(fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_${name}.c ${fuzz_main} ${A_SOURCES})
+  target_link_libraries(fuzz_${name} PRIVATE dr_flags ${A_LIBS})
+  add_test(NAME fuzz_${name} COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/seeds/${name})
+  set_tests_properties(fuzz_${name} PROPERTIES LABELS fuzz TIMEOUT 600)
+endfunction()
