@@ -1,0 +1,55 @@
+/* engine/constraint.h: what may be sampled next: byte-level automata nested in one pushdown grammar.
+ *
+ * A grammar is built once from nodes and is then immutable; a constraint is a position in it (a small set of stacks). A token is legal
+ * when all its bytes can be consumed, so a token may straddle the end of a value. Control tokens are symbols of their own, never
+ * bytes. Cost of a test depends on the token's length and the grammar's ambiguity, not on the vocabulary or the size of a set: a set is a
+ * sorted array narrowed by binary search, with no building cost.
+ *
+ * Grammar: any thread reads it. Constraint: owned by one thread. */
+#ifndef DR_ENGINE_CONSTRAINT_H
+#define DR_ENGINE_CONSTRAINT_H
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "engine/tokenizer.h"
+
+typedef struct dr_grammar dr_grammar;
+typedef int32_t dr_node; /* >= 0; -1 after a failed builder call, which later calls accept and pass on */
+
+dr_grammar *dr_grammar_new(void); /* NULL: out of memory */
+void dr_grammar_free(dr_grammar *g);
+
+dr_node dr_grammar_literal(dr_grammar *g, dr_str bytes); /* copied; empty matches nothing-at-all (epsilon) */
+dr_node dr_grammar_control(dr_grammar *g, int32_t token_id);
+dr_node dr_grammar_sequence(dr_grammar *g, const dr_node *nodes, size_t n);
+dr_node dr_grammar_choice(dr_grammar *g, const dr_node *nodes, size_t n);
+/* min..max times; max -1: no end */
+dr_node dr_grammar_repeat(dr_grammar *g, dr_node node, int32_t min, int32_t max);
+/* Any one of the strings, which are borrowed, sorted by dr_str_cmp, unique and not empty. once: a string that was taken is not
+ * offered again by this node in the same constraint (at most 64 strings then). */
+dr_node dr_grammar_set(dr_grammar *g, const dr_str *sorted, size_t n, bool once);
+/* One byte of the 256-bit mask; repeat it for runs. */
+dr_node dr_grammar_bytes(dr_grammar *g, const uint64_t mask[4]);
+/* Free text, up to (not including) the first place where `stop` would begin; control tokens end it too. */
+dr_node dr_grammar_text(dr_grammar *g, dr_str stop);
+/* One JSON value in the layout of the dialect (separators ", " and ": "), depth at most 16. */
+dr_node dr_grammar_json(dr_grammar *g);
+/* A node to be defined later, for recursion; define it before use. */
+dr_node dr_grammar_forward(dr_grammar *g);
+void dr_grammar_define(dr_grammar *g, dr_node forward, dr_node node);
+bool dr_grammar_ok(const dr_grammar *g, dr_node root); /* false when a builder call failed */
+
+typedef struct dr_constraint dr_constraint;
+dr_status dr_constraint_new(dr_constraint **out, const dr_grammar *g, dr_node root, dr_error *err);
+void dr_constraint_free(dr_constraint *c);
+dr_status dr_constraint_clone(dr_constraint **out, const dr_constraint *c, dr_error *err);
+
+/* Would this token be legal next? No state changes. */
+bool dr_constraint_allows(const dr_constraint *c, const dr_tokenizer *t, int32_t id);
+/* Takes a legal token. DR_ERR_ARG when it is not. */
+dr_status dr_constraint_advance(dr_constraint *c, const dr_tokenizer *t, int32_t id, dr_error *err);
+bool dr_constraint_done(const dr_constraint *c); /* the root is complete here (more may still be legal) */
+/* When exactly one continuation is legal, its bytes (as many as are forced, 0 when a choice is open): for tests and display. */
+size_t dr_constraint_forced(const dr_constraint *c, char *out, size_t cap);
+
+#endif
