@@ -204,7 +204,8 @@ dr_status dr_write_file(const char *path, const void *data, size_t n, dr_error *
         p += put;
         n -= (size_t)put;
     }
-    if (fsync(fd) < 0 || close(fd) < 0) {
+    const bool synced = fsync(fd) == 0;
+    if (close(fd) < 0 || !synced) {
         fd = -1;
         st = dr_fail(err, DR_ERR_IO, "%s: %s", path, strerror(errno));
         goto done;
@@ -238,5 +239,8 @@ dr_status dr_make_dirs(const char *path, unsigned mode, dr_error *err)
             return dr_fail(err, DR_ERR_IO, "%s: %s", part, strerror(errno));
         part[i] = keep;
     }
+    struct stat sb;
+    if (stat(path, &sb) < 0 || !S_ISDIR(sb.st_mode))
+        return dr_fail(err, DR_ERR_IO, "%s: not a folder", path);
     return DR_OK;
 }
