@@ -1,0 +1,23 @@
+/* cache/bench.h: `deepread bench cache`: the store's figures beside the machine's own, measured in the same run. */
+#ifndef DR_CACHE_BENCH_H
+#define DR_CACHE_BENCH_H
+
+#include "base/status.h"
+
+#include <stdint.h>
+
+typedef struct dr_cache_bench {
+    int64_t n_bytes, record_bytes, n_index; /* what was measured on */
+    double memcpy_gb_s;                     /* of the same bytes, from memory that holds all of them */
+    double write_mb_s, raw_write_mb_s;      /* into the store; into a plain file with fdatasync as often */
+    double warm_gb_s;                       /* restore with everything in the page cache, checksums verified */
+    double cold_gb_s, raw_cold_gb_s;        /* page cache dropped for these files; 0 where that is not possible */
+    double find_us_mean, find_us_max;       /* one look-up among n_index records */
+} dr_cache_bench;
+
+/* Works in a new folder under `folder`, which is deleted again. n_bytes of records of record_bytes each (a Flash block: 7.9 MB), and
+ * n_index records without bytes for the look-ups. Takes about n_bytes / 200 MB/s. */
+dr_status dr_cache_bench_run(dr_cache_bench *out, const char *folder, int64_t n_bytes, int64_t record_bytes, int64_t n_index,
+                             dr_error *err);
+
+#endif
