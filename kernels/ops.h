@@ -113,6 +113,9 @@ typedef struct dr_ops {
     /* y = rounded( w * x / sqrt(mean(x^2) + eps) ), w f32 [k]. y may be x. */
     void (*rms_norm)(dr_queue *q, float *y, const float *x, const float *w, int64_t m, int64_t k, float eps);
 
+    /* x = rounded( x * s ), n values in place: the constant on the indexer's head weights (spec 3.8.4). */
+    void (*scale)(dr_queue *q, float *x, int64_t n, float s);
+
     /* Weightless norm of every head, each step rounded as the reference does: s = rounded(x*x) summed in f32 and the mean rounded,
      * f = rounded(1 / sqrt(rounded(mean + eps))), x = rounded(x * f). In place, x [m][dim]. (spec 3.6.3) */
     void (*head_norm)(dr_queue *q, float *x, int64_t m, int64_t dim, float eps);
