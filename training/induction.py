@@ -1,0 +1,99 @@
+"""Starting weights from which copying emerges at once.
+
+The architecture has no biases and normalises queries and keys, so a head that looks at a fixed offset forms
+slowly by itself.  Here layer 0 is set to look at the two tokens before, and layers 1, 2 and 4 to match what
+came before a token and to copy what followed it; the head starts as the embedding under a fixed rotation.
+Only starting values are chosen: all of them are trained on.
+"""
+import math
+
+import torch
+
+SLOT = 48          # residual channels that carry each of the two previous tokens
+
+
+@torch.no_grad()
+def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
+    """n1 + n2 + nc = the non-rope part of a head: match on t-1, match on t-2, content."""
+    c = model.c
+    d, head, rope = c.d, c.head, c.rope
+    plain = head - rope
+    assert n1 + n2 + nc == plain
+    g = torch.Generator().manual_seed(seed)
+
+    def randn(*shape):
+        return torch.randn(*shape, generator=g)
+    q, _ = torch.linalg.qr(randn(d - 1, d - 1))
+    q = torch.cat((torch.zeros(1, d - 1), q), 0)               # orthonormal; channel 0 is the constant one
+    slot1, slot2, rest = q[:, :SLOT], q[:, SLOT:2 * SLOT], q[:, 2 * SLOT:]
+    k = rest.shape[1]
+    content = (randn(SLOT, k) / math.sqrt(k) * math.sqrt(d / k)) @ rest.t()
+    copied = (randn(nc, k) / math.sqrt(k) * math.sqrt(d / k)) @ rest.t()
+    turn, _ = torch.linalg.qr(randn(d - 1, d - 1))
+    turn = torch.block_diag(torch.eye(1), turn)
+    model.embed[:, 0] = 1.5
+    model.head.copy_(model.embed @ turn * 0.1)
+    model.head[:, 0] = 0
+    for b in model.blocks:
+        b.attn.kv_norm.fill_(2.)
+        b.ffn.w2.mul_(.25)
+        b.ffn.s2.mul_(.25)
+        b.attn.wo_b.mul_(.3)
+        if b.attn.ratio:
+            b.attn.compressor.norm.fill_(2.)
+
+    # layer 0: the query is constant, turned back by the offset; the key constant on the fastest pairs
+    a = model.blocks[0].attn
+    w = c.theta ** (-torch.arange(0, rope, 2).float() / rope)
+    a.wq_a[0] = 0
+    a.wq_a[0, 0] = .6
+    a.wkv[:SLOT] = content
+    a.wkv[:, 0] = 0
+    for i in range(4):
+        r = plain + 2 * i
+        a.wkv[r:r + 2] = 0
+        a.wkv[r, 0] = .6
+        a.kv_norm[r:r + 2] = sharp
+    for h, offset in enumerate((1, 2)):
+        a.wq_b[h * head:(h + 1) * head] *= .05
+        for i, gain in enumerate((1., 1., .7, .5)):
+            r = h * head + plain + 2 * i
+            a.wq_b[r] = 0
+            a.wq_b[r + 1] = 0
+            a.wq_b[r, 0] = 2 * gain * math.cos(offset * w[i])
+            a.wq_b[r + 1, 0] = -2 * gain * math.sin(offset * w[i])
+    a.wo_a[0, :2 * SLOT] = 0
+    for i in range(SLOT):
+        a.wo_a[0, i, i] = 1
+        a.wo_a[0, SLOT + i, head + i] = 1
+    a.wo_b[:, :SLOT] = slot1 * .4
+    a.wo_b[:, SLOT:2 * SLOT] = slot2 * .4
+
+    for layer in layers:
+        a = model.blocks[layer].attn
+        keys = torch.cat((slot1.t()[:n1], slot2.t()[:n2], copied), 0)
+        a.wkv[:plain] = keys
+        a.wkv[plain:] *= .4
+        a.wkv[:, 0] = 0
+        a.kv_norm[:n1 + n2] = 3.
+        if a.ratio == 4:
+            p = a.compressor
+            for half in (0, 1):
+                p.wkv[half * head:half * head + plain] = keys
+                p.wkv[half * head + plain:(half + 1) * head] *= .4
+            p.wkv[:, 0] = 0
+            p.norm[:n1 + n2] = 3.
+        a.wq_a[1:1 + SLOT] = content
+        a.wq_a[1 + SLOT:1 + SLOT + n2] = slot1.t()[:n2]
+        for h in (0, 1):
+            a.wq_b[h * head:(h + 1) * head] *= .05
+            for i in range(n1):
+                a.wq_b[h * head + i, 1 + i] = 1
+            if h == 0:
+                for i in range(n2):
+                    a.wq_b[h * head + n1 + i, 1 + SLOT + i] = 1
+        a.wo_a[0, :nc] = 0
+        for i in range(nc):
+            a.wo_a[0, i, n1 + n2 + i] = .7
+            a.wo_a[0, i, head + n1 + n2 + i] = .3
+        a.wo_b[:, :nc] = (turn.t() @ copied.t()) * (2.0 if layer == layers[0] else .8)

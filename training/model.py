@@ -1,0 +1,586 @@
+"""The DeepSeek-V4 architecture at nano size, written to train fast on a few CPU cores.
+
+Residual streams X are [N, S, d] in bfloat16 with N = batch x length.  What made it fast here: bfloat16
+products, torch.compile on the element-wise parts only, and expert groups padded to a multiple of 128
+rows with a hand-written backward (otherwise the product library prepares a new kernel for every row count).
+With quantise on, everything the checkpoint stores in FP8 or FP4, and every activation the engine
+rounds, is rounded in the forward pass with straight-through gradients.
+"""
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from . import quant
+
+BF = torch.bfloat16
+NEGATIVE = -1e30
+
+
+def compiled(f):
+    return torch.compile(f, dynamic=False)
+
+
+@dataclass
+class Config:
+    vocabulary: int = 6144
+    d: int = 256
+    layers: int = 5
+    heads: int = 4
+    head: int = 160
+    rope: int = 32
+    q_rank: int = 128
+    o_rank: int = 128
+    o_groups: int = 2
+    window: int = 256
+    ratios: tuple = (0, 0, 4, 128, 4, 0)
+    index_heads: int = 8
+    index_head: int = 64
+    topk: int = 128
+    experts: int = 16
+    chosen: int = 4
+    f: int = 128
+    hash_layers: int = 1
+    route_scale: float = 1.5
+    limit: float = 10.0
+    streams: int = 2
+    sinkhorn: int = 20
+    theta: float = 1e4
+    compress_theta: float = 1.6e5
+    yarn_factor: float = 16.0
+    yarn_length: int = 65536
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    positions: int = 131072
+
+
+def rope_frequencies(c, compressed):
+    """The pair frequencies of a layer: plain, or blended for layers that compress."""
+    i = torch.arange(0, c.rope, 2, dtype=torch.float64) / c.rope
+    if not compressed:
+        return c.theta ** -i
+    w = c.compress_theta ** -i
+
+    def bound(turns):
+        return c.rope * math.log(c.yarn_length / (turns * 2 * math.pi)) / (2 * math.log(c.compress_theta))
+    low = max(math.floor(bound(c.beta_fast)), 0)
+    high = min(math.ceil(bound(c.beta_slow)), c.rope - 1)
+    ramp = ((torch.arange(c.rope // 2) - low) / max(high - low, 0.001)).clamp(0, 1)
+    return w / c.yarn_factor * ramp + w * (1 - ramp)
+
+
+def rope_table(c, compressed, length):
+    angle = torch.arange(length, dtype=torch.float64)[:, None] * rope_frequencies(c, compressed)[None]
+    return torch.stack((angle.cos(), angle.sin()), 0).float().contiguous()      # [2, T, rope / 2]
+
+
+def rotate(x, cos, sin):
+    a, b = x[..., 0::2], x[..., 1::2]
+    return torch.stack((a * cos - b * sin, a * sin + b * cos), -1).flatten(-2)
+
+
+# ---- element-wise parts, compiled; `q8` turns the rounding of activations on ----
+
+@compiled
+def rms(x, w, q8: bool):
+    xf = x.float()
+    y = (xf * torch.rsqrt(xf.pow(2).mean(-1, keepdim=True) + 1e-6) * w).to(BF)
+    return y, (quant.straight(y.float(), 128).to(BF) if q8 else y)
+
+
+@compiled
+def round_activation(x):
+    return quant.straight(x.float(), 128).to(BF)
+
+
+@compiled
+def q_head(q, cs, rope: int):
+    xf = q.float()
+    xf = xf * torch.rsqrt(xf.pow(2).mean(-1, keepdim=True) + 1e-6)
+    return torch.cat((xf[..., :-rope], rotate(xf[..., -rope:], cs[0][None, :, None], cs[1][None, :, None])), -1).to(BF)
+
+
+@compiled
+def kv_head(kv, w, cs, rope: int, q8: bool):
+    xf = kv.float()
+    xf = xf * torch.rsqrt(xf.pow(2).mean(-1, keepdim=True) + 1e-6) * w
+    plain = xf[..., :-rope]
+    if q8:
+        plain = quant.straight(plain.to(BF).float(), 64)
+    return torch.cat((plain, rotate(xf[..., -rope:], cs[0][None], cs[1][None])), -1).to(BF)
+
+
+@compiled
+def unrotate(o, cs, rope: int):
+    tail = rotate(o[..., -rope:].float(), cs[0][None, :, None], -cs[1][None, :, None])
+    return torch.cat((o[..., :-rope], tail.to(BF)), -1)
+
+
+@compiled
+def softmax_sink(logits, mask, sink, scale: float):
+    l = logits.float() * scale + mask
+    z = sink.float()[:, None]
+    m = torch.maximum(l.amax(-1, keepdim=True), z).detach()
+    e = torch.exp(l - m)
+    return (e / (e.sum(-1, keepdim=True) + torch.exp(z - m))).to(BF)
+
+
+@compiled
+def pool4(k, z, ape, w, cs, rope: int, q8: bool):
+    """CSA entries: first half of the channels serves the next block, second half the own one."""
+    e = k.shape[-1] // 2
+    z, k = z.float() + ape, k.float()
+    before_k = F.pad(k[:, :-1, :, :e], (0, 0, 0, 0, 1, 0))
+    before_z = F.pad(z[:, :-1, :, :e], (0, 0, 0, 0, 1, 0), value=-1e4)
+    kk, zz = torch.cat((before_k, k[..., e:]), 2), torch.cat((before_z, z[..., e:]), 2)
+    return entry((kk * zz.softmax(2)).sum(2), w, cs, rope, q8)
+
+
+@compiled
+def pool(k, z, ape, w, cs, rope: int, q8: bool):
+    return entry((k.float() * (z.float() + ape).softmax(2)).sum(2), w, cs, rope, q8)
+
+
+def entry(o, w, cs, rope, q8):
+    o = o.to(BF).float()
+    o = o * torch.rsqrt(o.pow(2).mean(-1, keepdim=True) + 1e-6) * w
+    plain = o[..., :-rope]
+    if q8:
+        plain = quant.straight(plain.to(BF).float(), 64)
+    return torch.cat((plain, rotate(o[..., -rope:], cs[0][None], cs[1][None])), -1).to(BF)
+
+
+@compiled
+def index_rounding(x):
+    return quant.straight(x.float(), 32, True).to(BF)
+
+
+@compiled
+def hc_coefficients(X, raw, scale, base, S: int):
+    q = torch.rsqrt(X.float().pow(2).mean((1, 2)) + 1e-6)
+    m = raw.float() * q[:, None]
+    pre = torch.sigmoid(scale[0] * m[:, :S] + base[:S]) + 1e-6
+    post = 2 * torch.sigmoid(scale[1] * m[:, S:2 * S] + base[S:2 * S])
+    return pre, post, (scale[2] * m[:, 2 * S:] + base[2 * S:]).t().contiguous()
+
+
+@compiled
+def sinkhorn(A, S: int, rounds: int):
+    """[S*S, N] logits -> [N, S, S], columns of each matrix summing to one."""
+    A = A.view(S, S, -1).softmax(1) + 1e-6
+    A = A / (A.sum(0, keepdim=True) + 1e-6)
+    for _ in range(rounds - 1):
+        A = A / (A.sum(1, keepdim=True) + 1e-6)
+        A = A / (A.sum(0, keepdim=True) + 1e-6)
+    return A.permute(2, 0, 1).contiguous()
+
+
+@compiled
+def hc_read(X, pre, w, q8: bool):
+    x = (pre[:, :, None] * X.float()).sum(1).to(BF).float()
+    y = (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * w).to(BF)
+    return y, (quant.straight(y.float(), 128).to(BF) if q8 else y)
+
+
+@compiled
+def hc_write(X, y, post, C):
+    """X'[k] = post_k y + sum_j C[j, k] X[j]."""
+    Xf, yf, S = X.float(), y.float(), X.shape[1]
+    outs = []
+    for k in range(S):
+        o = post[:, k:k + 1] * yf
+        for j in range(S):
+            o = o + C[:, j, k:k + 1] * Xf[:, j]
+        outs.append(o)
+    return torch.stack(outs, 1).to(BF)
+
+
+@compiled
+def swiglu(h, limit: float, q8: bool):
+    a, u = h.float().chunk(2, -1)
+    m = (F.silu(a.clamp(max=limit)) * u.clamp(-limit, limit)).to(BF)
+    return quant.straight(m.float(), 128).to(BF) if q8 else m
+
+
+@compiled
+def cross_entropy(logits, target):
+    l = logits.float()
+    m = l.amax(-1, keepdim=True).detach()
+    return (l - m).exp().sum(-1).log() + m[:, 0] - l.gather(1, target[:, None])[:, 0]
+
+
+@torch.compile(dynamic=True)
+def expert_forward(h, w, limit: float, q8: bool):
+    a, u = h.float().chunk(2, -1)
+    m = (F.silu(a.clamp(max=limit)) * u.clamp(-limit, limit) * w[:, None]).to(BF)
+    return quant.round_blocks(m.float(), 128).to(BF) if q8 else m
+
+
+@torch.compile(dynamic=True)
+def expert_backward(h, w, dm, limit: float):
+    a, u = h.float().chunk(2, -1)
+    ac, uc = a.clamp(max=limit), u.clamp(-limit, limit)
+    sg = torch.sigmoid(ac)
+    si, g = ac * sg, dm.float()
+    da = torch.where(a < limit, g * w[:, None] * uc * (sg * (1 + ac * (1 - sg))), 0.)
+    du = torch.where(u.abs() < limit, g * w[:, None] * si, 0.)
+    return torch.cat((da, du), -1).to(BF), (g * si * uc).sum(-1)
+
+
+@compiled
+def round_fp8(w):
+    return quant.round_tiles(w)
+
+
+@compiled
+def round_fp4(w):
+    return quant.round_blocks(w, 32, True)
+
+
+class Rounded(torch.autograd.Function):
+    """A weight as the checkpoint will hold it, in bfloat16; the gradient goes to the master copy."""
+    @staticmethod
+    def forward(ctx, w, four_bit):
+        if four_bit:
+            return round_fp4(w).to(BF)
+        return round_fp8(w).to(BF)
+
+    @staticmethod
+    def backward(ctx, g):
+        return g.float(), None
+
+
+def weight(w, q8, four_bit=False):
+    if not q8:
+        return w.to(BF)
+    if four_bit:
+        return Rounded.apply(w, True)
+    return Rounded.apply(w.flatten(0, -2), False).view(w.shape)
+
+
+def normal(*shape, gain=1.0):
+    return nn.Parameter(torch.randn(*shape) * (gain / math.sqrt(shape[-1])))
+
+
+class HyperConnection(nn.Module):
+    """Reads one input from the streams and writes one output back.  fn, base, scale as the checkpoint."""
+
+    def __init__(self, c, index, head=False):
+        super().__init__()
+        S = c.streams
+        n = S if head else (2 + S) * S
+        self.c = c
+        self.fn = nn.Parameter(torch.randn(n, S * c.d) * 0.02)
+        base = torch.zeros(n)
+        if not head:
+            base[:S] = -1.5
+            base[index % S] = 1.5
+            base[2 * S:].view(S, S).copy_(4 * torch.eye(S))
+        self.base = nn.Parameter(base)
+        self.scale = nn.Parameter(torch.full((1 if head else 3,), 0.1))
+
+    def read(self, X, norm, q8):
+        c = self.c
+        pre, post, A = hc_coefficients(X, F.linear(X.flatten(1).float(), self.fn), self.scale, self.base, c.streams)
+        x, xq = hc_read(X, pre, norm, q8)
+        return x, xq, post, sinkhorn(A, c.streams, c.sinkhorn)
+
+    def collapse(self, X, norm):
+        q = torch.rsqrt(X.float().pow(2).mean((1, 2)) + 1e-6)
+        p = torch.sigmoid(self.scale * F.linear(X.flatten(1).float(), self.fn) * q[:, None] + self.base) + 1e-6
+        return hc_read(X, p, norm, False)[0]
+
+
+class Compressor(nn.Module):
+    def __init__(self, c, ratio, width):
+        super().__init__()
+        m = 2 if ratio == 4 else 1
+        self.ratio, self.rope = ratio, c.rope
+        self.wkv, self.wgate = normal(m * width, c.d), normal(m * width, c.d, gain=0.3)
+        self.ape = nn.Parameter(torch.zeros(ratio, m * width))
+        self.norm = nn.Parameter(torch.ones(width))
+
+    def forward(self, x, B, T, cs, q8):
+        n, r = T // self.ratio, self.ratio
+
+        def blocks(w):
+            return F.linear(x, w.to(BF)).view(B, T, -1)[:, :n * r].reshape(B, n, r, -1)
+        f = pool4 if r == 4 else pool
+        return f(blocks(self.wkv), blocks(self.wgate), self.ape, self.norm, cs[:, :n * r:r].contiguous(), self.rope, q8)
+
+
+class Attention(nn.Module):
+    def __init__(self, c, ratio):
+        super().__init__()
+        self.c, self.ratio = c, ratio
+        self.wq_a, self.wq_b, self.wkv = normal(c.q_rank, c.d), normal(c.heads * c.head, c.q_rank), normal(c.head, c.d)
+        self.q_norm, self.kv_norm = nn.Parameter(torch.ones(c.q_rank)), nn.Parameter(torch.ones(c.head))
+        self.sink = nn.Parameter(torch.zeros(c.heads))
+        self.wo_a = normal(c.o_groups, c.o_rank, c.heads * c.head // c.o_groups)
+        self.wo_b = normal(c.d, c.o_groups * c.o_rank, gain=0.5)
+        if ratio:
+            self.compressor = Compressor(c, ratio, c.head)
+        if ratio == 4:
+            self.index_wq_b = normal(c.index_heads * c.index_head, c.q_rank)
+            self.index_weights = normal(c.index_heads, c.d)
+            self.index_compressor = Compressor(c, ratio, c.index_head)
+            self.register_buffer('rotation', quant.hadamard(c.index_head), persistent=False)
+        self.index_loss = None
+
+    def index_scores(self, x, qr, B, T, cs, q8):
+        """[B, T, entries]; both sides rotated by Hadamard, then rounded to FP4 when q8."""
+        c = self.c
+        q = F.linear(qr, weight(self.index_wq_b, q8)).view(B, T, c.index_heads, c.index_head).float()
+        q = torch.cat((q[..., :-c.rope], rotate(q[..., -c.rope:], cs[0][None, :, None], cs[1][None, :, None])), -1)
+        k = self.index_compressor(x, B, T, cs, False)
+        h = self.rotation.to(BF)
+        q, k = q.to(BF) @ h, k @ h
+        if q8:
+            q, k = index_rounding(q), index_rounding(k)
+        w = F.linear(x, self.index_weights.to(BF)).view(B, T, c.index_heads, 1).float()
+        w = w * (c.index_head ** -0.5 * c.index_heads ** -0.5)
+        dots = torch.matmul(q.reshape(B, T * c.index_heads, c.index_head), k.transpose(1, 2))
+        return (dots.view(B, T, c.index_heads, -1).float().relu() * w).sum(2)
+
+    def forward(self, x, xq, B, T, tables, masks, mode):
+        c, q8, rope = self.c, mode['quantise'], self.c.rope
+        cs = tables[1 if self.ratio else 0]
+        qr, qrq = rms(F.linear(xq, weight(self.wq_a, q8)), self.q_norm, q8)
+        q = q_head(F.linear(qrq, weight(self.wq_b, q8)).view(B, T, c.heads, c.head), cs, rope)
+        kv = kv_head(F.linear(xq, weight(self.wkv, q8)).view(B, T, c.head), self.kv_norm, cs, rope, q8)
+        W = min(c.window, T)
+        n = T // W
+        kb = kv.view(B, n, W, c.head)
+        K = torch.cat((F.pad(kb[:, :-1], (0, 0, 0, 0, 1, 0)), kb), 2) if n > 1 else kb
+        mask = masks[self.ratio]
+        scores = None
+        if self.ratio:
+            ck = self.compressor(x, B, T, cs, q8)
+            N = ck.shape[1]
+            K = torch.cat((K, ck[:, None].expand(B, n, N, c.head)), 2)
+            if self.ratio == 4 and N > c.topk and (mode['teach_index'] or mode['sparse']):
+                visible = masks['visible4'][None]
+                scores = self.index_scores(x.detach(), qrq.detach(), B, T, cs, q8)
+                if mode['sparse']:
+                    masked = scores.detach().masked_fill(~visible, NEGATIVE)
+                    least = masked.topk(c.topk, -1)[0][..., -1:]
+                    chosen = torch.where(visible & (masked >= least), 0., NEGATIVE)
+                    mask = mask.expand(B, -1, -1, -1, -1).clone()
+                    mask[..., -N:] += chosen.view(B, n, W, 1, N)
+        logits = torch.matmul(q.reshape(B * n, W * c.heads, c.head), K.reshape(B * n, -1, c.head).transpose(1, 2))
+        a = softmax_sink(logits.view(B, n, W, c.heads, -1), mask, self.sink, c.head ** -0.5)
+        if scores is not None and mode['teach_index']:
+            self.index_loss = self._index_loss(scores, a, B, T, N, visible, mode['sparse'], mask)
+        o = torch.matmul(a.view(B * n, W * c.heads, -1), K.reshape(B * n, -1, c.head)).view(B, T, c.heads, c.head)
+        o = unrotate(o, cs, rope).view(B * T, c.o_groups, -1)
+        wo = weight(self.wo_a, q8)
+        v = torch.cat([F.linear(o[:, i], wo[i]) for i in range(c.o_groups)], -1)
+        return F.linear(round_activation(v) if q8 else v, weight(self.wo_b, q8))
+
+    def _index_loss(self, scores, a, B, T, N, visible, sparse, mask):
+        """KL from the heads' mean attention over compressed entries to the indexer's softmax."""
+        allowed = visible
+        if sparse:
+            allowed = (mask[..., -N:] > -1).view(B, T, N)
+        with torch.no_grad():
+            p = a[..., -N:].float().mean(3).reshape(B, T, N)
+            p = p / (p.sum(-1, keepdim=True) + 1e-9)
+        lq = scores.masked_fill(~allowed, NEGATIVE).log_softmax(-1)
+        kl = (p * ((p + 1e-9).log() - lq)).masked_fill(~allowed, 0).sum(-1)
+        return kl[:, self.c.window:].mean()
+
+
+class Experts(torch.autograd.Function):
+    """Routed experts.  x [N, d], w [N, k] routing weights, chosen [N, k]; rows sorted by expert, each
+    group padded to PAD rows.  Padding rows have weight 0 and so contribute nothing either way."""
+    PAD = 128
+
+    @staticmethod
+    def forward(ctx, x, w, w13, w2, chosen, limit, q8):
+        E, d, f = w2.shape
+        N, k = chosen.shape
+        flat = chosen.reshape(-1)
+        order = flat.argsort(stable=True)
+        count = torch.bincount(flat, minlength=E)
+        padded = (count + Experts.PAD - 1) // Experts.PAD * Experts.PAD
+        groups = padded.tolist()
+        M = sum(groups)
+        position = torch.arange(N * k) - (count.cumsum(0) - count)[flat[order]] + (padded.cumsum(0) - padded)[flat[order]]
+        slot = torch.empty_like(order)
+        slot[order] = position
+        token = torch.zeros(M, dtype=torch.long)
+        token[position] = order // k
+        weights = torch.zeros(M)
+        weights[position] = w.detach().reshape(-1)[order]
+        xs = x[token]
+        h = torch.empty(M, 2 * f, dtype=BF)
+        p = 0
+        for e, n in enumerate(groups):
+            if n:
+                torch.mm(xs[p:p + n], w13[e].t(), out=h[p:p + n])
+            p += n
+        m = expert_forward(h, weights, limit, q8)
+        y = torch.empty(M, d, dtype=BF)
+        p = 0
+        for e, n in enumerate(groups):
+            if n:
+                torch.mm(m[p:p + n], w2[e].t(), out=y[p:p + n])
+            p += n
+        ctx.save_for_backward(xs, weights, w13, w2, h, m, token, slot)
+        ctx.groups, ctx.limit, ctx.nk = groups, limit, (N, k)
+        return y[slot].view(N, k, d).sum(1)
+
+    @staticmethod
+    def backward(ctx, g):
+        xs, weights, w13, w2, h, m, token, slot = ctx.saved_tensors
+        N, k = ctx.nk
+        gs = g.contiguous()[token]
+        dm, dw2 = torch.empty_like(m), torch.zeros_like(w2)
+        p = 0
+        for e, n in enumerate(ctx.groups):
+            if n:
+                torch.mm(gs[p:p + n], w2[e], out=dm[p:p + n])
+                torch.mm(gs[p:p + n].t(), m[p:p + n], out=dw2[e])
+            p += n
+        dh, dw = expert_backward(h, weights, dm, ctx.limit)
+        dx, dw13 = torch.empty_like(xs), torch.zeros_like(w13)
+        p = 0
+        for e, n in enumerate(ctx.groups):
+            if n:
+                torch.mm(dh[p:p + n], w13[e], out=dx[p:p + n])
+                torch.mm(dh[p:p + n].t(), xs[p:p + n], out=dw13[e])
+            p += n
+        return dx[slot].view(N, k, -1).sum(1), dw[slot].view(N, k), dw13, dw2, None, None, None
+
+
+class MoE(nn.Module):
+    """w13 and s13 hold gate and up as [.., 2, f, d]: two matrices to the optimiser, one product here."""
+
+    def __init__(self, c, layer):
+        super().__init__()
+        self.c, self.hashed = c, layer < c.hash_layers
+        self.gate = normal(c.experts, c.d)
+        if self.hashed:
+            g = torch.Generator().manual_seed(layer)
+            self.register_buffer('tid2eid', torch.rand(c.vocabulary, c.experts, generator=g).topk(c.chosen, -1)[1])
+        else:
+            self.register_buffer('bias', torch.zeros(c.experts))
+        self.w13, self.w2 = normal(c.experts, 2, c.f, c.d), normal(c.experts, c.d, c.f, gain=0.4)
+        self.s13, self.s2 = normal(2, c.f, c.d), normal(c.d, c.f, gain=0.4)
+        self.load = None
+
+    def forward(self, x, xq, ids, mode):
+        c, q8 = self.c, mode['quantise']
+        score = F.softplus(F.linear(x.float(), self.gate.to(BF).float())).sqrt()
+        chosen = self.tid2eid[ids] if self.hashed else (score.detach() + self.bias).topk(c.chosen, -1)[1]
+        w = score.gather(1, chosen)
+        w = w / w.sum(-1, keepdim=True) * c.route_scale
+        if not self.hashed and self.training:
+            self.load = torch.bincount(chosen.reshape(-1), minlength=c.experts).float()
+            self.bias += 2e-3 * torch.sign(self.load.mean() - self.load)
+        y = Experts.apply(xq, w, weight(self.w13, q8, True).flatten(1, 2), weight(self.w2, q8, True), chosen, c.limit, q8)
+        h = F.linear(xq, weight(self.s13, q8).flatten(0, 1))
+        return y + F.linear(swiglu(h, c.limit, q8), weight(self.s2, q8))
+
+
+class Block(nn.Module):
+    def __init__(self, c, layer):
+        super().__init__()
+        self.attn, self.ffn = Attention(c, c.ratios[layer]), MoE(c, layer)
+        self.hc_attn, self.hc_ffn = HyperConnection(c, 2 * layer), HyperConnection(c, 2 * layer + 1)
+        self.attn_norm, self.ffn_norm = nn.Parameter(torch.ones(c.d)), nn.Parameter(torch.ones(c.d))
+
+    def forward(self, X, ids, B, T, tables, masks, mode):
+        q8 = mode['quantise']
+        x, xq, post, C = self.hc_attn.read(X, self.attn_norm, q8)
+        X = hc_write(X, self.attn(x, xq, B, T, tables, masks, mode), post, C)
+        x, xq, post, C = self.hc_ffn.read(X, self.ffn_norm, q8)
+        return hc_write(X, self.ffn(x, xq, ids, mode), post, C)
+
+
+class Mtp(nn.Module):
+    """Predicts the token after the next one from the streams and the next token."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.enorm, self.hnorm, self.norm = (nn.Parameter(torch.ones(c.d)) for _ in range(3))
+        self.e_proj, self.h_proj = normal(c.d, c.d), normal(c.d, c.d)
+        self.block = Block(c, c.layers)
+        self.hc_head = HyperConnection(c, 0, True)
+
+
+MODE = {'quantise': False, 'sparse': False, 'teach_index': False, 'mtp': False}
+
+
+class Nano(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.c = c
+        self.embed = nn.Parameter(torch.randn(c.vocabulary, c.d) * 0.3)
+        self.blocks = nn.ModuleList(Block(c, i) for i in range(c.layers))
+        self.hc_head, self.norm = HyperConnection(c, 0, True), nn.Parameter(torch.ones(c.d))
+        self.head = normal(c.vocabulary, c.d, gain=0.5)
+        self.mtp = Mtp(c)
+        self._masks = {}
+
+    def masks(self, T):
+        """({ratio: additive mask}, (plain table, compressed table)) for rows of T tokens."""
+        if T in self._masks:
+            return self._masks[T]
+        c = self.c
+        W = min(c.window, T)
+        n = T // W
+        i = torch.arange(W)[:, None]
+        if n > 1:
+            j = torch.arange(2 * W)[None] - W
+            near = ((j <= i) & (j > i - W))[None].repeat(n, 1, 1)
+            near[0, :, :W] = False
+        else:
+            near = (torch.arange(W)[None] <= i)[None]
+        out, t = {}, torch.arange(T)
+        for r in set(c.ratios) | {0}:
+            seen = near
+            if r:
+                visible = torch.arange(T // r)[None] < ((t + 1) // r)[:, None]
+                if r == 4:
+                    out['visible4'] = visible
+                seen = torch.cat((near, visible.view(n, W, -1)), -1)
+            out[r] = torch.where(seen, 0., NEGATIVE)[None, :, :, None].contiguous()
+        self._masks[T] = (out, (rope_table(c, False, T), rope_table(c, True, T)))
+        return self._masks[T]
+
+    def forward(self, ids, mode=MODE):
+        """ids [B, T] -> the normed state before the head [B*T, d]; with mtp, a second one."""
+        c = self.c
+        B, T = ids.shape
+        masks, tables = self.masks(T)
+        flat = ids.reshape(-1)
+        X = F.embedding(flat, self.embed).to(BF)[:, None].expand(-1, c.streams, -1).contiguous()
+        for block in self.blocks:
+            X = block(X, flat, B, T, tables, masks, mode)
+        h = self.hc_head.collapse(X, self.norm)
+        if not mode['mtp']:
+            return h
+        m, q8 = self.mtp, mode['quantise']
+        after = torch.roll(ids, -1, 1).reshape(-1)
+        e = rms(F.embedding(after, self.embed).to(BF), m.enorm, q8)[1]
+        x = rms(X.detach(), m.hnorm, q8)[1]
+        X = (F.linear(x, weight(m.h_proj, q8)) + F.linear(e, weight(m.e_proj, q8))[:, None]).contiguous()
+        X = m.block(X, after, B, T, tables, masks, dict(mode, sparse=False, teach_index=False))
+        return h, m.hc_head.collapse(X, m.norm)
+
+    def index_losses(self):
+        return [b.attn.index_loss for b in self.blocks if b.attn.index_loss is not None]
+
+    def logits(self, h):
+        return F.linear(h, self.head.to(BF))
+
+
+def count(model):
+    """(all parameters, those a token uses, without the embedding)."""
+    c, total = model.c, sum(p.numel() for p in model.parameters())
+    routed = sum(b.ffn.w13.numel() + b.ffn.w2.numel() for b in model.blocks)
+    mtp = sum(p.numel() for p in model.mtp.parameters())
+    return total, total - mtp - model.embed.numel() - routed + routed * c.chosen // c.experts

@@ -1,0 +1,167 @@
+"""The training loop: Muon and AdamW, losses by role, stages from recipe.py, resumable at any step."""
+import glob
+import json
+import math
+import os
+import time
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from . import data, induction, recipe
+from .model import BF, MODE, Config, Nano, count, cross_entropy
+
+ROLE_WEIGHT = torch.tensor([0., .1, 1., .5])          # by role: none, context, learned, practice
+SAVE_EVERY = 50
+
+
+class Muon:
+    """Momentum, then the nearest orthogonal matrix by Newton-Schulz; matrices in the last two dimensions."""
+
+    def __init__(self, params, decay=0.1, momentum=0.95):
+        self.params, self.decay, self.momentum = params, decay, momentum
+        self.buffers = [torch.zeros_like(p) for p in params]
+
+    @staticmethod
+    def orthogonal(g, rounds=recipe.NEWTON_SCHULZ):
+        x = g.to(BF).reshape(-1, *g.shape[-2:])
+        tall = x.shape[1] > x.shape[2]
+        if tall:
+            x = x.transpose(1, 2)
+        x = x / (x.float().norm(dim=(1, 2), keepdim=True).to(BF) + 1e-7)
+        for a, b, c in rounds:
+            y = torch.bmm(x, x.transpose(1, 2))
+            y = b * y + c * torch.bmm(y, y)
+            x = a * x + torch.bmm(y, x)
+        return (x.transpose(1, 2) if tall else x).reshape(g.shape).float()
+
+    @torch.no_grad()
+    def step(self, rate):
+        for p, m in zip(self.params, self.buffers):
+            if p.grad is None:
+                continue
+            m.mul_(self.momentum).add_(p.grad)
+            o = self.orthogonal(p.grad + self.momentum * m)
+            p.mul_(1 - rate * self.decay).add_(o, alpha=-rate * .18 * math.sqrt(max(p.shape[-2:])))
+            p.grad = None
+
+
+def split_parameters(model):
+    """(for Muon, for AdamW): matrices of the layers, and everything else."""
+    muon, adam = [], []
+    for name, p in model.named_parameters():
+        leaf = name.rsplit('.', 1)[-1]
+        (adam if p.ndim < 2 or leaf in ('embed', 'head', 'ape', 'fn') else muon).append(p)
+    return muon, adam
+
+
+class Rows:
+    """Training rows of one data set, in a fixed order."""
+
+    def __init__(self, work, name):
+        shards = [np.load(f) for f in sorted(glob.glob(os.path.join(work, 'rows', name, '*.npz')))
+                  if '.part' not in f]
+        self.ids = np.concatenate([s['ids'] for s in shards])
+        self.roles = np.concatenate([s['roles'] for s in shards])
+
+    def take(self, first, n):
+        index = np.arange(first, first + n) % len(self.ids)
+        return (torch.from_numpy(self.ids[index].astype(np.int64)),
+                torch.from_numpy(self.roles[index].astype(np.int64)))
+
+
+def losses(model, ids, roles, mode, n_learned):
+    """(loss, mean loss of the learned tokens, further losses)."""
+    h = model(ids[:, :-1].contiguous(), mode)
+    target, role = ids[:, 1:].reshape(-1), roles[:, 1:].reshape(-1)
+    # the head runs on the positions that weigh most; ties among the rest fall at random
+    key = (role >= 2).float() * 2 + (role > 0).float() * torch.rand(role.shape)
+    chosen = key.topk(n_learned)[1]
+    w = ROLE_WEIGHT[role[chosen]]
+    further = {}
+
+    def head_loss(state, goals):
+        l = cross_entropy(model.logits(state[chosen]), goals[chosen])
+        return l, (l * w).sum() / w.sum().clamp(min=1)
+    if mode['mtp']:
+        h, ahead = h
+        after = torch.roll(ids, -2, 1)[:, :-1].reshape(-1)
+        further['mtp'] = head_loss(ahead, after)[1]
+    l, loss = head_loss(h, target)
+    total = loss + .3 * further.get('mtp', 0)
+    if mode['teach_index']:
+        further['index'] = sum(model.index_losses())
+        total = total + .3 * further['index']
+    learned = l.detach()[role[chosen] == data.LEARNED]
+    return total, learned.mean().item() if len(learned) else float('nan'), {k: v.item() for k, v in further.items()}
+
+
+def save(path, **state):
+    torch.save(state, path + '.part')
+    os.replace(path + '.part', path)
+
+
+def run(work):
+    """Stage `train`: all stages of the recipe, from where the checkpoint stands."""
+    torch.set_num_threads(recipe.THREADS)
+    torch.manual_seed(recipe.SEED)
+    path = os.path.join(work, 'checkpoint.pt')
+    model = Nano(Config())
+    muon_params, adam_params = split_parameters(model)
+    muon = Muon(muon_params)
+    adam = torch.optim.AdamW(
+        [dict(params=[p for p in adam_params if p.ndim >= 2], weight_decay=.01, factor=1.),
+         dict(params=[p for p in adam_params if p.ndim < 2], weight_decay=0., factor=2.)],
+        lr=1e-3, betas=(.9, .95), eps=1e-12, foreach=True)
+    stage_index, step, total_step, tokens, mean = 0, 0, 0, 0, None
+    if os.path.exists(path):
+        old = torch.load(path)
+        model.load_state_dict(old['model'])
+        adam.load_state_dict(old['adam'])
+        for m, o in zip(muon.buffers, old['muon']):
+            m.copy_(o)
+        stage_index, step, total_step, tokens, mean = (old[k] for k in ('stage', 'step', 'total_step', 'tokens', 'mean'))
+    else:
+        with torch.no_grad():
+            model.head.copy_(model.embed * 0.1)
+        induction.apply(model)
+    print('parameters %d, used by a token %d' % count(model), flush=True)
+    log = open(os.path.join(work, 'train.jsonl'), 'a', encoding='utf-8')
+    model.train()
+    clock = time.time()
+    for stage_index in range(stage_index, len(recipe.STAGES)):
+        stage = recipe.STAGES[stage_index]
+        rows, batch, since = Rows(work, stage['rows']), stage['batch'], 0
+        mode = dict(MODE, **stage.get('mode', {}))
+        while step < stage['steps']:
+            ids, roles = rows.take(stage.get('skip', 0) + step * batch, batch)
+            loss, learned, further = losses(model, ids, roles, mode, recipe.HEAD_ROWS)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(adam_params, 1.0)
+            part = step / stage['steps']
+            rate = stage['rate'][0] + (stage['rate'][1] - stage['rate'][0]) * part
+            rate *= min(1, (total_step + 1) / recipe.WARM_UP)
+            for group in adam.param_groups:
+                group['lr'] = rate * group['factor']
+            muon.step(rate)
+            adam.step()
+            adam.zero_grad(set_to_none=True)
+            step, total_step, tokens, since = step + 1, total_step + 1, tokens + ids[:, 1:].numel(), since + 1
+            if learned == learned:
+                mean = learned if mean is None else .95 * mean + .05 * learned
+            if total_step % 10 == 0:
+                row = dict(stage=stage['name'], step=step, total_step=total_step, tokens=tokens, loss=round(loss.item(), 4),
+                           learned=round(learned, 4), mean=round(mean or 0, 4), rate=round(rate, 6),
+                           speed=round(since * ids[:, 1:].numel() / (time.time() - clock)), time=round(time.time()),
+                           **{k: round(v, 4) for k, v in further.items()},
+                           load=[round((b.ffn.load.max() / b.ffn.load.mean()).item(), 2)
+                                 for b in model.blocks if b.ffn.load is not None])
+                log.write(json.dumps(row) + '\n')
+                log.flush()
+                clock, since = time.time(), 0
+            if total_step % SAVE_EVERY == 0 or step == stage['steps']:
+                save(path, model=model.state_dict(), adam=adam.state_dict(), muon=muon.buffers, config=asdict(model.c),
+                     stage=stage_index, step=step, total_step=total_step, tokens=tokens, mean=mean)
+        step = 0
+        save(os.path.join(work, f'after-{stage["name"]}.pt'), model=model.state_dict(), config=asdict(model.c), tokens=tokens)
