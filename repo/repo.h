@@ -82,7 +82,7 @@ typedef struct dr_repo_id {
     bool in_git;
     bool from_disk;   /* the working tree was asked about, or a folder: citations are lines on disk */
     uint32_t n_dirty; /* files with `dirty`, plus files of HEAD that are gone from disk */
-    dr_digest digest; /* SHA-256 of the sorted list (path, kind, size, id): equal digests, equal snapshots */
+    dr_digest digest; /* SHA-256 of the sorted list (path, kind, id): equal digests, equal snapshots */
 } dr_repo_id;
 
 const dr_repo_id *dr_repo_identity(const dr_repo *r);

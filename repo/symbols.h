@@ -108,7 +108,7 @@ const dr_str *dr_symbols_names(const dr_symbols *s, size_t *n);
 
 const dr_sym_def *dr_symbols_def(const dr_symbols *s, uint32_t index); /* index < stats.n_defs */
 
-/* The innermost function, method or class (struct, union, interface, trait, enum count) around a line, or NULL. */
+/* The innermost function, method or class (those three kinds, as docs/tools.md says) around a line, or NULL: top level. */
 const dr_sym_def *dr_symbols_enclosing(const dr_symbols *s, size_t file, uint32_t line);
 
 /* The definitions of one file in line order: *defs are indices for dr_symbols_def. */

@@ -1,0 +1,24 @@
+/* repo/disk.h: files of a working tree or folder, reached without following a link.
+ *
+ * Every part of a path is opened relative to the one before it with O_NOFOLLOW, so a folder that is swapped for a link while we
+ * look cannot lead outside the root. Any thread. */
+#ifndef DR_REPO_DISK_H
+#define DR_REPO_DISK_H
+
+#include "base/bytes.h"
+
+#include <sys/stat.h>
+
+/* lstat of root_fd/path. False: it is not there, or a part of the way is not a folder. */
+bool dr_disk__stat(struct stat *sb, int root_fd, const char *path);
+
+/* A regular file's bytes, replacing what *out holds. DR_ERR_NOT_FOUND, DR_ERR_IO; DR_ERR_LIMIT above max_bytes. */
+dr_status dr_disk__read(dr_buf *out, int root_fd, const char *path, uint64_t max_bytes, dr_error *err);
+
+/* What a symbolic link holds. */
+dr_status dr_disk__read_link(dr_buf *out, int root_fd, const char *path, dr_error *err);
+
+/* git's id of a blob with these bytes. */
+void dr_disk__blob_id(uint8_t id[20], dr_str content);
+
+#endif
