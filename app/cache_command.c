@@ -1,0 +1,127 @@
+/* app/cache_command.c: `deepread cache stat|verify|gc|purge`. */
+#include "app/app.h"
+#include "app/setup.h"
+#include "cache/upkeep.h"
+
+#include <string.h>
+
+static dr_status show_stat(dr_cache *c, dr_output *out, dr_error *err)
+{
+    dr_cache_stat s;
+    char a[28], b[28];
+    const dr_status st = dr_cache_stat_get(c, &s, err);
+    if (st != DR_OK)
+        return st;
+    if (out->json) {
+        dr_output_event(
+            out, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "type", "cache_stat", "folder",
+                           dr_cache_folder(c), "blocks", (json_int_t)s.kv[DR_KV_BLOCK].n_records, "anchors",
+                           (json_int_t)s.kv[DR_KV_ANCHOR].n_records, "kv_bytes",
+                           (json_int_t)(s.kv[0].n_bytes + s.kv[1].n_bytes), "kv_max_bytes", (json_int_t)s.kv_max_bytes, "facts",
+                           (json_int_t)s.n_facts, "facts_bytes", (json_int_t)s.facts_bytes, "facts_max_bytes",
+                           (json_int_t)s.facts_max_bytes, "hits", (json_int_t)s.n_hits, "misses", (json_int_t)s.n_misses,
+                           "damaged", (json_int_t)s.n_damaged, "evicted", (json_int_t)s.n_evicted, "stored",
+                           (json_int_t)s.n_stored));
+        return DR_OK;
+    }
+    printf("folder   %s\n", dr_cache_folder(c));
+    printf("prefixes %s blocks, %s anchors, ", dr_output_count(a, s.kv[DR_KV_BLOCK].n_records),
+           dr_output_count(b, s.kv[DR_KV_ANCHOR].n_records));
+    printf("%.1f MB of at most %.0f MB\n", (double)(s.kv[0].n_bytes + s.kv[1].n_bytes) * 1e-6, (double)s.kv_max_bytes * 1e-6);
+    printf("facts    %s, %.1f MB of at most %.0f MB\n", dr_output_count(a, s.n_facts), (double)s.facts_bytes * 1e-6,
+           (double)s.facts_max_bytes * 1e-6);
+    printf("so far   %llu hits, %llu misses, %llu stored, %llu evicted, %llu damaged\n", (unsigned long long)s.n_hits,
+           (unsigned long long)s.n_misses, (unsigned long long)s.n_stored, (unsigned long long)s.n_evicted,
+           (unsigned long long)s.n_damaged);
+    return DR_OK;
+}
+
+static void show_verify(void *arg, int64_t done, int64_t total)
+{
+    dr_output_progress(arg, "verify", "records", done, total, 0);
+}
+
+static dr_status verify(dr_cache *c, dr_output *out, const atomic_bool *cancel, int64_t *n_bad, dr_error *err)
+{
+    dr_cache_report r;
+    char a[28], b[28], d[28];
+    const dr_status st = dr_cache_verify(c, &r, show_verify, out, cancel, err);
+    dr_output_progress_end(out);
+    if (st != DR_OK)
+        return st;
+    *n_bad = r.n_bad_records + r.n_bad_facts + r.n_bad_links + r.n_lost_slabs;
+    if (out->json)
+        dr_output_event(out, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "type", "cache_verify", "records",
+                                       (json_int_t)r.n_records, "bytes", (json_int_t)r.n_bytes, "facts", (json_int_t)r.n_facts,
+                                       "bad_records", (json_int_t)r.n_bad_records, "bad_facts", (json_int_t)r.n_bad_facts,
+                                       "bad_links", (json_int_t)r.n_bad_links, "lost_slabs", (json_int_t)r.n_lost_slabs));
+    else
+        printf("%s records, %s bytes, %s facts read; %lld damaged records dropped, %lld damaged facts, %lld links mended, "
+               "%lld slabs found\n",
+               dr_output_count(a, r.n_records), dr_output_count(b, r.n_bytes), dr_output_count(d, r.n_facts),
+               (long long)r.n_bad_records, (long long)r.n_bad_facts, (long long)r.n_bad_links, (long long)r.n_lost_slabs);
+    return DR_OK;
+}
+
+/* With -C: what was stored for that repository; without: the whole cache. */
+static dr_status purge(dr_setup *s, dr_output *out, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_buf folder = {0};
+    int64_t n = 0;
+
+    if (s->opt->path) {
+        const dr_repo_options how = {.store = s->facts, .pool = s->pool};
+        if ((st = dr_setup_pool(s, err)) != DR_OK || (st = dr_repo_open(&s->repo, s->opt->path, &how, err)) != DR_OK)
+            return st;
+        const dr_str root = dr_repo_identity(s->repo)->root;
+        if ((st = dr_cache_purge(s->cache, dr_xxh3_128(root.s, root.n).lo, &n, err)) == DR_OK)
+            dr_output_note(out, "%lld records dropped", (long long)n);
+        return st;
+    }
+    dr_cache_close(s->cache);
+    s->cache = NULL;
+    s->facts = NULL;
+    if ((st = dr_cache_folder_of_user(&folder, err)) == DR_OK && (st = dr_cache_delete(folder.data, err)) == DR_OK)
+        dr_output_note(out, "%s deleted", folder.data);
+    dr_buf_free(&folder);
+    return st;
+}
+
+dr_outcome dr_command_cache(const dr_options *opt, dr_output *out, const atomic_bool *cancel, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_setup s;
+    int64_t n_bad = 0;
+    const char *what = opt->n_words == 1 ? opt->words[0] : "";
+
+    dr_setup_init(&s, opt, out, cancel);
+    if (strcmp(what, "stat") != 0 && strcmp(what, "verify") != 0 && strcmp(what, "gc") != 0 && strcmp(what, "purge") != 0) {
+        st = dr_fail(err, DR_ERR_ARG, "cache: say stat, verify, gc or purge");
+        goto done;
+    }
+    if (opt->no_cache) {
+        st = dr_fail(err, DR_ERR_ARG, "cache %s and --no-cache exclude each other", what);
+        goto done;
+    }
+    if ((st = dr_setup_cache(&s, err)) != DR_OK)
+        goto done;
+    if (!s.cache) {
+        st = dr_fail(err, DR_ERR_NOT_FOUND, "there is no cache to look after");
+        goto done;
+    }
+    if (strcmp(what, "stat") == 0)
+        st = show_stat(s.cache, out, err);
+    else if (strcmp(what, "verify") == 0)
+        st = verify(s.cache, out, cancel, &n_bad, err);
+    else if (strcmp(what, "purge") == 0)
+        st = purge(&s, out, err);
+    else {
+        int64_t n = 0, bytes = 0;
+        if ((st = dr_cache_gc(s.cache, &n, &bytes, err)) == DR_OK)
+            dr_output_note(out, "%lld records evicted, %lld bytes freed", (long long)n, (long long)bytes);
+    }
+done:
+    dr_setup_fini(&s);
+    return st != DR_OK ? dr_outcome_of(st) : n_bad ? DR_DECLINED : DR_DONE;
+}

@@ -1,0 +1,132 @@
+#include "app/output.h"
+
+#include "base/log.h"
+
+#include <langinfo.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void dr_output_init(dr_output *o, const dr_options *opt)
+{
+    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    const bool dumb = !term || strcmp(term, "dumb") == 0;
+
+    *o = (dr_output){.json = opt->json, .quiet = opt->quiet, .verbose = opt->verbose};
+    o->terminal = isatty(STDERR_FILENO) && !dumb && !opt->json && !opt->quiet;
+    o->colour = isatty(STDERR_FILENO) && isatty(STDOUT_FILENO) && !dumb && !(no_color && *no_color) && !opt->json;
+    o->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+void dr_output_event(dr_output *o, json_t *event)
+{
+    if (o->json && event) {
+        char *line = json_dumps(event, JSON_COMPACT);
+        if (line)
+            puts(line);
+        (void)fflush(stdout);
+        free(line);
+    }
+    json_decref(event);
+}
+
+json_t *dr_output_text(dr_str s)
+{
+    json_t *v = json_stringn(s.s, s.n);
+    if (v)
+        return v;
+    /* Not UTF-8: every byte past ASCII becomes U+FFFD, so that one bad name cannot lose an event. */
+    dr_buf b = {0};
+    for (size_t i = 0; i < s.n; i++) {
+        if ((unsigned char)s.s[i] < 0x80)
+            dr_buf_add(&b, s.s + i, 1);
+        else
+            dr_buf_str(&b, "\xef\xbf\xbd");
+    }
+    v = b.failed ? NULL : json_stringn(b.data ? b.data : "", b.n);
+    dr_buf_free(&b);
+    return v ? v : json_string("");
+}
+
+void dr_output_note(dr_output *o, const char *fmt, ...)
+{
+    if (o->json || o->quiet)
+        return;
+    dr_output_progress_end(o);
+    va_list ap;
+    va_start(ap, fmt);
+    (void)fputs(dr_output_dim(o), stderr);
+    (void)vfprintf(stderr, fmt, ap);
+    (void)fprintf(stderr, "%s\n", dr_output_plain(o));
+    va_end(ap);
+}
+
+void dr_output_progress(dr_output *o, const char *what, const char *unit, int64_t done, int64_t total, uint64_t elapsed_us)
+{
+    const uint64_t now = dr_clock_us();
+    char a[28], b[28], c[28];
+
+    if (!o->terminal || (now - o->last_us < 100000 && done < total))
+        return;
+    o->last_us = now;
+    o->line_open = true;
+    const double rate = elapsed_us ? (double)done * 1e6 / (double)elapsed_us : 0;
+    (void)fprintf(stderr, "\r\033[K%s%s %s of %s %s", dr_output_dim(o), what, dr_output_count(a, done),
+                  dr_output_count(b, total), unit);
+    if (rate > 0) {
+        (void)fprintf(stderr, ", %s/s", dr_output_count(c, (int64_t)rate));
+        if (done < total)
+            (void)fprintf(stderr, ", %.0f s left", (double)(total - done) / rate);
+    }
+    (void)fputs(dr_output_plain(o), stderr);
+    (void)fflush(stderr);
+}
+
+void dr_output_progress_end(dr_output *o)
+{
+    if (o->line_open) {
+        (void)fputs("\r\033[K", stderr);
+        (void)fflush(stderr);
+        o->line_open = false;
+    }
+}
+
+void dr_output_error(dr_output *o, const dr_error *err)
+{
+    dr_output_progress_end(o);
+    if (o->json)
+        dr_output_event(o, json_pack("{s:s,s:s,s:o}", "type", "error", "code", dr_status_name(err->code), "message",
+                                     dr_output_text(dr_str_of(err->msg))));
+    (void)fprintf(stderr, "deepread: %s\n", err->msg);
+}
+
+const char *dr_output_dim(const dr_output *o)
+{
+    return o->colour ? "\033[2m" : "";
+}
+
+const char *dr_output_strong(const dr_output *o)
+{
+    return o->colour ? "\033[1m" : "";
+}
+
+const char *dr_output_plain(const dr_output *o)
+{
+    return o->colour ? "\033[0m" : "";
+}
+
+const char *dr_output_count(char buf[28], int64_t v)
+{
+    char digits[24];
+    const int n = snprintf(digits, sizeof digits, "%lld", (long long)(v < 0 ? -v : v));
+    int at = 0;
+    if (v < 0)
+        buf[at++] = '-';
+    for (int i = 0; i < n; i++) {
+        if (i && (n - i) % 3 == 0)
+            buf[at++] = ',';
+        buf[at++] = digits[i];
+    }
+    buf[at] = 0;
+    return buf;
+}

@@ -1,0 +1,39 @@
+/* app/prefix.h: brings a decoder to the end of a prompt, restoring what the cache holds and storing what it lacked.
+ *
+ * The result has the bits of a cold run either way (DESIGN N1). Blocks of 2,048 tokens are stored as they are passed, anchors at
+ * the positions the caller names (end of the pack, end of the instructions) and every 8,192 tokens. A cache that fails costs time,
+ * never the answer: its first error is kept for the caller to show.
+ *
+ * Owned by one thread, together with its decoder. */
+#ifndef DR_APP_PREFIX_H
+#define DR_APP_PREFIX_H
+
+#include "cache/cache.h"
+#include "engine/decoder.h"
+#include "engine/tokenizer.h"
+
+typedef struct dr_prefix dr_prefix;
+
+/* Borrows all; cache may be NULL. group: what `cache purge` knows these records by. */
+dr_status dr_prefix_new(dr_prefix **out, dr_cache *cache, dr_decoder *decoder, const dr_model *model,
+                        const dr_tokenizer *tokenizer, uint64_t group, dr_error *err);
+/* Waits until what was stored is on disk. */
+void dr_prefix_free(dr_prefix *p);
+
+typedef struct dr_prefix_stat {
+    int64_t n_tokens, n_restored, n_computed;
+    uint64_t restore_us, compute_us;
+} dr_prefix_stat;
+
+/* Called between chunks; done and total are tokens that have to be computed. */
+typedef void dr_prefix_progress(void *arg, int64_t done, int64_t total, uint64_t elapsed_us);
+
+/* From an empty decoder to ids[0..n), n >= 1: logits f32 [vocab] of the last token. marks: ascending positions < n. */
+dr_status dr_prefix_run(dr_prefix *p, dr_prefix_stat *stat, float *logits, const int32_t *ids, int64_t n,
+                        const int64_t *marks, int n_marks, dr_prefix_progress *progress, void *arg, const atomic_bool *cancel,
+                        dr_error *err);
+
+/* What went wrong with the cache while the answer went on, or "". */
+const char *dr_prefix_trouble(const dr_prefix *p);
+
+#endif

@@ -1,0 +1,176 @@
+#include "app/setup.h"
+
+#include "base/log.h"
+#include "cache/facts.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void dr_setup_init(dr_setup *s, const dr_options *opt, dr_output *out, const atomic_bool *cancel)
+{
+    *s = (dr_setup){.opt = opt, .out = out, .cancel = cancel};
+}
+
+void dr_setup_fini(dr_setup *s)
+{
+    dr_model_close(s->model);
+    dr_queue_free(s->queue);
+    dr_dialect_close(s->dialect);
+    dr_tokenizer_close(s->tokenizer);
+    dr_profile_fini(&s->profile);
+    free(s->model_dir);
+    dr_symbols_close(s->symbols);
+    dr_repo_close(s->repo);
+    dr_cache_close(s->cache);
+    dr_pool_free(s->pool);
+}
+
+dr_status dr_cache_folder_of_user(dr_buf *out, dr_error *err)
+{
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (xdg && xdg[0] == '/') /* the convention: a relative value is ignored */
+        dr_buf_printf(out, "%s/deepread", xdg);
+    else if (home && home[0] == '/')
+        dr_buf_printf(out, "%s/.cache/deepread", home);
+    else
+        return dr_fail(err, DR_ERR_NOT_FOUND, "no cache folder: neither XDG_CACHE_HOME nor HOME is set");
+    return out->failed ? dr_fail(err, DR_ERR_NOMEM, "out of memory") : DR_OK;
+}
+
+dr_status dr_bundled_model_folder(dr_buf *out, dr_error *err)
+{
+    char exe[PATH_MAX];
+    const ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (n <= 0)
+        return dr_fail(err, DR_ERR_NOT_FOUND, "the program's own folder is unknown; name a model with --model DIR");
+    exe[n] = 0;
+    for (int up = 0; up < 2; up++) { /* PREFIX/bin/deepread -> PREFIX */
+        char *slash = strrchr(exe, '/');
+        if (slash)
+            *slash = 0;
+    }
+    dr_buf_printf(out, "%s/share/deepread/models/nano", exe);
+    struct stat sb;
+    if (out->failed)
+        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    if (stat(out->data, &sb) < 0)
+        return dr_fail(err, DR_ERR_NOT_FOUND, "%s: the bundled model is not there; install the program whole, or name a model with --model DIR",
+                       out->data);
+    return DR_OK;
+}
+
+dr_status dr_setup_pool(dr_setup *s, dr_error *err)
+{
+    return s->pool ? DR_OK : dr_pool_new(&s->pool, s->opt->threads, err);
+}
+
+dr_status dr_setup_cache(dr_setup *s, dr_error *err)
+{
+    dr_buf folder = {0};
+    dr_error why = {0};
+    (void)err;
+
+    if (s->cache || s->opt->no_cache)
+        return DR_OK;
+    if (dr_cache_folder_of_user(&folder, &why) != DR_OK || dr_cache_open(&s->cache, folder.data, NULL, &why) != DR_OK)
+        dr_output_note(s->out, "no cache: %s", why.msg);
+    else if (*dr_cache_note(s->cache))
+        dr_output_note(s->out, "cache: %s", dr_cache_note(s->cache));
+    s->facts = dr_cache_facts(s->cache);
+    dr_buf_free(&folder);
+    return DR_OK;
+}
+
+static bool show_symbols(void *arg, uint64_t done, uint64_t total)
+{
+    const dr_setup *s = arg;
+    dr_output_progress(s->out, "reading symbols:", "bytes", (int64_t)done, (int64_t)total, 0);
+    return !(s->cancel && atomic_load_explicit(s->cancel, memory_order_relaxed));
+}
+
+dr_status dr_setup_repo(dr_setup *s, dr_error *err)
+{
+    dr_status st = DR_OK;
+
+    if (s->symbols)
+        return DR_OK;
+    if ((st = dr_setup_pool(s, err)) != DR_OK || (st = dr_setup_cache(s, err)) != DR_OK)
+        return st;
+    const dr_repo_options how = {.rev = s->opt->rev, .store = s->facts, .pool = s->pool};
+    if ((st = dr_repo_open(&s->repo, s->opt->path ? s->opt->path : ".", &how, err)) != DR_OK)
+        return st;
+    const dr_symbols_options opt = {.store = s->facts, .pool = s->pool, .progress = show_symbols, .progress_arg = s};
+    st = dr_symbols_open(&s->symbols, s->repo, &opt, err);
+    dr_output_progress_end(s->out);
+    return st;
+}
+
+dr_status dr_setup_model_files(dr_setup *s, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_buf path = {0};
+
+    if (s->tokenizer)
+        return DR_OK;
+    if (s->opt->model)
+        dr_buf_str(&path, s->opt->model);
+    else if ((st = dr_bundled_model_folder(&path, err)) != DR_OK)
+        goto done;
+    if (path.failed || !(s->model_dir = strdup(path.data))) {
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        goto done;
+    }
+    struct stat sb;
+    if (stat(s->model_dir, &sb) < 0 || !S_ISDIR(sb.st_mode)) {
+        st = dr_fail(err, DR_ERR_NOT_FOUND, "%s: no such model folder", s->model_dir);
+        goto done;
+    }
+    if ((st = dr_profile_open(&s->profile, s->model_dir, err)) != DR_OK)
+        goto done;
+    dr_buf_str(&path, "/tokenizer.json");
+    if (path.failed) {
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        goto done;
+    }
+    if ((st = dr_tokenizer_open(&s->tokenizer, path.data, err)) != DR_OK)
+        goto done;
+    st = dr_dialect_open(&s->dialect, s->model_dir, err);
+done:
+    dr_buf_free(&path);
+    return st;
+}
+
+dr_status dr_setup_model(dr_setup *s, dr_error *err)
+{
+    dr_status st = DR_OK;
+
+    if (s->model)
+        return DR_OK;
+    if ((st = dr_setup_pool(s, err)) != DR_OK || (st = dr_setup_model_files(s, err)) != DR_OK ||
+        (st = dr_ops_init_named(&s->ops, s->opt->isa, err)) != DR_OK ||
+        (st = dr_queue_new(&s->queue, s->pool, err)) != DR_OK)
+        return st;
+    const uint64_t t0 = dr_clock_us();
+    if ((st = dr_model_open(&s->model, s->model_dir, &s->ops, s->queue, err)) != DR_OK)
+        return st;
+    const dr_config *c = dr_model_config(s->model);
+    if (dr_tokenizer_size(s->tokenizer) > c->vocab)
+        return dr_fail(err, DR_ERR_FORMAT, "%s: the tokenizer has %d ids, the model %d", s->model_dir,
+                       dr_tokenizer_size(s->tokenizer), c->vocab);
+    dr_log("setup", "%s: %zu bytes packed for %s in %llu us", s->profile.name, dr_model_bytes(s->model), s->ops.name,
+           (unsigned long long)(dr_clock_us() - t0));
+    return DR_OK;
+}
+
+dr_workspace dr_setup_workspace(const dr_setup *s)
+{
+    return (dr_workspace){.repo = s->repo,
+                          .symbols = s->symbols,
+                          .pool = s->pool,
+                          .result_columns = s->profile.result_columns ? s->profile.result_columns : 160,
+                          .result_lines = s->profile.result_lines ? s->profile.result_lines : 40,
+                          .cancel = s->cancel};
+}

@@ -1,0 +1,59 @@
+/* app/setup.h: opens what a command needs, and closes it in the right order.
+ *
+ * Commands ask for parts; each part opens those it stands on. A cache that cannot be used is said once and done without. */
+#ifndef DR_APP_SETUP_H
+#define DR_APP_SETUP_H
+
+#include "app/options.h"
+#include "app/output.h"
+#include "app/profile.h"
+#include "app/tools.h"
+#include "cache/cache.h"
+#include "engine/dialect.h"
+#include "engine/model.h"
+#include "engine/tokenizer.h"
+#include "repo/symbols.h"
+
+#include <stdatomic.h>
+
+typedef struct dr_setup {
+    const dr_options *opt;
+    dr_output *out;
+    const atomic_bool *cancel;
+
+    dr_pool *pool;
+    dr_cache *cache;               /* NULL: none */
+    const dr_blob_store *facts;    /* NULL: none */
+    dr_repo *repo;
+    dr_symbols *symbols;
+    char *model_dir;
+    dr_profile profile;
+    dr_tokenizer *tokenizer;
+    dr_dialect *dialect;
+    dr_ops ops;
+    dr_queue *queue;
+    dr_model *model;
+} dr_setup;
+
+void dr_setup_init(dr_setup *s, const dr_options *opt, dr_output *out, const atomic_bool *cancel);
+void dr_setup_fini(dr_setup *s);
+
+dr_status dr_setup_pool(dr_setup *s, dr_error *err);
+/* Never fails for want of a cache. */
+dr_status dr_setup_cache(dr_setup *s, dr_error *err);
+/* Snapshot and symbols. */
+dr_status dr_setup_repo(dr_setup *s, dr_error *err);
+/* The folder of --model, else of the bundled model; its profile, tokenizer and dialect. */
+dr_status dr_setup_model_files(dr_setup *s, dr_error *err);
+/* ... and its weights on the chosen instruction set. */
+dr_status dr_setup_model(dr_setup *s, dr_error *err);
+
+/* What the tools look at. */
+dr_workspace dr_setup_workspace(const dr_setup *s);
+
+/* Folder of the cache: $XDG_CACHE_HOME/deepread, else ~/.cache/deepread. DR_ERR_NOT_FOUND when neither is set. */
+dr_status dr_cache_folder_of_user(dr_buf *out, dr_error *err);
+/* Folder of the bundled model: share/deepread/models/nano beside the program's own bin folder. */
+dr_status dr_bundled_model_folder(dr_buf *out, dr_error *err);
+
+#endif

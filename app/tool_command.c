@@ -1,0 +1,158 @@
+/* app/tool_command.c: `deepread tool NAME ARGUMENT...`: what the model would get to read.
+ *
+ * --batch reads one call a line, {"name": ..., "arguments": {...}}, and answers one line each, {"text": ..., "places": [[path, line],
+ * ...]}; {"name": "symbols"} lists every defined name with its places, {"name": "map"} the pack in map mode (the training data is made of these). */
+#include "app/app.h"
+#include "app/pack.h"
+#include "app/setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *places_json(const dr_setup *s, const dr_tool_result *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->n_places; i++)
+        json_array_append_new(list, json_pack("[o,I]", dr_output_text(dr_repo_file_at(s->repo, r->places[i].file)->path),
+                                              (json_int_t)r->places[i].line));
+    return list;
+}
+
+/* Every name: [name, number of uses, [[path, line, kind], ...]]. */
+static json_t *symbols_json(const dr_setup *s)
+{
+    size_t n;
+    const dr_str *names = dr_symbols_names(s->symbols, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        const dr_sym_def *defs = NULL;
+        const dr_sym_ref *refs = NULL;
+        const size_t n_defs = dr_symbols_find(s->symbols, names[i], &defs);
+        json_t *places = json_array();
+        for (size_t j = 0; j < n_defs; j++)
+            json_array_append_new(places, json_pack("[o,I,s]", dr_output_text(dr_repo_file_at(s->repo, defs[j].file)->path),
+                                                    (json_int_t)defs[j].line, dr_sym_kind_name((dr_sym_kind)defs[j].kind)));
+        json_array_append_new(list, json_pack("[o,I,o]", dr_output_text(names[i]),
+                                              (json_int_t)dr_symbols_refs(s->symbols, names[i], &refs), places));
+    }
+    return list;
+}
+
+static dr_status answer_line(dr_setup *s, const char *line, size_t n, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_tool_result r = {0};
+    dr_pack pack = {0};
+    char *args = NULL;
+    json_error_t where;
+    json_t *call = json_loadb(line, n, JSON_REJECT_DUPLICATES, &where), *reply = NULL;
+    const char *name = json_string_value(json_object_get(call, "name"));
+    const dr_workspace w = dr_setup_workspace(s);
+
+    if (!name) {
+        st = dr_fail(err, DR_ERR_FORMAT, "a line of the batch is not {\"name\": ..., \"arguments\": {...}}: %.80s",
+                     call ? line : where.text);
+        goto done;
+    }
+    if (strcmp(name, "symbols") == 0)
+        reply = json_pack("{s:o}", "symbols", symbols_json(s));
+    else if (strcmp(name, "map") == 0) {
+        const dr_pack_options how = {
+            .mode = DR_PACK_MAP, .budget = s->profile.pack_budget, .with_text = true, .store = s->facts, .pool = s->pool};
+        if ((st = dr_pack_build(&pack, s->repo, s->symbols, s->tokenizer, &how, err)) != DR_OK)
+            goto done;
+        reply = json_pack("{s:o}", "text", dr_output_text(dr_buf_view(&pack.text)));
+    } else {
+        args = json_dumps(json_object_get(call, "arguments"), JSON_COMPACT);
+        if ((st = dr_tool_run(&r, &w, dr_str_of(name), dr_str_of(args ? args : "{}"), err)) != DR_OK)
+            goto done;
+        reply = json_pack("{s:o,s:b,s:o}", "text", dr_output_text(dr_buf_view(&r.text)), "failed", r.failed, "places",
+                          places_json(s, &r));
+    }
+    char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+    if (text)
+        puts(text);
+    else
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    free(text);
+done:
+    free(args);
+    json_decref(call);
+    json_decref(reply);
+    dr_tool_result_fini(&r);
+    dr_pack_fini(&pack);
+    return st;
+}
+
+static dr_status batch(dr_setup *s, dr_error *err)
+{
+    dr_status st = DR_OK;
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+
+    while (st == DR_OK && (n = getline(&line, &cap, stdin)) > 0)
+        if (strspn(line, " \t\r\n") < (size_t)n)
+            st = answer_line(s, line, (size_t)n, err);
+    free(line);
+    return st;
+}
+
+/* One call from the words of the command line. */
+static dr_status one(dr_setup *s, const dr_options *opt, dr_output *out, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_tool_id id;
+    json_t *args = json_object();
+    char *text = NULL;
+    dr_tool_result r = {0};
+    const dr_workspace w = dr_setup_workspace(s);
+    int n_args = 0;
+
+    if (opt->n_words < 1 || !dr_tool_find(&id, dr_str_of(opt->words[0]))) {
+        st = dr_fail(err, DR_ERR_ARG, "tool: name one of find_symbol, find_refs, grep, read");
+        goto done;
+    }
+    const dr_tool_arg *want = dr_tool_args(id);
+    while (n_args < DR_TOOL_ARGS && want[n_args].name)
+        n_args++;
+    if (opt->n_words != 1 + n_args) {
+        st = dr_fail(err, DR_ERR_ARG, "tool %s takes %s%s%s", opt->words[0], want[0].name, n_args > 1 ? " and " : "",
+                     n_args > 1 ? want[1].name : "");
+        goto done;
+    }
+    for (int i = 0; i < n_args; i++)
+        json_object_set_new(args, want[i].name,
+                            want[i].integer ? json_integer(strtoll(opt->words[i + 1], NULL, 10))
+                                            : dr_output_text(dr_str_of(opt->words[i + 1])));
+    if (!(text = json_dumps(args, JSON_COMPACT))) {
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        goto done;
+    }
+    if ((st = dr_tool_run(&r, &w, dr_str_of(opt->words[0]), dr_str_of(text), err)) != DR_OK)
+        goto done;
+    if (out->json)
+        dr_output_event(out, json_pack("{s:s,s:s,s:o,s:b,s:o}", "type", "tool_result", "name", opt->words[0], "text",
+                                       dr_output_text(dr_buf_view(&r.text)), "failed", r.failed, "places", places_json(s, &r)));
+    else
+        printf("%s\n", r.text.data ? r.text.data : "");
+    if (r.failed)
+        st = dr_fail(err, DR_ERR_ARG, "tool %s: the call was wrong", opt->words[0]);
+done:
+    free(text);
+    json_decref(args);
+    dr_tool_result_fini(&r);
+    return st;
+}
+
+dr_outcome dr_command_tool(const dr_options *opt, dr_output *out, const atomic_bool *cancel, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_setup s;
+
+    dr_setup_init(&s, opt, out, cancel);
+    if ((st = dr_setup_model_files(&s, err)) == DR_OK && (st = dr_setup_repo(&s, err)) == DR_OK)
+        st = opt->batch ? batch(&s, err) : one(&s, opt, out, err);
+    dr_setup_fini(&s);
+    return dr_outcome_of(st);
+}
