@@ -1,12 +1,12 @@
 /* engine/tokenizer.h: text to token ids and back, from a Hugging Face tokenizer.json (byte-level BPE).
  *
  * Supported: model BPE without byte fallback; pre-tokenizer a Sequence of Split (regex, behaviour Isolated) and one ByteLevel
- * (use_regex false, add_prefix_space false), or ByteLevel alone; normalizer null or an empty sequence; added tokens. Anything else
+ * (add_prefix_space false) at its end, or ByteLevel alone; normalizer null or an empty sequence; added tokens. Anything else
  * is a clear error. Regexes run on PCRE2 (UTF, JIT); the three of spec 8 have a hand-written path with the same result.
- * Merges: lowest rank first, leftmost first, inside each piece. No BOS or EOS is added.
+ * Merges: lowest rank first, leftmost first, inside each piece. No BOS or EOS is added (a post-processor is not looked at).
  *
  * Bytes that are not UTF-8 are encoded all the same: each such byte is a piece of its own. Decoding gives the exact bytes back.
- * Immutable; any thread, with a dr_tokenizer_scratch per thread or NULL. */
+ * Immutable; any thread. */
 #ifndef DR_ENGINE_TOKENIZER_H
 #define DR_ENGINE_TOKENIZER_H
 
@@ -30,8 +30,9 @@ dr_status dr_tokenizer_open(dr_tokenizer **out, const char *path, dr_error *err)
 dr_status dr_tokenizer_parse(dr_tokenizer **out, dr_str json, const char *name, dr_error *err);
 void dr_tokenizer_close(dr_tokenizer *t);
 
-/* Appends the ids of text. special: added tokens are recognised inside it (longest, leftmost); false for anything that comes
- * from outside: repository, tool and user text never becomes a control token. */
+/* Appends the ids of text, less than 4 GiB. special: added tokens are recognised inside it (leftmost, the longest there; those that
+ * ignore the normalizer before the others); false for anything that comes from outside: repository, tool and user text never becomes
+ * a control token. DR_ERR_LIMIT also when a regex gives up on the text. */
 dr_status dr_tokenizer_encode(const dr_tokenizer *t, dr_ids *out, dr_str text, bool special, dr_error *err);
 
 /* The bytes of a token (an added token's text), borrowed; empty for an id without a token. */
