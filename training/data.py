@@ -88,6 +88,8 @@ def make_row(tok, rng, tellers, weights, words, length, practice, bare, long_pac
         segments = dialogues.conversation(teller, length // 70, lines, system=rng.random() >= bare)
         ids, roles = encode(tok, segments)
     ids, roles = ids[:length + 1], roles[:length + 1]
+    if LEARNED not in roles and PRACTICE not in roles:       # the map alone filled the row
+        return make_row(tok, rng, tellers, weights, words, length, practice, bare, 0)
     fill = length + 1 - len(ids)
     return ids + [PAD_ID] * fill, roles + [NONE] * fill
 

@@ -159,7 +159,7 @@ class Repo:
         return '\n'.join(text), shown
 
 
-def scan(root, name):
+def scan(root, name, max_files=MAX_FILES):
     """Reads one tree.  The same files and order whatever the file system's order."""
     paths = []
     for folder, subs, names in os.walk(root):
@@ -169,8 +169,8 @@ def scan(root, name):
             if os.path.splitext(n)[1] in LANGUAGES and not os.path.islink(full) \
                     and os.path.getsize(full) <= MAX_FILE_BYTES:
                 paths.append(os.path.relpath(full, root))
-    if len(paths) > MAX_FILES:
-        paths = sorted(random.Random(name).sample(paths, MAX_FILES))
+    if max_files and len(paths) > max_files:
+        paths = sorted(random.Random(name).sample(paths, max_files))
     files = {}
     for path in paths:
         try:

@@ -34,7 +34,7 @@ class Config:
     q_rank: int = 128
     o_rank: int = 128
     o_groups: int = 2
-    window: int = 256
+    window: int = 512
     ratios: tuple = (0, 0, 4, 128, 4, 0)
     index_heads: int = 8
     index_head: int = 64
