@@ -64,14 +64,16 @@ function(dr_fuzz name)
   endif()
   add_executable(fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_${name}.c ${A_SOURCES})
   target_link_libraries(fuzz_${name} PRIVATE dr_flags ${A_LIBS})
-  target_compile_options(fuzz_${name} PRIVATE -Wno-missing-prototypes) # libFuzzer has no header to declare its entry in
+  # libFuzzer has no header that declares its entry.
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_${name}.c PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
   if(DR_LIBFUZZER)
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     return()
   endif()
   target_sources(fuzz_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/driver.c)
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz/${name}) # an input that fails is left there
   add_test(NAME fuzz_${name}
            COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/seeds/${name}
-           WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
+           WORKING_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz/${name})
   set_tests_properties(fuzz_${name} PROPERTIES LABELS fuzz TIMEOUT 600)
 endfunction()
