@@ -1,0 +1,109 @@
+/* Tool results, byte for byte as docs/tools.md states them. */
+#include "sample_folder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static sample_folder folder;
+
+static int set_up(void **state)
+{
+    (void)state;
+    sample_folder_open(&folder);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    sample_folder_close(&folder);
+    return 0;
+}
+
+static void expect(const char *name, const char *arguments, const char *text, size_t n_places, bool failed)
+{
+    dr_tool_result r;
+    dr_error err = {0};
+    const dr_workspace w = sample_folder_workspace(&folder);
+    assert_int_equal(dr_tool_run(&r, &w, dr_str_of(name), dr_str_of(arguments), &err), DR_OK);
+    assert_string_equal(r.text.data, text);
+    assert_int_equal(r.n_places, n_places);
+    assert_int_equal(r.failed, failed);
+    dr_tool_result_fini(&r);
+}
+
+static void tools__find_symbol(void **state)
+{
+    (void)state;
+    expect("find_symbol", "{\"name\": \"list_size\"}",
+           "src/list.c:3: function int list_size(const int *l)\nsrc/list.h:3: prototype int list_size(const int *l);", 2, false);
+    expect("find_symbol", "{\"name\": \"LIST_MAX\"}", "src/list.h:4: macro #define LIST_MAX 64", 1, false);
+    expect("find_symbol", "{\"name\": \"helper\"}",
+           "src/main.c:3: function static int helper(int x)\ntool.py:1: function def helper(a):", 2, false);
+    expect("find_symbol", "{\"name\": \"List_Size\"}", "no symbol named List_Size\nsimilar: list_size", 0, false);
+    expect("find_symbol", "{\"name\": \"zzz\"}", "no symbol named zzz", 0, false);
+}
+
+static void tools__find_refs(void **state)
+{
+    (void)state;
+    expect("find_refs", "{\"name\": \"list_size\"}",
+           "src/main.c:11: call in main: return helper(list_size(v)) + list_size(v + 1);", 1, false);
+    expect("find_refs", "{\"name\": \"helper\"}",
+           "src/main.c:11: call in main: return helper(list_size(v)) + list_size(v + 1);\n"
+           "tool.py:7: call in open: return helper(self)",
+           2, false);
+    expect("find_refs", "{\"name\": \"LIST_MAX\"}", "src/list.c:8: use in list_size: return n > LIST_MAX ? LIST_MAX : n;", 1,
+           false);
+    expect("find_refs", "{\"name\": \"main\"}", "no references to main", 0, false);
+}
+
+static void tools__grep_and_read(void **state)
+{
+    (void)state;
+    expect("grep", "{\"pattern\": \"^t[wh]\"}", "with space/a b.txt:2: two\nwith space/a b.txt:3: three", 2, false);
+    expect("grep", "{\"pattern\": \"nowhere_at_all\"}", "no match for nowhere_at_all", 0, false);
+    expect("read", "{\"path\": \"with space/a b.txt\", \"line\": 2}", "1\tone\n2\ttwo\n3\tthree", 3, false);
+    expect("read", "{\"path\": \"none.c\", \"line\": 2}", "no file named none.c", 0, false);
+    expect("read", "{\"path\": \"tool.py\", \"line\": 9000}", "tool.py has 7 lines", 0, false);
+    expect("read", "{\"path\": \"tool.py\", \"line\": -9223372036854775808}",
+           "1\tdef helper(a):\n2\t    return a\n3\t\n4\t\n5\tclass Box:\n6\t    def open(self):\n7\t        return helper(self)", 7,
+           false);
+}
+
+static void tools__wrong_calls_are_results(void **state)
+{
+    (void)state;
+    expect("delete", "{}", "no tool named delete", 0, true);
+    expect("find_symbol", "not json", "the arguments are not a JSON object", 0, true);
+    expect("find_symbol", "{\"nom\": \"x\"}", "find_symbol needs \"name\", a text", 0, true);
+    expect("read", "{\"path\": \"tool.py\", \"line\": \"2\"}", "read needs \"line\", a whole number", 0, true);
+}
+
+static void tools__schemas_are_the_documented_ones(void **state)
+{
+    (void)state;
+    dr_buf doc = {0};
+    assert_int_equal(dr_read_file(&doc, "docs/tools.md", 1 << 20, NULL), DR_OK);
+    for (int i = 0; i < DR_N_TOOLS; i++)
+        if (!strstr(doc.data, dr_tool_schema((dr_tool_id)i)))
+            fail_msg("docs/tools.md does not hold the schema of %s", dr_tool_name((dr_tool_id)i));
+    dr_buf_free(&doc);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tools__find_symbol),
+        cmocka_unit_test(tools__find_refs),
+        cmocka_unit_test(tools__grep_and_read),
+        cmocka_unit_test(tools__wrong_calls_are_results),
+        cmocka_unit_test(tools__schemas_are_the_documented_ones),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
