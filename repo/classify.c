@@ -203,7 +203,7 @@ static bool says_generated(dr_str content)
     return false;
 }
 
-static bool has_long_lines(dr_str content)
+bool dr_classify__has_long_lines(dr_str content)
 {
     size_t n_lines = 0;
     for (size_t at = 0; at < content.n; n_lines++) {
@@ -236,7 +236,7 @@ dr_why dr_classify__content(dr_str path, dr_str content, bool attr_binary, int a
             return DR_WHY_NAME_GENERATED;
         if (says_generated(content))
             return DR_WHY_SAYS_GENERATED;
-        if (has_long_lines(content))
+        if (dr_classify__has_long_lines(content))
             return DR_WHY_LONG_LINES;
     }
     return dr_classify__is_utf8(content) ? DR_WHY_NONE : DR_WHY_NON_UTF8;

@@ -43,6 +43,9 @@ dr_why dr_classify__content(dr_str path, dr_str content, bool attr_binary, int a
 
 bool dr_classify__is_utf8(dr_str text);
 
+/* Minified, or data: a line over 32 KiB, or 500 bytes a line on average. */
+bool dr_classify__has_long_lines(dr_str content);
+
 /* One UTF-8 character at s: its length (1 to 4) and code point, or 0 when the bytes there are not UTF-8. n >= 1. */
 size_t dr_classify__utf8_next(uint32_t *code, const char *s, size_t n);
 

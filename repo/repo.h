@@ -52,7 +52,7 @@ typedef struct dr_repo_file {
 typedef struct dr_repo_options {
     const char *rev;         /* any revision git understands: that commit. NULL: HEAD and the working tree over it */
     uint64_t max_file_bytes; /* larger is DR_FILE_TOO_LARGE; 0: 1 MiB */
-    dr_blob_store *store;    /* keeps the classes of a snapshot, so that a second open reads no content; may be NULL */
+    const dr_blob_store *store;    /* keeps the classes of a snapshot, so that a second open reads no content; may be NULL */
     dr_pool *pool;           /* reads for classification in parallel; NULL: this thread */
 } dr_repo_options;
 

@@ -67,7 +67,8 @@ typedef struct dr_sym_def {
     uint32_t line;       /* holds the name */
     uint32_t first_line; /* of the whole definition, return type included; <= line */
     uint32_t end_line;   /* last line, included */
-    uint32_t container;  /* name index of the class, struct, enum, module, ... around it, or DR_SYM_NONE */
+    uint32_t container;  /* name index of what is around it (class, struct, enum, module, function), or DR_SYM_NONE:
+                            nothing, or nothing that this snapshot defines */
     uint32_t kind;       /* dr_sym_kind */
 } dr_sym_def;
 
@@ -82,13 +83,13 @@ typedef struct dr_sym_ref {
 typedef bool dr_symbols_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes);
 
 typedef struct dr_symbols_options {
-    dr_blob_store *store; /* NULL: nothing is kept */
+    const dr_blob_store *store; /* NULL: nothing is kept */
     dr_pool *pool;        /* NULL: this thread */
     dr_symbols_progress *progress;
     void *progress_arg;
 } dr_symbols_options;
 
-/* opt NULL: all defaults. A file that cannot be read or takes too long is left out and counted, not an error.
+/* opt NULL: all defaults. A file that cannot be read is left out and counted, not an error.
  * DR_ERR_CANCELLED when progress said so; DR_ERR_NOMEM. */
 dr_status dr_symbols_open(dr_symbols **out, const dr_repo *repo, const dr_symbols_options *opt, dr_error *err);
 void dr_symbols_close(dr_symbols *s);
@@ -118,7 +119,8 @@ typedef struct dr_symbols_stats {
     bool restored;                    /* the whole table came from the store */
     uint32_t n_files;                 /* in a known language */
     uint32_t n_parsed, n_kept;        /* of those: parsed now, facts found in the store (0 and 0 when restored) */
-    uint32_t n_failed;                /* unreadable, or over the time limit */
+    uint32_t n_cut;                   /* parsed too slowly: searched word by word instead */
+    uint32_t n_failed;                /* unreadable: the table is then not kept */
     uint32_t n_names, n_defs, n_refs;
     uint64_t bytes;                   /* of the files in a known language */
 } dr_symbols_stats;

@@ -1,0 +1,482 @@
+#include "repo/extract.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAX_SYMBOLS = 2048,
+    MAX_SCOPES = 200,
+    MAX_PATTERN_NODES = 200,
+    /* The parser reports every so many of its operations; code takes 0.01 to 0.06 reports a byte. */
+    STEPS_BASE = 20000,
+    STEPS_PER_BYTE = 1,
+    TICK_STEPS = 256,
+};
+
+/* What a language's numbers mean to us, worked out once. */
+typedef struct numbers {
+    uint8_t rules[MAX_SYMBOLS];
+    TSFieldId fields[DR_N_FIELDS];
+} numbers;
+
+static const dr_grammar *const grammars[DR_N_LANGS] = {
+    [DR_LANG_C] = &dr_grammar__c,
+    [DR_LANG_CPP] = &dr_grammar__cpp,
+    [DR_LANG_PYTHON] = &dr_grammar__python,
+    [DR_LANG_JAVASCRIPT] = &dr_grammar__javascript,
+    [DR_LANG_TYPESCRIPT] = &dr_grammar__typescript,
+    [DR_LANG_TSX] = &dr_grammar__tsx,
+    [DR_LANG_GO] = &dr_grammar__go,
+    [DR_LANG_RUST] = &dr_grammar__rust,
+    [DR_LANG_JAVA] = &dr_grammar__java,
+};
+static numbers table[DR_N_LANGS];
+static pthread_once_t once[DR_N_LANGS]; /* PTHREAD_ONCE_INIT is zero on every system this builds for */
+_Static_assert(PTHREAD_ONCE_INIT == 0, "the once table above relies on it");
+
+static void learn(int lang)
+{
+    static const char *const field_names[DR_N_FIELDS] = {
+        "name", "declarator", "body", "value", "type", "function", "field", "left", "right", "scope", "parameters", "object", "property",
+        "attribute", "alias", "pattern", "macro", "receiver", "constructor", "parameter", "key", "trait", "operand",
+    };
+    const TSLanguage *l = grammars[lang]->language();
+    const uint32_t n = ts_language_symbol_count(l);
+    for (uint32_t s = 0; s < n && s < MAX_SYMBOLS; s++) {
+        if (ts_language_symbol_type(l, (TSSymbol)s) != TSSymbolTypeRegular)
+            continue;
+        const char *name = ts_language_symbol_name(l, (TSSymbol)s);
+        for (const dr_node_rule *r = grammars[lang]->rules; r->type; r++)
+            if (strcmp(r->type, name) == 0)
+                table[lang].rules[s] = r->rule;
+    }
+    for (int f = 0; f < DR_N_FIELDS; f++)
+        table[lang].fields[f] = ts_language_field_id_for_name(l, field_names[f], (uint32_t)strlen(field_names[f]));
+    ts_language_delete(l);
+}
+
+#define LEARN(NAME, LANG) static void NAME(void) { learn(LANG); }
+LEARN(learn_c, DR_LANG_C)
+LEARN(learn_cpp, DR_LANG_CPP)
+LEARN(learn_python, DR_LANG_PYTHON)
+LEARN(learn_javascript, DR_LANG_JAVASCRIPT)
+LEARN(learn_typescript, DR_LANG_TYPESCRIPT)
+LEARN(learn_tsx, DR_LANG_TSX)
+LEARN(learn_go, DR_LANG_GO)
+LEARN(learn_rust, DR_LANG_RUST)
+LEARN(learn_java, DR_LANG_JAVA)
+#undef LEARN
+
+static void (*const learners[DR_N_LANGS])(void) = {
+    [DR_LANG_C] = learn_c,       [DR_LANG_CPP] = learn_cpp, [DR_LANG_PYTHON] = learn_python,
+    [DR_LANG_JAVASCRIPT] = learn_javascript, [DR_LANG_TYPESCRIPT] = learn_typescript, [DR_LANG_TSX] = learn_tsx,
+    [DR_LANG_GO] = learn_go,     [DR_LANG_RUST] = learn_rust, [DR_LANG_JAVA] = learn_java,
+};
+
+/* Room for one more element of size bytes. */
+static bool grow(dr_walk *w, void *array, size_t n, size_t *cap, size_t size)
+{
+    void **at = array;
+    if (w->failed)
+        return false;
+    if (n < *cap)
+        return true;
+    const size_t more = *cap ? 2 * *cap : 64;
+    void *grown = realloc(*at, more * size);
+    if (!grown) {
+        w->failed = true;
+        return false;
+    }
+    *at = grown;
+    *cap = more;
+    return true;
+}
+
+TSNode dr_walk__field(const dr_walk *w, TSNode node, int field)
+{
+    const TSFieldId id = table[w->lang].fields[field];
+    static const TSNode none;
+    return id && !ts_node_is_null(node) ? ts_node_child_by_field_id(node, id) : none;
+}
+
+uint8_t dr_walk__rule(const dr_walk *w, TSNode node)
+{
+    if (ts_node_is_null(node))
+        return DR_RULE_NONE;
+    const TSSymbol s = ts_node_symbol(node);
+    return s < MAX_SYMBOLS ? table[w->lang].rules[s] : (uint8_t)DR_RULE_NONE;
+}
+
+dr_str dr_walk__text(const dr_walk *w, TSNode node)
+{
+    if (ts_node_is_null(node))
+        return (dr_str){"", 0};
+    const uint32_t begin = ts_node_start_byte(node), end = ts_node_end_byte(node);
+    if (begin > end || end > w->text.n)
+        return (dr_str){"", 0};
+    return (dr_str){w->text.s + begin, end - begin};
+}
+
+const dr_scope *dr_walk__scope(const dr_walk *w)
+{
+    return w->n_scopes ? &w->scopes[w->n_scopes - 1] : NULL;
+}
+
+bool dr_walk__in_function(const dr_walk *w)
+{
+    for (size_t i = w->n_scopes; i-- > 0;)
+        if (w->scopes[i].kind != DR_SCOPE_MODULE)
+            return w->scopes[i].kind == DR_SCOPE_FUNCTION;
+    return false;
+}
+
+void dr_walk__mark(dr_walk *w, TSNode name, uint8_t marks)
+{
+    if (!ts_node_is_null(name) && ts_node_start_byte(name) < w->text.n)
+        w->mark[ts_node_start_byte(name)] |= marks;
+}
+
+void dr_walk__enter(dr_walk *w, int kind, TSNode name)
+{
+    if (w->n_scopes >= MAX_SCOPES || !grow(w, &w->scopes, w->n_scopes, &w->cap_scopes, sizeof *w->scopes))
+        return;
+    dr_scope *s = &w->scopes[w->n_scopes++];
+    const dr_str text = dr_walk__text(w, name);
+    *s = (dr_scope){.name_at = text.n ? (uint32_t)(text.s - w->text.s) : 0,
+                    .name_n = (uint32_t)text.n,
+                    .depth = w->depth,
+                    .n_locals = (uint32_t)w->n_locals};
+    s->kind = kind == DR_SCOPE_FUNCTION ? DR_SCOPE_FUNCTION : kind == DR_SCOPE_TYPE ? DR_SCOPE_TYPE : DR_SCOPE_MODULE;
+}
+
+static dr_extract_def *add_def(dr_walk *w)
+{
+    if (!grow(w, &w->defs, w->n_defs, &w->cap_defs, sizeof *w->defs))
+        return NULL;
+    dr_extract_def *d = &w->defs[w->n_defs++];
+    memset(d, 0, sizeof *d);
+    for (size_t i = w->n_scopes; i-- > 0;)
+        if (w->scopes[i].name_n) {
+            d->container_at = w->scopes[i].name_at;
+            d->container_n = w->scopes[i].name_n;
+            break;
+        }
+    return d;
+}
+
+void dr_walk__define(dr_walk *w, TSNode name, TSNode whole, dr_sym_kind kind, const TSNode *container)
+{
+    const dr_str text = dr_walk__text(w, name);
+    if (text.n == 0 || (w->mark[text.s - w->text.s] & DR_MARK_DEF))
+        return;
+    dr_extract_def *d = add_def(w);
+    if (!d)
+        return;
+    dr_walk__mark(w, name, DR_MARK_DEF);
+    d->name_at = (uint32_t)(text.s - w->text.s);
+    d->name_n = (uint32_t)text.n;
+    d->line = ts_node_start_point(name).row + 1;
+    d->first_line = ts_node_start_point(whole).row + 1;
+    const TSPoint end = ts_node_end_point(whole);
+    d->end_line = end.row + (end.column > 0 || end.row + 1 <= d->line ? 1 : 0); /* a node that ends with its newline */
+    d->first_line = d->first_line > d->line ? d->line : d->first_line;
+    d->end_line = d->end_line < d->line ? d->line : d->end_line;
+    d->kind = (uint32_t)kind;
+    if (container) {
+        const dr_str c = dr_walk__text(w, *container);
+        d->container_at = c.n ? (uint32_t)(c.s - w->text.s) : 0;
+        d->container_n = (uint32_t)c.n;
+    }
+}
+
+void dr_walk__define_at(dr_walk *w, uint32_t name_at, uint32_t name_n, uint32_t line, uint32_t first_line, uint32_t end_line,
+                        dr_sym_kind kind)
+{
+    dr_extract_def *d;
+    if (name_n == 0 || (w->mark[name_at] & DR_MARK_DEF) || !(d = add_def(w)))
+        return;
+    w->mark[name_at] |= DR_MARK_DEF;
+    d->name_at = name_at;
+    d->name_n = name_n;
+    d->line = line;
+    d->first_line = first_line;
+    d->end_line = end_line < line ? line : end_line;
+    d->kind = (uint32_t)kind;
+}
+
+static uint32_t hash_name(const char *s, size_t n)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (uint8_t)s[i]) * 16777619u;
+    return h;
+}
+
+/* The slot that holds the name, or the empty one where it would go. */
+static size_t local_slot(const dr_walk *w, uint32_t at, uint32_t n)
+{
+    size_t slot = hash_name(w->text.s + at, n) & (w->n_local_slots - 1);
+    for (uint32_t i; (i = w->local_slots[slot]) != 0; slot = (slot + 1) & (w->n_local_slots - 1))
+        if (w->locals[i - 1].n == n && memcmp(w->text.s + w->locals[i - 1].at, w->text.s + at, n) == 0)
+            break;
+    return slot;
+}
+
+static bool is_local(const dr_walk *w, uint32_t at, uint32_t n)
+{
+    return w->n_locals && w->local_slots[local_slot(w, at, n)] != 0;
+}
+
+/* Last in, first out: emptying the newest slots leaves the table as it was. */
+static void forget_locals(dr_walk *w, size_t n_keep)
+{
+    while (w->n_locals > n_keep) {
+        w->n_locals--;
+        w->local_slots[local_slot(w, w->locals[w->n_locals].at, w->locals[w->n_locals].n)] = 0;
+    }
+}
+
+static void rehash_locals(dr_walk *w)
+{
+    const size_t n = w->n_local_slots ? 2 * w->n_local_slots : 256;
+    uint32_t *slots = calloc(n, sizeof *slots);
+    if (!slots) {
+        w->failed = true;
+        return;
+    }
+    free(w->local_slots);
+    w->local_slots = slots;
+    w->n_local_slots = n;
+    const size_t n_locals = w->n_locals;
+    for (w->n_locals = 0; w->n_locals < n_locals; w->n_locals++)
+        slots[local_slot(w, w->locals[w->n_locals].at, w->locals[w->n_locals].n)] = (uint32_t)w->n_locals + 1;
+}
+
+void dr_walk__local(dr_walk *w, TSNode name)
+{
+    const dr_str text = dr_walk__text(w, name);
+    if (text.n == 0 || w->failed)
+        return;
+    dr_walk__mark(w, name, DR_MARK_DEF);
+    if (!dr_walk__in_function(w))
+        return;
+    if (w->n_locals * 2 >= w->n_local_slots)
+        rehash_locals(w);
+    if (!grow(w, &w->locals, w->n_locals, &w->cap_locals, sizeof *w->locals))
+        return;
+    const uint32_t at = (uint32_t)(text.s - w->text.s);
+    const size_t slot = local_slot(w, at, (uint32_t)text.n);
+    if (w->local_slots[slot])
+        return;
+    w->locals[w->n_locals].at = at;
+    w->locals[w->n_locals].n = (uint32_t)text.n;
+    w->local_slots[slot] = (uint32_t)++w->n_locals;
+}
+
+void dr_walk__locals_in(dr_walk *w, TSNode pattern)
+{
+    if (ts_node_is_null(pattern))
+        return;
+    if (dr_walk__rule(w, pattern) == DR_RULE_NAME) {
+        dr_walk__local(w, pattern);
+        return;
+    }
+    /* Iterative, and at most so many nodes: a pattern may be nested as deep as its author likes. */
+    TSTreeCursor c = ts_tree_cursor_new(pattern);
+    int depth = 0;
+    for (int n = 0; n < MAX_PATTERN_NODES; n++) {
+        const TSNode node = ts_tree_cursor_current_node(&c);
+        const uint8_t rule = dr_walk__rule(w, node);
+        if (rule == DR_RULE_NAME)
+            dr_walk__local(w, node);
+        if (rule != DR_RULE_SKIP && ts_tree_cursor_goto_first_child(&c)) {
+            depth++;
+            continue;
+        }
+        while (depth > 0 && !ts_tree_cursor_goto_next_sibling(&c)) {
+            (void)ts_tree_cursor_goto_parent(&c);
+            depth--;
+        }
+        if (depth == 0)
+            break;
+    }
+    ts_tree_cursor_delete(&c);
+}
+
+void dr_walk__use_at(dr_walk *w, uint32_t at, uint32_t n, uint32_t line, bool is_call)
+{
+    if (n == 0 || !grow(w, &w->refs, w->n_refs, &w->cap_refs, sizeof *w->refs))
+        return;
+    w->refs[w->n_refs++] = (dr_extract_ref){at, n, line, is_call};
+}
+
+static void visit_name(dr_walk *w, TSNode node, bool locals_hide)
+{
+    const uint32_t at = ts_node_start_byte(node), end = ts_node_end_byte(node);
+    if (end > w->text.n || at >= end)
+        return;
+    const uint8_t mark = w->mark[at];
+    if ((mark & DR_MARK_DEF) || (locals_hide && !(mark & DR_MARK_MEMBER) && is_local(w, at, end - at)))
+        return;
+    dr_walk__use_at(w, at, end - at, ts_node_start_point(node).row + 1, (mark & DR_MARK_CALL) != 0);
+}
+
+static void walk_tree(dr_walk *w, TSNode root)
+{
+    const uint8_t *rules = table[w->lang].rules;
+    TSTreeCursor c = ts_tree_cursor_new(root);
+
+    w->depth = 0;
+    for (;;) {
+        const TSNode node = ts_tree_cursor_current_node(&c);
+        const TSSymbol symbol = ts_node_symbol(node);
+        bool descend = true;
+
+        while (w->n_scopes && w->scopes[w->n_scopes - 1].depth >= w->depth && w->depth > 0) {
+            forget_locals(w, w->scopes[w->n_scopes - 1].n_locals);
+            w->n_scopes--;
+        }
+        if (symbol >= MAX_SYMBOLS) { /* only ERROR */
+            if (grow(w, &w->errors, w->n_errors, &w->cap_errors, sizeof *w->errors)) {
+                w->errors[w->n_errors].begin = ts_node_start_byte(node);
+                w->errors[w->n_errors].end = ts_node_end_byte(node);
+                w->errors[w->n_errors].line = ts_node_start_point(node).row + 1;
+                w->errors[w->n_errors++].in_function = dr_walk__in_function(w);
+            }
+        } else {
+            const uint8_t rule = rules[symbol];
+            switch (rule) {
+            case DR_RULE_NONE:
+                break;
+            case DR_RULE_NAME:
+            case DR_RULE_MEMBER:
+                visit_name(w, node, rule == DR_RULE_NAME);
+                descend = false;
+                break;
+            case DR_RULE_SKIP:
+                descend = false;
+                break;
+            default:
+                descend = w->grammar->visit(w, node, rule);
+            }
+        }
+        if (w->failed)
+            break;
+        if (descend && ts_tree_cursor_goto_first_child(&c)) {
+            w->depth++;
+            continue;
+        }
+        bool more = true;
+        while (more && !ts_tree_cursor_goto_next_sibling(&c)) {
+            more = ts_tree_cursor_goto_parent(&c);
+            w->depth--;
+        }
+        if (!more)
+            break;
+    }
+    ts_tree_cursor_delete(&c);
+    w->n_scopes = 0;
+    forget_locals(w, 0);
+}
+
+static const char *read_text(void *payload, uint32_t at, TSPoint point, uint32_t *n)
+{
+    const dr_str *text = payload;
+    (void)point;
+    if (at >= text->n) {
+        *n = 0;
+        return "";
+    }
+    *n = (uint32_t)(text->n - at);
+    return text->s + at;
+}
+
+/* True stops the parser. */
+static bool on_progress(TSParseState *state)
+{
+    dr_walk *w = state->payload;
+    if (++w->steps > w->max_steps)
+        return true;
+    if (w->steps % TICK_STEPS == 0 && ((w->cancel && atomic_load_explicit(w->cancel, memory_order_relaxed)) ||
+                                       (w->tick && !w->tick(w->tick_arg))))
+        return true;
+    return false;
+}
+
+bool dr_walk_init(dr_walk *w)
+{
+    memset(w, 0, sizeof *w);
+    return (w->parser = ts_parser_new()) != NULL;
+}
+
+void dr_walk_fini(dr_walk *w)
+{
+    if (w->parser)
+        ts_parser_delete(w->parser);
+    free(w->mark);
+    free(w->defs);
+    free(w->refs);
+    free(w->scopes);
+    free(w->locals);
+    free(w->local_slots);
+    free(w->errors);
+    memset(w, 0, sizeof *w);
+}
+
+/* A name that a lexical pass found to be defined after the walk had taken it for a use. */
+static void drop_defined_uses(dr_walk *w)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->n_refs; i++)
+        if (!(w->mark[w->refs[i].at] & DR_MARK_DEF))
+            w->refs[n++] = w->refs[i];
+    w->n_refs = n;
+}
+
+dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
+{
+    TSTree *tree = NULL;
+
+    w->n_defs = w->n_refs = w->n_scopes = w->n_locals = w->n_errors = 0;
+    w->failed = false;
+    w->text = text;
+    if (lang <= DR_LANG_NONE || lang >= DR_N_LANGS || text.n == 0 || text.n > UINT32_MAX / 2)
+        return DR_OK;
+    w->lang = lang;
+    w->grammar = grammars[lang];
+    (void)pthread_once(&once[lang], learners[lang]);
+    if (text.n + 1 > w->mark_cap) {
+        uint8_t *grown = realloc(w->mark, text.n + 1);
+        if (!grown)
+            return DR_ERR_NOMEM;
+        w->mark = grown;
+        w->mark_cap = text.n + 1;
+    }
+    memset(w->mark, 0, text.n + 1);
+    if (!w->n_local_slots)
+        rehash_locals(w);
+
+    w->steps = 0;
+    w->max_steps = STEPS_BASE + STEPS_PER_BYTE * text.n;
+    const TSInput input = {.payload = &text, .read = read_text, .encoding = TSInputEncodingUTF8};
+    const TSParseOptions options = {.payload = w, .progress_callback = on_progress};
+    const TSLanguage *language = w->grammar->language();
+    if (ts_parser_set_language(w->parser, language))
+        tree = ts_parser_parse_with_options(w->parser, NULL, input, options);
+    ts_language_delete(language);
+    if (!tree) {
+        ts_parser_reset(w->parser);
+        if (w->steps <= w->max_steps)
+            return DR_ERR_CANCELLED;
+        dr_lexical__definitions(w, 0, (uint32_t)text.n, 1);
+        dr_lexical__uses(w, 0, (uint32_t)text.n, 1);
+    } else {
+        walk_tree(w, ts_tree_root_node(tree));
+        for (size_t i = 0; i < w->n_errors; i++)
+            dr_lexical__definitions(w, w->errors[i].begin, w->errors[i].end, w->errors[i].line);
+        ts_tree_delete(tree);
+    }
+    drop_defined_uses(w);
+    return w->failed ? DR_ERR_NOMEM : DR_OK;
+}

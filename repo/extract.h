@@ -1,0 +1,129 @@
+/* repo/extract.h: one file's text to facts: definitions and uses of names, by one walk over its syntax tree.
+ *
+ * The walk goes through every node once, in text order. A grammar gives rules by node type and a visitor for the types that mean
+ * something to it; the visitor looks down from a construct (a function, a call) and marks the names inside by their byte offset, so
+ * that the walk knows what a name is when it gets there:
+ *
+ *   DEF     declared or defined here: not a use
+ *   CALL    the callee
+ *   MEMBER  after a dot or arrow: no local variable hides it
+ *
+ * Names of parameters and local variables of the functions around are not uses. What the parser could not make
+ * sense of is then searched for definitions word by word (lexical.c).
+ *
+ * The result depends on text and language only: the parser's budget is counted in its own steps, not in time. */
+#ifndef DR_REPO_EXTRACT_H
+#define DR_REPO_EXTRACT_H
+
+#include "repo/symbols.h"
+
+#include <stdatomic.h>
+#include <tree_sitter/api.h>
+
+typedef struct dr_extract_def {
+    uint32_t name_at, name_n;           /* bytes of the text */
+    uint32_t container_at, container_n; /* 0, 0: none */
+    uint32_t line, first_line, end_line;
+    uint32_t kind;
+} dr_extract_def;
+
+typedef struct dr_extract_ref {
+    uint32_t at, n, line, is_call;
+} dr_extract_ref;
+
+typedef struct dr_scope {
+    uint32_t name_at, name_n;
+    uint32_t depth;    /* of its node in the tree */
+    uint32_t n_locals; /* entries of the local log when it was entered */
+    enum { DR_SCOPE_FUNCTION, DR_SCOPE_TYPE, DR_SCOPE_MODULE } kind;
+} dr_scope;
+
+enum { DR_MARK_DEF = 1, DR_MARK_CALL = 2, DR_MARK_MEMBER = 4 };
+
+/* Reused from file to file by one thread. */
+typedef struct dr_walk {
+    dr_lang lang;
+    const struct dr_grammar *grammar;
+    dr_str text;
+    uint8_t *mark; /* [text.n + 1] */
+    size_t mark_cap;
+    uint32_t depth;
+
+    dr_extract_def *defs;
+    dr_extract_ref *refs;
+    dr_scope *scopes;
+    struct { uint32_t at, n; } *locals; /* in the order they were added */
+    uint32_t *local_slots;              /* hash table over locals, index + 1 */
+    struct { uint32_t begin, end, line; bool in_function; } *errors;
+    size_t n_defs, cap_defs, n_refs, cap_refs, n_scopes, cap_scopes, n_locals, cap_locals, n_local_slots, n_errors, cap_errors;
+    bool failed; /* out of memory: everything after is a no-op */
+
+    TSParser *parser;
+    const atomic_bool *cancel;
+    bool (*tick)(void *arg); /* may be NULL: called now and then while parsing; false cancels */
+    void *tick_arg;
+    uint64_t steps, max_steps;
+} dr_walk;
+
+/* Rules every grammar shares; its own start at DR_RULE_OWN. */
+enum {
+    DR_RULE_NONE = 0, /* go on to the children */
+    DR_RULE_NAME,     /* a name: a use unless marked or a local */
+    DR_RULE_MEMBER,   /* a name that locals do not hide */
+    DR_RULE_SKIP,     /* nothing in here */
+    DR_RULE_OWN
+};
+
+/* Fields by the number used here; a grammar that lacks one gets a null node. */
+enum {
+    DR_FIELD_NAME, DR_FIELD_DECLARATOR, DR_FIELD_BODY, DR_FIELD_VALUE, DR_FIELD_TYPE, DR_FIELD_FUNCTION, DR_FIELD_FIELD,
+    DR_FIELD_LEFT, DR_FIELD_RIGHT, DR_FIELD_SCOPE, DR_FIELD_PARAMETERS, DR_FIELD_OBJECT, DR_FIELD_PROPERTY, DR_FIELD_ATTRIBUTE,
+    DR_FIELD_ALIAS, DR_FIELD_PATTERN, DR_FIELD_MACRO, DR_FIELD_RECEIVER, DR_FIELD_CONSTRUCTOR, DR_FIELD_PARAMETER, DR_FIELD_KEY,
+    DR_FIELD_TRAIT, DR_FIELD_OPERAND,
+    DR_N_FIELDS
+};
+
+typedef struct dr_node_rule {
+    const char *type;
+    uint8_t rule;
+} dr_node_rule;
+
+typedef struct dr_grammar {
+    const TSLanguage *(*language)(void);
+    const dr_node_rule *rules; /* ends with a NULL type */
+    /* At a node with a rule of the grammar's own. False: do not go into the children. */
+    bool (*visit)(dr_walk *w, TSNode node, uint8_t rule);
+} dr_grammar;
+
+extern const dr_grammar dr_grammar__c, dr_grammar__cpp, dr_grammar__python, dr_grammar__javascript, dr_grammar__typescript, dr_grammar__tsx,
+    dr_grammar__go, dr_grammar__rust, dr_grammar__java;
+
+/* For visitors. A null node is accepted everywhere and does nothing. */
+TSNode dr_walk__field(const dr_walk *w, TSNode node, int field);
+uint8_t dr_walk__rule(const dr_walk *w, TSNode node);
+dr_str dr_walk__text(const dr_walk *w, TSNode node);
+const dr_scope *dr_walk__scope(const dr_walk *w);          /* innermost, or NULL */
+bool dr_walk__in_function(const dr_walk *w);               /* innermost scope that is not a module is a function */
+void dr_walk__mark(dr_walk *w, TSNode name, uint8_t marks);
+void dr_walk__enter(dr_walk *w, int kind, TSNode name);    /* a scope: the node being visited */
+/* A definition; its container is the innermost scope's name unless `container` is a node. Marks the name. */
+void dr_walk__define(dr_walk *w, TSNode name, TSNode whole, dr_sym_kind kind, const TSNode *container);
+void dr_walk__define_at(dr_walk *w, uint32_t name_at, uint32_t name_n, uint32_t line, uint32_t first_line, uint32_t end_line,
+                        dr_sym_kind kind);
+void dr_walk__local(dr_walk *w, TSNode name);              /* marks it, and hides it in the function around */
+/* Every name (DR_RULE_NAME) below a pattern is a local. */
+void dr_walk__locals_in(dr_walk *w, TSNode pattern);
+void dr_walk__use_at(dr_walk *w, uint32_t at, uint32_t n, uint32_t line, bool is_call);
+
+/* Uses in text that has no tree (a macro's body): names outside strings and comments. */
+void dr_lexical__uses(dr_walk *w, uint32_t begin, uint32_t end, uint32_t line);
+/* Definitions that start at a line's beginning, in what the parser gave up on. */
+void dr_lexical__definitions(dr_walk *w, uint32_t begin, uint32_t end, uint32_t line);
+
+bool dr_walk_init(dr_walk *w); /* false: out of memory. Zeroed storage. */
+void dr_walk_fini(dr_walk *w);
+
+/* Facts of one text, replacing w's. DR_ERR_CANCELLED, DR_ERR_NOMEM. Text over its parse budget gets lexical facts only. */
+dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text);
+
+#endif

@@ -1,0 +1,162 @@
+#include "repo/index.h"
+
+#include "repo/classify.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct item {
+    uint32_t file;
+    uint64_t size;
+    uint8_t lang; /* by name only */
+} item;
+
+typedef struct job {
+    const dr_repo *repo;
+    const dr_symbols_options *opt;
+    dr_file_facts *files;
+    const item *items;
+    size_t n_items;
+    uint64_t total;
+    atomic_size_t next;
+    atomic_uint_fast64_t done;
+    atomic_uint n_parsed, n_kept, n_cut, n_failed;
+    atomic_bool cancel, no_memory;
+} job;
+
+enum { KEY_BYTES = 4 + 2 + 20 };
+
+/* What determines a blob's facts: this version of the extractors, the language, the bytes. A header's language hangs on its bytes too. */
+static void blob_key(uint8_t key[KEY_BYTES], const dr_repo_file *f, uint8_t lang)
+{
+    memcpy(key, "sym1", 4);
+    key[4] = DR_FACTS_VERSION;
+    key[5] = f->path.n > 2 && memcmp(f->path.s + f->path.n - 2, ".h", 2) == 0 ? 255 : lang;
+    memcpy(key + 6, f->id, 20);
+}
+
+static bool tick(void *arg)
+{
+    job *j = arg;
+    if (j->opt->progress && !j->opt->progress(j->opt->progress_arg, atomic_load(&j->done), j->total))
+        atomic_store(&j->cancel, true);
+    return !atomic_load(&j->cancel);
+}
+
+static dr_status one_file(job *j, dr_walk *walk, dr_buf *content, const item *it)
+{
+    const dr_repo_file *f = dr_repo_file_at(j->repo, it->file);
+    const dr_blob_store *store = j->opt->store;
+    dr_buf *out = &j->files[it->file].bytes;
+    uint8_t key[KEY_BYTES];
+
+    blob_key(key, f, it->lang);
+    if (store && store->get(store->self, out, (dr_cspan){key, sizeof key}, NULL) == DR_OK) {
+        atomic_fetch_add(&j->n_kept, 1);
+        return DR_OK;
+    }
+    dr_buf_clear(out);
+    if (dr_repo_read(j->repo, it->file, content, NULL) != DR_OK) {
+        atomic_fetch_add(&j->n_failed, 1);
+        return DR_OK;
+    }
+    const dr_str text = dr_buf_view(content);
+    dr_lang lang = dr_lang_of(f->path, text);
+    if (lang >= DR_LANG_JAVASCRIPT && lang <= DR_LANG_TSX && dr_classify__has_long_lines(text))
+        lang = DR_LANG_NONE; /* minified: names of one letter */
+    dr_status st = dr_walk_extract(walk, lang, text);
+    if (st == DR_OK && walk->steps > walk->max_steps)
+        atomic_fetch_add(&j->n_cut, 1);
+    if (st == DR_OK && !dr_facts__encode(out, walk))
+        st = DR_ERR_NOMEM;
+    if (st != DR_OK) {
+        dr_buf_clear(out);
+        return st;
+    }
+    atomic_fetch_add(&j->n_parsed, 1);
+    if (store)
+        (void)store->put(store->self, (dr_cspan){key, sizeof key}, (dr_cspan){(const uint8_t *)out->data, out->n}, NULL);
+    char *fit = realloc(out->data, out->n + 1); /* thousands of these wait for the join */
+    if (fit) {
+        out->data = fit;
+        out->cap = out->n + 1;
+    }
+    return DR_OK;
+}
+
+/* Every worker takes the next largest file until none is left, whatever range the pool gave it. */
+static void work(void *arg, int64_t begin, int64_t end, int worker)
+{
+    job *j = arg;
+    dr_walk walk;
+    dr_buf content = {0};
+    (void)begin;
+    (void)end;
+
+    if (!dr_walk_init(&walk)) {
+        atomic_store(&j->no_memory, true);
+        return;
+    }
+    walk.cancel = &j->cancel;
+    if (worker == 0) {
+        walk.tick = tick;
+        walk.tick_arg = j;
+    }
+    while (!atomic_load(&j->cancel) && !atomic_load(&j->no_memory)) {
+        const size_t i = atomic_fetch_add(&j->next, 1);
+        if (i >= j->n_items)
+            break;
+        const dr_status st = one_file(j, &walk, &content, &j->items[i]);
+        if (st == DR_ERR_NOMEM)
+            atomic_store(&j->no_memory, true);
+        atomic_fetch_add(&j->done, j->items[i].size);
+        if (worker == 0)
+            (void)tick(j);
+    }
+    dr_buf_free(&content);
+    dr_walk_fini(&walk);
+}
+
+static int largest_first(const void *a, const void *b)
+{
+    const item *x = a, *y = b;
+    if (x->size != y->size)
+        return x->size > y->size ? -1 : 1;
+    return (x->file > y->file) - (x->file < y->file);
+}
+
+dr_status dr_index__facts(dr_file_facts *files, dr_symbols_stats *stats, const dr_repo *repo, const dr_symbols_options *opt, dr_error *err)
+{
+    dr_status st = DR_OK;
+    const size_t n = dr_repo_n_files(repo);
+    item *items = calloc(n ? n : 1, sizeof *items);
+    job j = {.repo = repo, .opt = opt, .files = files, .items = items};
+
+    if (!items)
+        return dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");
+    for (size_t i = 0; i < n; i++) {
+        const dr_repo_file *f = dr_repo_file_at(repo, i);
+        const dr_lang lang = dr_repo_is_text(f) ? dr_lang_of(f->path, DR_STR("")) : DR_LANG_NONE;
+        if (lang == DR_LANG_NONE)
+            continue;
+        items[j.n_items++] = (item){(uint32_t)i, f->size, (uint8_t)lang};
+        j.total += f->size;
+    }
+    qsort(items, j.n_items, sizeof *items, largest_first);
+    if (opt->pool)
+        dr_pool_run(opt->pool, dr_pool_size(opt->pool), 1, work, &j);
+    else
+        work(&j, 0, 1, 0);
+    if (atomic_load(&j.cancel))
+        st = dr_fail(err, DR_ERR_CANCELLED, "cancelled");
+    else if (atomic_load(&j.no_memory))
+        st = dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");
+    stats->n_files = (uint32_t)j.n_items;
+    stats->bytes = j.total;
+    stats->n_parsed = atomic_load(&j.n_parsed);
+    stats->n_kept = atomic_load(&j.n_kept);
+    stats->n_cut = atomic_load(&j.n_cut);
+    stats->n_failed = atomic_load(&j.n_failed);
+    free(items);
+    return st;
+}

@@ -1,0 +1,240 @@
+#include "repo/symbols.h"
+
+#include "repo/index.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct dr_symbols {
+    dr_buf bytes; /* the table */
+    dr_table t;
+    dr_str *names;
+    dr_symbols_stats stats;
+};
+
+const char *dr_sym_kind_name(dr_sym_kind kind)
+{
+    static const char *const names[DR_N_SYM_KINDS] = {
+        "function", "method", "class", "struct", "union", "enum", "interface", "trait", "type", "macro", "constant", "module", "variable",
+        "field", "member", "enumerator", "prototype",
+    };
+    return (unsigned)kind < DR_N_SYM_KINDS ? names[kind] : "";
+}
+
+int dr_sym_kind_rank(dr_sym_kind kind)
+{
+    return kind == DR_SYM_PROTOTYPE ? 2 : kind >= DR_SYM_VARIABLE ? 1 : 0;
+}
+
+/* Everything a table depends on: the files (paths, kinds, ids), the limit that decides which are read, and both versions. */
+enum { KEY_BYTES = 4 + 2 + 32 + 20 };
+
+static void table_key(uint8_t key[KEY_BYTES], const dr_repo *repo)
+{
+    dr_sha256_stream *s = dr_sha256_new();
+    for (size_t i = 0; i < dr_repo_n_files(repo); i++) {
+        const uint8_t cls = (uint8_t)dr_repo_file_at(repo, i)->cls;
+        dr_sha256_update(s, &cls, 1);
+    }
+    const dr_digest classes = dr_sha256_finish(s);
+    memcpy(key, "syt1", 4);
+    key[4] = DR_FACTS_VERSION;
+    key[5] = DR_TABLE_VERSION;
+    memcpy(key + 6, dr_repo_identity(repo)->digest.b, 32);
+    memcpy(key + 38, classes.b, 20);
+}
+
+/* Takes over the table in s->bytes. */
+static dr_status adopt(dr_symbols *s, size_t n_files, dr_error *err)
+{
+    if (!dr_table__view(&s->t, (dr_cspan){(const uint8_t *)s->bytes.data, s->bytes.n}, n_files))
+        return dr_fail(err, DR_ERR_FORMAT, "symbols: the stored table is damaged");
+    const uint32_t n = s->t.head->n_names;
+    free(s->names);
+    if (!(s->names = malloc((n ? n : 1) * sizeof *s->names)))
+        return dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");
+    for (uint32_t i = 0; i < n; i++)
+        s->names[i] = (dr_str){s->t.text + s->t.name_at[i], s->t.name_at[i + 1] - s->t.name_at[i]};
+    for (uint32_t i = 1; i < n; i++)
+        if (dr_str_cmp(s->names[i - 1], s->names[i]) >= 0)
+            return dr_fail(err, DR_ERR_FORMAT, "symbols: the stored table is not sorted");
+    s->stats.n_files = s->t.head->n_lang_files;
+    s->stats.bytes = s->t.head->source_bytes;
+    s->stats.n_names = n;
+    s->stats.n_defs = s->t.head->n_defs;
+    s->stats.n_refs = s->t.head->n_refs;
+    return DR_OK;
+}
+
+dr_status dr_symbols_open(dr_symbols **out, const dr_repo *repo, const dr_symbols_options *opt, dr_error *err)
+{
+    static const dr_symbols_options defaults;
+    dr_status st = DR_OK;
+    const size_t n_files = dr_repo_n_files(repo);
+    uint8_t key[KEY_BYTES];
+    dr_file_facts *files = NULL;
+    dr_symbols *s = NULL;
+
+    *out = NULL;
+    opt = opt ? opt : &defaults;
+    if (!(s = calloc(1, sizeof *s))) {
+        st = dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");
+        goto done;
+    }
+    table_key(key, repo);
+    if (opt->store && opt->store->get(opt->store->self, &s->bytes, (dr_cspan){key, sizeof key}, NULL) == DR_OK &&
+        adopt(s, n_files, NULL) == DR_OK) {
+        s->stats.restored = true;
+        goto ready;
+    }
+    dr_buf_clear(&s->bytes);
+    if (!(files = calloc(n_files ? n_files : 1, sizeof *files))) {
+        st = dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");
+        goto done;
+    }
+    if ((st = dr_index__facts(files, &s->stats, repo, opt, err)) != DR_OK ||
+        (st = dr_table__join(&s->bytes, files, n_files, &s->stats, err)) != DR_OK || (st = adopt(s, n_files, err)) != DR_OK)
+        goto done;
+    /* A file that changed under us must not be missing from this snapshot's table for good. */
+    if (opt->store && s->stats.n_failed == 0)
+        (void)opt->store->put(opt->store->self, (dr_cspan){key, sizeof key}, (dr_cspan){(const uint8_t *)s->bytes.data, s->bytes.n}, NULL);
+ready:
+    *out = s;
+    s = NULL;
+done:
+    if (files)
+        for (size_t i = 0; i < n_files; i++)
+            dr_buf_free(&files[i].bytes);
+    free(files);
+    dr_symbols_close(s);
+    return st;
+}
+
+void dr_symbols_close(dr_symbols *s)
+{
+    if (!s)
+        return;
+    dr_buf_free(&s->bytes);
+    free(s->names);
+    free(s);
+}
+
+static bool find_name(const dr_symbols *s, dr_str name, uint32_t *index)
+{
+    uint32_t low = 0, high = s->stats.n_names;
+    while (low < high) {
+        const uint32_t mid = low + (high - low) / 2;
+        if (dr_str_cmp(s->names[mid], name) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    *index = low;
+    return low < s->stats.n_names && dr_str_eq(s->names[low], name);
+}
+
+size_t dr_symbols_find(const dr_symbols *s, dr_str name, const dr_sym_def **defs)
+{
+    uint32_t i;
+    if (!find_name(s, name, &i)) {
+        *defs = NULL;
+        return 0;
+    }
+    *defs = s->t.defs + s->t.first_def[i];
+    return s->t.first_def[i + 1] - s->t.first_def[i];
+}
+
+size_t dr_symbols_refs(const dr_symbols *s, dr_str name, const dr_sym_ref **refs)
+{
+    uint32_t i;
+    if (!find_name(s, name, &i)) {
+        *refs = NULL;
+        return 0;
+    }
+    *refs = s->t.refs + s->t.first_ref[i];
+    return s->t.first_ref[i + 1] - s->t.first_ref[i];
+}
+
+/* 0 equal but for case, 1 with `name` as a prefix, 2 containing it without case, -1 not alike. */
+static int likeness(dr_str candidate, dr_str name)
+{
+    if (candidate.n < name.n || dr_str_eq(candidate, name))
+        return -1;
+    if (candidate.n == name.n)
+        return strncasecmp(candidate.s, name.s, name.n) == 0 ? 0 : -1;
+    if (memcmp(candidate.s, name.s, name.n) == 0)
+        return 1;
+    for (size_t i = 0; i + name.n <= candidate.n; i++)
+        if (strncasecmp(candidate.s + i, name.s, name.n) == 0)
+            return 2;
+    return -1;
+}
+
+size_t dr_symbols_similar(const dr_symbols *s, dr_str name, dr_str out[5])
+{
+    int like[5];
+    size_t n = 0;
+
+    if (name.n == 0)
+        return 0;
+    for (uint32_t i = 0; i < s->stats.n_names; i++) {
+        const int l = likeness(s->names[i], name);
+        if (l < 0)
+            continue;
+        size_t at = n; /* candidates come in byte order, so a later one of equal rank and length goes behind */
+        while (at > 0 && (l < like[at - 1] || (l == like[at - 1] && s->names[i].n < out[at - 1].n)))
+            at--;
+        if (at == 5)
+            continue;
+        n += n < 5;
+        for (size_t k = n - 1; k > at; k--) {
+            out[k] = out[k - 1];
+            like[k] = like[k - 1];
+        }
+        out[at] = s->names[i];
+        like[at] = l;
+    }
+    return n;
+}
+
+const dr_str *dr_symbols_names(const dr_symbols *s, size_t *n)
+{
+    *n = s->stats.n_names;
+    return s->names;
+}
+
+const dr_sym_def *dr_symbols_def(const dr_symbols *s, uint32_t index)
+{
+    return &s->t.defs[index];
+}
+
+const dr_sym_def *dr_symbols_enclosing(const dr_symbols *s, size_t file, uint32_t line)
+{
+    const dr_sym_def *best = NULL;
+    const uint32_t *defs;
+    const size_t n = dr_symbols_outline(s, file, &defs);
+
+    for (size_t i = 0; i < n; i++) {
+        const dr_sym_def *d = &s->t.defs[defs[i]];
+        if ((d->kind == DR_SYM_FUNCTION || d->kind == DR_SYM_METHOD || d->kind == DR_SYM_CLASS) && d->first_line <= line &&
+            line <= d->end_line && (!best || d->first_line > best->first_line || (d->first_line == best->first_line && d->end_line <= best->end_line)))
+            best = d;
+    }
+    return best;
+}
+
+size_t dr_symbols_outline(const dr_symbols *s, size_t file, const uint32_t **defs)
+{
+    if (file >= s->t.head->n_files) {
+        *defs = NULL;
+        return 0;
+    }
+    *defs = s->t.by_file + s->t.first_of_file[file];
+    return s->t.first_of_file[file + 1] - s->t.first_of_file[file];
+}
+
+const dr_symbols_stats *dr_symbols_get_stats(const dr_symbols *s)
+{
+    return &s->stats;
+}
