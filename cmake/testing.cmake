@@ -4,7 +4,6 @@ pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
 if(NOT CMOCKA_FOUND)
   message(WARNING "cmocka is not installed: the programs under tests/ are not built.")
 endif()
-option(DR_LIBFUZZER "Fuzz targets are libFuzzer programs (clang only) instead of short smoke tests" OFF)
 add_custom_target(tests_threads COMMENT "tests that the thread sanitizer suite runs")
 
 # dr_test(NAME [LONG] [THREADS] [RELEASE_ONLY] [ALLOC] [SOURCES ...] [LIBS ...] [ARGS ...]): a cmocka program
