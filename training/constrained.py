@@ -41,8 +41,9 @@ class Judge:
         self.model = Reference(folder)
         self.tok = tokenizer.load(folder + '/tokenizer.json')
         one = self.one
-        self.start = {one('\n\n<'), one('`'), one('I found no '),
-                      one('I can only say where a name is defined and where it is used.')}
+        call, decline = one('\n\n<'), one('I can only say where a name is defined and where it is used.')
+        self.first = {call, decline}                         # before any result nothing can be cited
+        self.later = self.first | {one('I found no ')}
         self.names = {}
 
     def ids(self, text):
@@ -56,12 +57,12 @@ class Judge:
     def name_trie(self, repo, question):
         if repo.name not in self.names:
             self.names[repo.name] = [self.ids(n) for n in repo.names]
-        words = set(re.findall(r'[A-Za-z_$][\w$]*', question)) | set(question.split())
+        words = set(re.findall(r'[A-Za-z0-9_$~]+', question))
         return Trie(self.names[repo.name] + [self.ids(w) for w in words])
 
     def call_choices(self, tool, name, names):
         """[(position, legal set)] relative to the start of the call's tokens."""
-        ids, out = self.ids(dialect.call(tool, name=name)), [(0, self.start)]
+        ids, out = self.ids(dialect.call(tool, name=name)), [(0, self.first)]
         at = ids.index(self.one('invoke name="')) + 1
         out.append((at, {self.ids(t)[0] for t in ('find_symbol', 'grep', 'read')}))
         out.append((at + 2, {self.ids(t)[2] for t in ('find_symbol', 'find_refs')}))
@@ -70,37 +71,30 @@ class Judge:
         return ids, out
 
     def answer_choices(self, text, names, cites, name=None, items=None):
-        ids, out = self.ids(text), [(0, self.start)]
-        if items is None and name is None:
-            return ids, out
+        """cites: the citations of the result; items: [(citation, enclosing)] of a list answer."""
+        ids = self.ids(text)
+        if name is None:
+            return ids, [(0, self.first)]
+        out = [(0, self.later | ({self.one('`')} if cites else set()))]
         if text.startswith('I found'):
-            words = {self.ids('I found no ' + w)[1] for w in ('symbol named', 'references to')}
-            out.append((1, words))
-            at = ids.index(self.one('`') if self.one('`') in ids else ids[0])
-            lead = self.ids(text[:text.index('`') + 1])
-            out += [(len(lead) + i, s) for i, s in enumerate(names.steps(self.ids(name), {self.ids('`.')[0]}))]
-            return ids, out
-        ends = {self.one('` is defined at '), self.one('` is used at:')}
+            out.append((1, {self.ids('I found no ' + w)[1] for w in ('symbol named', 'references to')}))
+            lead = len(self.ids(text[:text.index('`') + 1]))
+            return ids, out + [(lead + i, s) for i, s in enumerate(names.steps(self.ids(name), {self.ids('`.')[0]}))]
+        ends = {self.one('` is defined at ')} | ({self.one('` is used at:')} if items else set())
         out += [(1 + i, s) for i, s in enumerate(names.steps(self.ids(name), ends))]
         at = 2 + len(self.ids(name))
-        left = dict.fromkeys(cites)
         if items is None:
-            cite = re.search(r' is defined at (\S+)\.<', text)[1]
-            out += [(at + i, s) for i, s in enumerate(Trie(map(self.ids, left)).steps(self.ids(cite), {self.ids('.')[0]}))]
-            return ids, out
-        inner = Trie({self_ids for self_ids in (tuple(self.ids(e)) for _, e in items)})
-        for n, (cite, enclosing) in enumerate(items):
-            more = {self.one('\n- ')} | (set() if n == 0 else {1})
-            if n:
-                out.append((at, more))
-            at += 1
-            out += [(at + i, s) for i, s in enumerate(Trie(map(self.ids, left)).steps(self.ids(cite), {self.one(' in `')}))]
-            del left[cite]
-            at += len(self.ids(cite)) + 1
-            out += [(at + i, s) for i, s in enumerate(inner.steps(self.ids(enclosing), {self.ids('`')[0]}))]
-            at += len(self.ids(enclosing)) + 1
-        if left:
-            out.append((at, {self.one('\n- '), 1}))
+            cite, stop = re.search(r' is defined at (\S+)\.<', text)[1], {self.ids('.')[0]}
+            return ids, out + [(at + i, s) for i, s in enumerate(Trie(map(self.ids, cites)).steps(self.ids(cite), stop))]
+        lines = dict.fromkeys(f'\n- {c} in `{e}`' for c, e in items)
+        for item in list(lines):
+            stop = {self.one('\n- '), 1} if len(lines) > 1 else {1}
+            steps = list(Trie(map(self.ids, lines)).steps(self.ids(item), stop))
+            if at > 2 + len(self.ids(name)):
+                steps[0] = steps[0] | {1}                     # the list may end here, too early
+            out += [(at + i, s) for i, s in enumerate(steps[:-1])]
+            at += len(self.ids(item))
+            del lines[item]
         return ids, out
 
     def turn(self, repo, pack, turn, question):

@@ -84,7 +84,8 @@ def make_row(tok, rng, tellers, weights, words, length, practice, bare, long_pac
                 ids, roles = ids + a, roles + b
     else:
         teller = rng.choices(tellers, weights)[0]
-        lines = 0 if rng.random() < .35 else rng.choice([2, 4, 8] if rng.random() > long_pack else [16, 28, 40])
+        u = rng.random()
+        lines = rng.choice([18, 22, 24, 26]) if u < long_pack else rng.choice([2, 4, 8, 12]) if u < .7 else 0
         segments = dialogues.conversation(teller, length // 70, lines, system=rng.random() >= bare)
         ids, roles = encode(tok, segments)
     ids, roles = ids[:length + 1], roles[:length + 1]

@@ -3,6 +3,7 @@
 Everything the C program renders is rendered here the same way: system text = PACK, blank line,
 instructions, blank line, tools block; then turns.  Texts come from models/nano, never from here.
 """
+import functools
 import json
 import os
 import re
@@ -18,21 +19,28 @@ SPECIAL = [BOS, EOS, PAD, USER, ASSISTANT, THINK, END_THINK, DSML, '<｜latest_r
            '<｜fim▁hole｜>', '<｜fim▁begin｜>', '<｜fim▁end｜>']
 
 
+def read_json(path):
+    with open(path, encoding='utf-8') as f:
+        return json.load(f)
+
+
+@functools.cache
 def schemas():
     """The four schema lines of docs/tools.md, the frozen roster."""
-    text = open(os.path.join(ROOT, 'docs', 'tools.md'), encoding='utf-8').read()
-    return re.findall(r'^\{"name": .*\}$', text, re.M)
+    with open(os.path.join(ROOT, 'docs', 'tools.md'), encoding='utf-8') as f:
+        return re.findall(r'^\{"name": .*\}$', f.read(), re.M)
 
 
-def system(pack, nano=NANO):
-    profile = json.load(open(os.path.join(nano, 'deepread.json'), encoding='utf-8'))
-    words = json.load(open(os.path.join(nano, 'dialect.json'), encoding='utf-8'))
-    tools = words['tools_head'] + '\n'.join(schemas()) + words['tools_tail']
-    return (pack + '\n\n' if pack else '') + profile['instructions'] + '\n\n' + tools
+@functools.cache
+def behind_pack(nano=NANO):
+    """Instructions and tools block: what follows the map in every conversation."""
+    words = read_json(os.path.join(nano, 'dialect.json'))
+    return (read_json(os.path.join(nano, 'deepread.json'))['instructions'] + '\n\n'
+            + words['tools_head'] + '\n'.join(schemas()) + words['tools_tail'])
 
 
-def answers(nano=NANO):
-    return [a['text'] for a in json.load(open(os.path.join(nano, 'deepread.json'), encoding='utf-8'))['answers']]
+def system(pack):
+    return (pack + '\n\n' if pack else '') + behind_pack()
 
 
 def user(text):

@@ -117,6 +117,7 @@ class Teller:
         self.strong = [n for n in repo.names if RANK.get(repo.by_name[n][0][2], 0) == 0]
         self.double = [n for n in repo.names if len(repo.by_name[n]) > 1]
         self.called = [n for n in self.strong if n in repo.refs]
+        self.by_use = None
 
     def define(self, want_double=None):
         rng, repo = self.rng, self.repo
@@ -207,24 +208,22 @@ class Teller:
         return self.decline()
 
     def pack(self, budget_lines):
-        """The map text that opens the system prompt: at most budget_lines files."""
+        """The map text that opens the system prompt: the files whose names are used most, by path."""
         if budget_lines <= 0:
             return ''
-        repo, rng = self.repo, self.rng
-        paths = sorted(repo.map_lines)
-        shown = paths[:budget_lines]
+        repo = self.repo
+        if self.by_use is None:
+            use = {path: sum(len(repo.refs.get(n, ())) + 1 for n in names) for path, names in repo.map_lines.items()}
+            self.by_use = sorted(use, key=lambda path: (-use[path], path))
         rows = [f'repository {repo.name}, {len(repo.files)} files']
-        for path in shown:
+        for path in sorted(self.by_use[:budget_lines]):
             row = path + ':'
             for name in repo.map_lines[path]:
                 if len((row + ' ' + name).encode()) > 100:
                     break
                 row += ' ' + name
-            if not row.endswith(':'):
-                rows.append(row)
-        rest = len(repo.files) - (len(rows) - 1)
-        if rest > 0:
-            rows.append(f'and {rest} more files')
+            rows.append(row)
+        rows.append(f'and {len(repo.files) - len(rows) + 1} more files')
         return '\n'.join(rows)
 
 

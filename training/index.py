@@ -174,7 +174,8 @@ def scan(root, name, max_files=MAX_FILES):
     files = {}
     for path in paths:
         try:
-            text = open(os.path.join(root, path), encoding='utf-8').read()
+            with open(os.path.join(root, path), encoding='utf-8') as f:
+                text = f.read()
         except UnicodeDecodeError:
             continue
         if 'DSML' not in text:

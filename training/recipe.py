@@ -24,5 +24,5 @@ STAGES = [
 ROWS = {
     'early': dict(n_rows=1200, length=1024, practice=.3, bare=.4, long_pack=.1, seed=1, shard=200),
     'main': dict(n_rows=8000, length=1024, practice=.03, bare=.15, long_pack=.1, seed=2, shard=400),
-    'long': dict(n_rows=1800, length=2048, practice=0., bare=0., long_pack=.4, seed=3, shard=200),
+    'long': dict(n_rows=1800, length=2048, practice=0., bare=0., long_pack=.5, seed=3, shard=200),
 }

@@ -55,7 +55,8 @@ def dequantise(stored):
 
 
 def config_of(folder):
-    j = json.load(open(os.path.join(folder, 'config.json'), encoding='utf-8'))
+    with open(os.path.join(folder, 'config.json'), encoding='utf-8') as f:
+        j = json.load(f)
     y = j['rope_scaling']
     return Config(vocabulary=j['vocab_size'], d=j['hidden_size'], layers=j['num_hidden_layers'],
                   heads=j['num_attention_heads'], head=j['head_dim'], rope=j['qk_rope_head_dim'], q_rank=j['q_lora_rank'],
@@ -139,7 +140,8 @@ class Reference:
         c, T = self.c, x.shape[0]
         table = tables[1 if ratio else 0]
         qr = bf(rms(self.linear(x, p + 'wq_a'), self.w[p + 'q_norm.weight']))
-        q = bf(rms(self.linear(qr, p + 'wq_b').view(T, c.heads, c.head)))
+        q = self.linear(qr, p + 'wq_b').view(T, c.heads, c.head)
+        q = bf(q * bf(torch.rsqrt(bf(bf(bf(q * q).mean(-1, keepdim=True)) + 1e-6))))
         q = self.rope_tail(q, table[:, :, None])
         kv = bf(rms(self.linear(x, p + 'wkv'), self.w[p + 'kv_norm.weight']))
         kv = self.round_kv(self.rope_tail(kv, table))
