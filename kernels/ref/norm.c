@@ -1,4 +1,4 @@
-/* Norms, rotary embedding, compressor pooling. */
+/* Norms, a scaled rounding, rotary embedding, compressor pooling. */
 #include "kernels/ref/mode.h"
 
 #include <math.h>
@@ -22,6 +22,15 @@ static void rms_norm(dr_queue *q, float *y, const float *x, const float *w, int6
         for (int64_t j = 0; j < k; j++)
             y[i * k + j] = rounded(w[j] * (row[j] * f));
     }
+    dr_flush_denormals_restore(mode);
+}
+
+static void scale(dr_queue *q, float *x, int64_t n, float s)
+{
+    const uint32_t mode = dr_flush_denormals();
+    (void)q;
+    for (int64_t i = 0; i < n; i++)
+        x[i] = rounded(x[i] * s);
     dr_flush_denormals_restore(mode);
 }
 
@@ -97,6 +106,7 @@ void SLOT(table_norm)(dr_ops *ops)
 {
     ops->rms_norm = rms_norm;
     ops->head_norm = head_norm;
+    ops->scale = scale;
     ops->rope = rope;
     ops->pool = pool;
 }
