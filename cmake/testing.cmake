@@ -19,7 +19,7 @@ function(dr_test name)
   if(NOT CMOCKA_FOUND OR (A_RELEASE_ONLY AND DR_SANITIZE))
     return()
   endif()
-  string(REGEX REPLACE "^[^_]+_" "" rest ${name})
+  string(REGEX REPLACE "^[^_]+_(.*)$" "\\1" rest ${name}) # to the end: "^" alone would match again after each piece
   add_executable(test_${name} test_${rest}.c ${A_SOURCES})
   target_link_libraries(test_${name} PRIVATE dr_flags ${A_LIBS} PkgConfig::CMOCKA)
   if(A_ALLOC)
