@@ -1,6 +1,6 @@
 /* cache/chain.h: names for prefixes of token ids. Equal keys mean equal tokens under equal computation.
  *
- *   K_0     = SHA-256(format version, checkpoint, tokenizer, numerics, salt)
+ *   K_0     = SHA-256(SHA-256(format version, checkpoint, tokenizer, numerics), SHA-256(salt))
  *   K_i     = SHA-256(K_{i-1}, 128 ids as little-endian 32-bit words)           position 128 i
  *   K_i + r = SHA-256('t', K_i, r, r ids)   for 0 < r < 128                     position 128 i + r
  *

@@ -1,0 +1,227 @@
+#include "cache/env.h"
+
+#include "base/bytes.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    MAX_READERS = 512,
+    DIR_PATH = 4096,
+    /* The fields of a meta page that are looked at, format 1, 64-bit. */
+    META_BYTES = 152,
+    META_FLAGS = 10,
+    META_MAGIC = 16,
+    META_VERSION = 20,
+    META_PAGE_BYTES = 40, /* first word of the free list's MDB_db */
+    META_LAST_PAGE = 136,
+    META_TXN = 144,
+    P_META_FLAG = 0x08
+};
+static const uint32_t MAGIC = 0xBEEFC0DE;
+/* Never-written pages at the end are few; a file short of more than this was cut. */
+static const uint64_t MAX_EXTEND = (uint64_t)64 << 20;
+
+typedef struct meta {
+    bool ok;
+    uint64_t page_bytes, last_page;
+} meta;
+
+static meta meta_parse(const uint8_t *p)
+{
+    meta m = {false, dr_load_u32(p + META_PAGE_BYTES), dr_load_u64(p + META_LAST_PAGE)};
+    const bool power_of_two = m.page_bytes && !(m.page_bytes & (m.page_bytes - 1));
+    m.ok = (p[META_FLAGS] & P_META_FLAG) && dr_load_u32(p + META_MAGIC) == MAGIC && dr_load_u32(p + META_VERSION) == 1 &&
+           power_of_two && m.page_bytes >= 512 && m.page_bytes <= 65536 && m.last_page < UINT64_MAX / 2 / m.page_bytes;
+    return m;
+}
+
+dr_status dr_env__inspect(const char *path, bool repair, dr_error *err)
+{
+    dr_status st = DR_OK;
+    char file[DIR_PATH];
+    uint8_t buf[META_BYTES];
+    struct stat sb;
+    uint64_t need = 0;
+    int fd = -1;
+
+    if ((size_t)snprintf(file, sizeof file, "%s/data.mdb", path) >= sizeof file)
+        return dr_fail(err, DR_ERR_ARG, "%s: name too long", path);
+    if ((fd = open(file, (repair ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW)) < 0) {
+        if (errno != ENOENT)
+            st = dr_fail(err, DR_ERR_IO, "%s: %s", file, strerror(errno));
+        goto done;
+    }
+    if (fstat(fd, &sb) < 0) {
+        st = dr_fail(err, DR_ERR_IO, "%s: %s", file, strerror(errno));
+        goto done;
+    }
+    if (sb.st_size == 0)
+        goto done;
+
+    meta m[2] = {{false, 0, 0}, {false, 0, 0}};
+    if (pread(fd, buf, sizeof buf, 0) == (ssize_t)sizeof buf)
+        m[0] = meta_parse(buf);
+    if (m[0].ok && pread(fd, buf, sizeof buf, (off_t)m[0].page_bytes) == (ssize_t)sizeof buf)
+        m[1] = meta_parse(buf);
+    if (!m[0].ok || !m[1].ok || m[0].page_bytes != m[1].page_bytes) {
+        st = dr_fail(err, DR_ERR_FORMAT, "%s: its first pages are damaged", file);
+        goto done;
+    }
+    for (int i = 0; i < 2; i++)
+        need = (m[i].last_page + 1) * m[i].page_bytes > need ? (m[i].last_page + 1) * m[i].page_bytes : need;
+    if ((uint64_t)sb.st_size >= need)
+        goto done;
+    const uint64_t lack = need - (uint64_t)sb.st_size;
+    /* fallocate never shrinks, so it cannot hurt a process that is making the file longer at this moment. */
+    if (lack > MAX_EXTEND || !repair || fallocate(fd, 0, sb.st_size, (off_t)lack) < 0)
+        st = dr_fail(err, DR_ERR_FORMAT, "%s: %lld bytes long, should be %llu", file, (long long)sb.st_size,
+                     (unsigned long long)need);
+done:
+    if (fd >= 0)
+        (void)close(fd);
+    return st;
+}
+
+dr_status dr_env__status(dr_env *e, int rc, const char *what, dr_error *err)
+{
+    switch (rc) {
+    case DR_OK:
+        return DR_OK;
+    case MDB_NOTFOUND:
+        return DR_ERR_NOT_FOUND;
+    case ENOMEM:
+        return dr_fail(err, DR_ERR_NOMEM, "%s: %s: out of memory", e->path, what);
+    case MDB_READERS_FULL:
+        return dr_fail(err, DR_ERR_AGAIN, "%s: %s: too many readers at once", e->path, what);
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_INCOMPATIBLE:
+        atomic_store(&e->damaged, true);
+        return dr_fail(err, DR_ERR_FORMAT, "%s: %s: damaged (%s)", e->path, what, mdb_strerror(rc));
+    default:
+        if (rc < 0 && rc >= DR_ERR_AGAIN)
+            return (dr_status)rc; /* ours, said already */
+        return dr_fail(err, DR_ERR_IO, "%s: %s: %s", e->path, what, mdb_strerror(rc));
+    }
+}
+
+dr_status dr_env__open(dr_env *e, const char *path, unsigned max_dbs, size_t map_bytes, bool read_only, dr_error *err)
+{
+    MDB_stat ms;
+    int rc;
+
+    atomic_init(&e->damaged, false);
+    e->read_only = read_only;
+    if (!(e->path = strdup(path)) || pthread_rwlock_init(&e->map_lock, NULL) != 0)
+        return dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", path);
+    e->has_lock = true;
+    if ((rc = mdb_env_create(&e->env)) != 0)
+        return dr_env__status(e, rc, "opening", err);
+    /* NOMETASYNC: a power cut may lose the last commit but cannot break the file, which suits what can be made again. Never
+     * WRITEMAP: a full disk would be a SIGBUS. NOTLS: a read transaction belongs to its caller, not to its thread. */
+    const unsigned flags = MDB_NOTLS | MDB_NOMETASYNC | (read_only ? MDB_RDONLY : 0);
+    if ((rc = mdb_env_set_maxdbs(e->env, max_dbs)) != 0 || (rc = mdb_env_set_maxreaders(e->env, MAX_READERS)) != 0 ||
+        (rc = mdb_env_set_mapsize(e->env, map_bytes)) != 0 || (rc = mdb_env_open(e->env, path, flags, 0600)) != 0 ||
+        (rc = mdb_env_stat(e->env, &ms)) != 0 || (rc = mdb_env_get_fd(e->env, &e->fd)) != 0)
+        return dr_env__status(e, rc, "opening", err);
+    e->page_bytes = ms.ms_psize;
+    dr_env__clear_dead_readers(e);
+    return DR_OK;
+}
+
+void dr_env__close(dr_env *e)
+{
+    if (e->env)
+        mdb_env_close(e->env);
+    if (e->has_lock)
+        (void)pthread_rwlock_destroy(&e->map_lock);
+    free(e->path);
+    *e = (dr_env){0};
+}
+
+void dr_env__clear_dead_readers(dr_env *e)
+{
+    int n_dead = 0;
+    if (mdb_reader_check(e->env, &n_dead) == 0 && n_dead > 0)
+        dr_log("cache", "%s: cleared %d readers that had died", e->path, n_dead);
+}
+
+/* Takes the size another process gave the map (bytes == 0) or doubles it, unless a thread of ours was quicker. */
+static int resize(dr_env *e, bool doubled, size_t seen)
+{
+    MDB_envinfo info;
+    int rc = 0;
+
+    (void)pthread_rwlock_wrlock(&e->map_lock);
+    if (!doubled)
+        rc = mdb_env_set_mapsize(e->env, 0);
+    else if ((rc = mdb_env_info(e->env, &info)) == 0 && info.me_mapsize == seen) {
+        rc = seen > SIZE_MAX / 4 ? ENOMEM : mdb_env_set_mapsize(e->env, seen * 2);
+        dr_log("cache", "%s: map grown from %zu MiB", e->path, seen >> 20);
+    }
+    (void)pthread_rwlock_unlock(&e->map_lock);
+    return rc;
+}
+
+/* Begins a transaction; on success map_lock is held shared. */
+static int begin(dr_env *e, unsigned flags, MDB_txn **txn)
+{
+    bool cleared = false;
+    for (int tries = 0;; tries++) {
+        (void)pthread_rwlock_rdlock(&e->map_lock);
+        int rc = mdb_txn_begin(e->env, NULL, flags, txn);
+        if (rc == 0)
+            return 0;
+        (void)pthread_rwlock_unlock(&e->map_lock);
+        if (rc == MDB_READERS_FULL && !cleared) {
+            dr_env__clear_dead_readers(e);
+            cleared = true;
+        } else if (rc != MDB_MAP_RESIZED || tries > 8 || (rc = resize(e, false, 0)) != 0) {
+            return rc;
+        }
+    }
+}
+
+dr_status dr_env__read(dr_env *e, MDB_txn **txn, dr_error *err)
+{
+    *txn = NULL;
+    return dr_env__status(e, begin(e, MDB_RDONLY, txn), "reading", err);
+}
+
+void dr_env__read_end(dr_env *e, MDB_txn *txn)
+{
+    if (!txn)
+        return;
+    mdb_txn_abort(txn);
+    (void)pthread_rwlock_unlock(&e->map_lock);
+}
+
+dr_status dr_env__update(dr_env *e, dr_env_fn *fn, void *arg, dr_error *err)
+{
+    for (;;) {
+        MDB_txn *txn = NULL;
+        MDB_envinfo info = {0};
+        int rc = begin(e, 0, &txn);
+        if (rc != 0)
+            return dr_env__status(e, rc, "writing", err);
+        (void)mdb_env_info(e->env, &info);
+        if ((rc = fn(txn, arg, err)) == 0)
+            rc = mdb_txn_commit(txn);
+        else
+            mdb_txn_abort(txn);
+        (void)pthread_rwlock_unlock(&e->map_lock);
+        if (rc != MDB_MAP_FULL)
+            return dr_env__status(e, rc, "writing", err);
+        if ((rc = resize(e, true, info.me_mapsize)) != 0)
+            return dr_env__status(e, rc, "growing the map", err);
+    }
+}

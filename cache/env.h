@@ -1,0 +1,54 @@
+/* cache/env.h: one LMDB environment, with what every use of one must remember. Internal to cache/; nothing above sees LMDB.
+ *
+ *  - The map may only be resized while this process has no transaction on it: transactions hold map_lock shared, resizing
+ *    holds it alone.
+ *  - A write that finds the map full is rolled back, the map doubled, and the write done again: so a write is a function
+ *    that may run more than once and must start from nothing each time.
+ *  - Another process may have grown the map (MDB_MAP_RESIZED), and readers that died leave their slots taken.
+ *
+ * Codes: LMDB's are below -30000, errno's above zero, dr_status between: one int carries any of them. A function that
+ * returns a dr_status has written err itself. */
+#ifndef DR_CACHE_ENV_H
+#define DR_CACHE_ENV_H
+
+#include "base/status.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct dr_env {
+    MDB_env *env;
+    char *path; /* the folder, for messages */
+    pthread_rwlock_t map_lock;
+    bool has_lock, read_only;
+    atomic_bool damaged; /* LMDB met a page that makes no sense */
+    uint32_t page_bytes;
+    int fd; /* of data.mdb, LMDB's own */
+} dr_env;
+
+/* Looks at data.mdb before LMDB maps it: meta pages sane, and the file as long as they say. A file that is only a little shorter
+ * (pages that were allocated and freed again are never written) is made that long when repair is set, so that nothing LMDB
+ * may follow lies past its end. DR_ERR_FORMAT: damaged. A missing or empty file is fine. */
+dr_status dr_env__inspect(const char *path, bool repair, dr_error *err);
+
+/* Zero-initialised e; close accepts what a failed open left. DR_ERR_FORMAT: not a database this version can read. */
+dr_status dr_env__open(dr_env *e, const char *path, unsigned max_dbs, size_t map_bytes, bool read_only, dr_error *err);
+void dr_env__close(dr_env *e);
+
+/* A read transaction. Never begun by a thread that is inside a transaction on the same environment. */
+dr_status dr_env__read(dr_env *e, MDB_txn **txn, dr_error *err);
+void dr_env__read_end(dr_env *e, MDB_txn *txn);
+
+/* fn in a write transaction, committed when it returns 0, else rolled back. May run fn more than once. */
+typedef int dr_env_fn(MDB_txn *txn, void *arg, dr_error *err);
+dr_status dr_env__update(dr_env *e, dr_env_fn *fn, void *arg, dr_error *err);
+
+/* rc as a dr_status, with a message unless rc is one already or means "not found". */
+dr_status dr_env__status(dr_env *e, int rc, const char *what, dr_error *err);
+
+void dr_env__clear_dead_readers(dr_env *e);
+
+#endif

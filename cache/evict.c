@@ -1,0 +1,177 @@
+/* What goes when the budget is full.
+ *
+ *   worth(record) = compute_us * (hits + 1) * 2^(-age / HALF_LIFE_S) / bytes
+ *   rank(record)  = max of worth over it and all its descendants
+ *
+ * Records go by ascending rank. A block's rank is at least its children's, and at equal rank the longer prefix goes first:
+ * so a record never goes before what depends on it, without any count of children being kept. Each call makes a little more
+ * room than asked for, since it reads the whole index. */
+#include "cache/kv_index.h"
+#include "cache/kv_put.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    HALF_LIFE_S = 24 * 3600,
+    MAX_HALVINGS = 64,
+    SPARE_PART = 32 /* of the budget, made free beyond what is needed */
+};
+
+typedef struct candidate {
+    dr_kv_kind kind;
+    bool kept;
+    dr_key key, parent;
+    int64_t n_tokens;
+    uint32_t n_slabs;
+    double rank;
+} candidate;
+
+typedef struct candidate_list {
+    candidate *at;
+    size_t n, cap;
+} candidate_list;
+
+static double worth(const dr_kv_info *i, uint64_t now)
+{
+    /* A clock that went back makes a record young, no more. */
+    const uint64_t age = now > i->used_s ? now - i->used_s : 0;
+    const uint64_t halvings = age / HALF_LIFE_S < MAX_HALVINGS ? age / HALF_LIFE_S : MAX_HALVINGS;
+    double w = (double)(i->label.compute_us + 1) * (double)(i->n_hits + 1) / (double)(i->n_bytes + 1);
+
+    for (uint64_t k = 0; k < halvings; k++)
+        w *= 0.5;
+    /* Between two halvings a straight line is near enough. */
+    return w * (1.0 - 0.5 * (double)(age % HALF_LIFE_S) / HALF_LIFE_S);
+}
+
+/* Longest prefix first, and at one position anchors before the block they stand on. */
+static int by_length(const candidate *x, const candidate *y)
+{
+    if (x->n_tokens != y->n_tokens)
+        return x->n_tokens > y->n_tokens ? -1 : 1;
+    if (x->kind != y->kind)
+        return x->kind > y->kind ? -1 : 1;
+    return memcmp(x->key.b, y->key.b, sizeof x->key.b);
+}
+
+static int length_order(const void *a, const void *b)
+{
+    return by_length(*(candidate *const *)a, *(candidate *const *)b);
+}
+
+static int rank_order(const void *a, const void *b)
+{
+    const candidate *x = a, *y = b;
+    if (x->rank < y->rank || x->rank > y->rank)
+        return x->rank < y->rank ? -1 : 1;
+    return by_length(x, y);
+}
+
+/* Index keys are kind and key in this order, so the list comes out of the cursor sorted by it. */
+static candidate *find_block(const candidate_list *l, const dr_key *key)
+{
+    size_t lo = 0, hi = l->n;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        candidate *x = &l->at[mid];
+        const int d = x->kind != DR_KV_BLOCK ? 1 : memcmp(x->key.b, key->b, sizeof key->b);
+        if (d == 0)
+            return x;
+        if (d < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+static int list_all(dr_cache *c, MDB_txn *txn, candidate_list *l, const dr_key *parent, uint64_t keep_from)
+{
+    const uint64_t now = dr_now_s();
+    MDB_cursor *cur = NULL;
+    MDB_val mk, mv;
+    int rc = mdb_cursor_open(txn, c->index, &cur);
+
+    while (rc == 0 && (rc = mdb_cursor_get(cur, &mk, &mv, MDB_NEXT)) == 0) {
+        dr_entry e;
+        if (!dr_entry_decode(&e, (dr_cspan){mk.mv_data, mk.mv_size}, (dr_cspan){mv.mv_data, mv.mv_size}))
+            continue;
+        if (l->n == l->cap) {
+            const size_t cap = l->cap ? l->cap * 2 : 1024;
+            candidate *at = realloc(l->at, cap * sizeof *at);
+            if (!at) {
+                rc = ENOMEM;
+                break;
+            }
+            l->at = at;
+            l->cap = cap;
+        }
+        const dr_kv_label *g = &e.info.label;
+        l->at[l->n++] = (candidate){
+            .kind = g->kind,
+            .kept = e.sequence >= keep_from || (g->kind == DR_KV_BLOCK && dr_key_eq(&g->key, parent)),
+            .key = g->key,
+            .parent = g->parent,
+            .n_tokens = g->n_tokens,
+            .n_slabs = e.n_slabs,
+            .rank = worth(&e.info, now),
+        };
+    }
+    if (cur)
+        mdb_cursor_close(cur);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int raise_parents(candidate_list *l)
+{
+    candidate **by_len = malloc((l->n ? l->n : 1) * sizeof(candidate *));
+    if (!by_len)
+        return ENOMEM;
+    for (size_t i = 0; i < l->n; i++)
+        by_len[i] = &l->at[i];
+    qsort(by_len, l->n, sizeof *by_len, length_order);
+    for (size_t i = 0; i < l->n; i++) {
+        candidate *parent = find_block(l, &by_len[i]->parent);
+        if (!parent)
+            continue;
+        parent->kept = parent->kept || by_len[i]->kept;
+        if (parent->rank < by_len[i]->rank)
+            parent->rank = by_len[i]->rank;
+    }
+    free(by_len);
+    return 0;
+}
+
+int dr_evict__for(dr_cache *c, MDB_txn *txn, dr_state *s, uint64_t n_slabs, const dr_key *parent, uint64_t keep_from,
+                  int64_t *n_removed, int64_t *bytes)
+{
+    candidate_list l = {0};
+    uint64_t room;
+    int rc;
+
+    if ((rc = dr_slabs__room(c, txn, s, &room)) != 0 || (rc = list_all(c, txn, &l, parent, keep_from)) != 0 ||
+        (rc = raise_parents(&l)) != 0)
+        goto done;
+    /* Room is what the budget leaves beyond what is used, and a budget made smaller leaves less than nothing. */
+    uint64_t used = 0, goal = n_slabs > c->max_slabs / SPARE_PART ? n_slabs : c->max_slabs / SPARE_PART;
+    MDB_stat ms;
+    if ((rc = mdb_stat(txn, c->free_ids, &ms)) != 0)
+        goto done;
+    used = s->next_slab - ms.ms_entries;
+    goal = goal < c->max_slabs ? c->max_slabs - goal : 0;
+    qsort(l.at, l.n, sizeof *l.at, rank_order);
+    for (size_t i = 0; i < l.n && used > goal && rc == 0; i++) {
+        const candidate *x = &l.at[i];
+        if (x->kept || x->n_slabs == 0)
+            continue;
+        if ((rc = dr_entry__remove(c, txn, x->kind, &x->key, bytes)) == 0) {
+            used -= x->n_slabs < used ? x->n_slabs : used;
+            (*n_removed)++;
+        }
+    }
+done:
+    free(l.at);
+    return rc;
+}

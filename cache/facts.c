@@ -1,0 +1,347 @@
+#include "cache/facts.h"
+
+#include "cache/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    KEY_BYTES_MAX = 480,
+    SUM_BYTES = 8,
+    FLUSH_BYTES = 8 << 20,
+    BUDGET_PARTS = 8, /* a batch is at most 3/8 of the budget: an eighth gathered and one value of a quarter */
+    FIRST_SLOTS = 256
+};
+
+/* One put: checksum, key, value in one piece; what is stored is the checksum and the value. */
+typedef struct fact {
+    uint64_t hash; /* of the key */
+    size_t n_key, n_value;
+    bool kept; /* found in the old generation: gives way to anything newer */
+    uint8_t bytes[]; /* key, then checksum and value */
+} fact;
+
+typedef struct fact_table {
+    fact **slots; /* open addressing, never more than half full */
+    size_t n_slots, n, bytes;
+} fact_table;
+
+/* `gathering` takes puts; a flush turns it into `flushing`, which is looked into until it is on disk. */
+struct dr_facts {
+    pthread_mutex_t lock; /* guards both tables; `flushing` itself only changes under flush_lock */
+    fact_table gathering, flushing;
+    size_t flush_bytes, max_value;
+};
+
+static const uint8_t *fact_key(const fact *f)
+{
+    return f->bytes;
+}
+
+static const uint8_t *fact_stored(const fact *f)
+{
+    return f->bytes + f->n_key;
+}
+
+/* Room it will take in the file: LMDB gives a large value whole pages, and leaves leaf pages part empty. */
+static size_t fact_cost(const fact *f)
+{
+    const size_t page = 4096, node = f->n_key + SUM_BYTES + f->n_value + 16;
+    return node < page / 2 ? node + node / 2 : (node + 2 * page - 1) / page * page;
+}
+
+static uint64_t key_hash(dr_cspan key)
+{
+    return dr_xxh3_128(key.data, key.n).lo;
+}
+
+static uint64_t fact_sum(dr_cspan key, const void *value, size_t n)
+{
+    return dr_xxh3_128(key.data, key.n).hi ^ dr_xxh3_128(value, n).lo;
+}
+
+/* The slot that holds key, or the empty one where it belongs. */
+static size_t table_slot(const fact_table *t, uint64_t hash, dr_cspan key)
+{
+    size_t i = hash & (t->n_slots - 1);
+    for (;; i = (i + 1) & (t->n_slots - 1)) {
+        const fact *f = t->slots[i];
+        if (!f || (f->hash == hash && f->n_key == key.n && memcmp(fact_key(f), key.data, key.n) == 0))
+            return i;
+    }
+}
+
+static const fact *table_find(const fact_table *t, uint64_t hash, dr_cspan key)
+{
+    return t->n ? t->slots[table_slot(t, hash, key)] : NULL;
+}
+
+static bool table_grow(fact_table *t)
+{
+    fact_table wide = {.n_slots = t->n_slots ? t->n_slots * 2 : FIRST_SLOTS, .n = t->n, .bytes = t->bytes};
+    if (!(wide.slots = calloc(wide.n_slots, sizeof *wide.slots)))
+        return false;
+    for (size_t i = 0; i < t->n_slots; i++) {
+        fact *f = t->slots[i];
+        if (f)
+            wide.slots[table_slot(&wide, f->hash, (dr_cspan){fact_key(f), f->n_key})] = f;
+    }
+    free(t->slots);
+    *t = wide;
+    return true;
+}
+
+/* Takes f unless it returns false. */
+static bool table_put(fact_table *t, fact *f)
+{
+    if (2 * (t->n + 1) > t->n_slots && !table_grow(t))
+        return false;
+    fact **slot = &t->slots[table_slot(t, f->hash, (dr_cspan){fact_key(f), f->n_key})];
+    if (*slot && f->kept) {
+        free(f);
+        return true;
+    }
+    if (*slot)
+        t->bytes -= fact_cost(*slot);
+    else
+        t->n++;
+    t->bytes += fact_cost(f);
+    free(*slot);
+    *slot = f;
+    return true;
+}
+
+static void table_clear(fact_table *t)
+{
+    for (size_t i = 0; i < t->n_slots; i++)
+        free(t->slots[i]);
+    free(t->slots);
+    *t = (fact_table){0};
+}
+
+/* Keys that LMDB would not take are replaced by a digest of themselves. */
+static dr_cspan short_key(dr_cspan key, uint8_t buf[4 + sizeof(dr_digest)])
+{
+    if (key.n <= KEY_BYTES_MAX)
+        return key;
+    const dr_digest d = dr_sha256(key.data, key.n);
+    memcpy(buf, "\xff" "sha", 4);
+    memcpy(buf + 4, d.b, sizeof d.b);
+    return (dr_cspan){buf, 4 + sizeof d.b};
+}
+
+bool dr_facts__ok(dr_cspan key, dr_cspan stored)
+{
+    return stored.n >= SUM_BYTES && dr_load_u64(stored.data) == fact_sum(key, stored.data + SUM_BYTES, stored.n - SUM_BYTES);
+}
+
+/* Appends the value when the checksum is right. */
+static int take_value(dr_cache *c, MDB_txn *txn, uint64_t generation, dr_cspan key, dr_buf *out)
+{
+    MDB_val mk = {key.n, (void *)(uintptr_t)key.data}, mv;
+    const int rc = mdb_get(txn, c->generation[generation], &mk, &mv);
+
+    if (rc != 0)
+        return rc;
+    if (!dr_facts__ok(key, (dr_cspan){mv.mv_data, mv.mv_size}))
+        return MDB_NOTFOUND;
+    dr_buf_add(out, (const uint8_t *)mv.mv_data + SUM_BYTES, mv.mv_size - SUM_BYTES);
+    return out->failed ? ENOMEM : 0;
+}
+
+static dr_status put_fact(dr_cache *c, dr_cspan key, dr_cspan value, bool kept, dr_error *err);
+
+static dr_status facts_get(void *self, dr_buf *out, dr_cspan key, dr_error *err)
+{
+    dr_cache *c = self;
+    dr_facts *p = c->pending;
+    uint8_t digest[4 + sizeof(dr_digest)];
+    MDB_txn *txn = NULL;
+    dr_state s;
+    dr_status st;
+    bool old = false;
+    const size_t before = out->n;
+
+    if (key.n == 0)
+        return dr_fail(err, DR_ERR_ARG, "facts: an empty key");
+    key = short_key(key, digest);
+    const uint64_t hash = key_hash(key);
+    (void)pthread_mutex_lock(&p->lock);
+    const fact *f = table_find(&p->gathering, hash, key);
+    if (!f)
+        f = table_find(&p->flushing, hash, key);
+    if (f)
+        dr_buf_add(out, fact_stored(f) + SUM_BYTES, f->n_value);
+    (void)pthread_mutex_unlock(&p->lock);
+    if (f)
+        return out->failed ? dr_fail(err, DR_ERR_NOMEM, "facts: out of memory") : DR_OK;
+
+    if ((st = dr_env__read(&c->facts, &txn, err)) != DR_OK)
+        return st;
+    int rc = dr_state__get(c, txn, &s);
+    if (rc == 0 && (rc = take_value(c, txn, s.young, key, out)) == MDB_NOTFOUND) {
+        rc = take_value(c, txn, 1 - s.young, key, out);
+        old = rc == 0;
+    }
+    st = dr_env__status(&c->facts, rc, "reading a fact", err);
+    dr_env__read_end(&c->facts, txn);
+    if (st == DR_OK && old && !c->read_only)
+        (void)put_fact(c, key, (dr_cspan){(const uint8_t *)out->data + before, out->n - before}, true, NULL);
+    return st;
+}
+
+/* key is short already. */
+static dr_status put_fact(dr_cache *c, dr_cspan key, dr_cspan value, bool kept, dr_error *err)
+{
+    dr_facts *p = c->pending;
+
+    if (value.n > p->max_value)
+        return dr_fail(err, DR_ERR_LIMIT, "facts: a value of %zu bytes; at most %zu are kept", value.n, p->max_value);
+    fact *f = malloc(sizeof *f + key.n + SUM_BYTES + value.n);
+    if (!f)
+        return dr_fail(err, DR_ERR_NOMEM, "facts: out of memory");
+    f->hash = key_hash(key);
+    f->n_key = key.n;
+    f->n_value = value.n;
+    f->kept = kept;
+    memcpy(f->bytes, key.data, key.n);
+    if (value.n)
+        memcpy(f->bytes + key.n + SUM_BYTES, value.data, value.n);
+    dr_store_u64(f->bytes + key.n, fact_sum(key, f->bytes + key.n + SUM_BYTES, value.n));
+
+    (void)pthread_mutex_lock(&p->lock);
+    const bool put = table_put(&p->gathering, f);
+    const bool full = p->gathering.bytes >= p->flush_bytes;
+    (void)pthread_mutex_unlock(&p->lock);
+    if (!put) {
+        free(f);
+        return dr_fail(err, DR_ERR_NOMEM, "facts: out of memory");
+    }
+    return full ? dr_facts__flush(c, err) : DR_OK;
+}
+
+static dr_status facts_put(void *self, dr_cspan key, dr_cspan value, dr_error *err)
+{
+    dr_cache *c = self;
+    uint8_t digest[4 + sizeof(dr_digest)];
+
+    if (key.n == 0)
+        return dr_fail(err, DR_ERR_ARG, "facts: an empty key");
+    return c->read_only ? DR_OK : put_fact(c, short_key(key, digest), value, false, err);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const fact *x = *(fact *const *)a, *y = *(fact *const *)b;
+    const size_t n = x->n_key < y->n_key ? x->n_key : y->n_key;
+    const int d = memcmp(fact_key(x), fact_key(y), n);
+    return d ? d : (x->n_key > y->n_key) - (x->n_key < y->n_key);
+}
+
+typedef struct batch {
+    dr_cache *c;
+    const fact **facts; /* sorted: neighbours share pages */
+    size_t n, bytes;
+} batch;
+
+static int64_t generation_bytes(MDB_txn *txn, MDB_dbi dbi, int *rc)
+{
+    MDB_stat ms = {0};
+    *rc = mdb_stat(txn, dbi, &ms);
+    return (int64_t)((ms.ms_branch_pages + ms.ms_leaf_pages + ms.ms_overflow_pages) * ms.ms_psize);
+}
+
+static int write_batch(MDB_txn *txn, void *arg, dr_error *err)
+{
+    const batch *b = arg;
+    dr_cache *c = b->c;
+    dr_state s;
+    int rc;
+
+    (void)err;
+    if ((rc = dr_state__get(c, txn, &s)) != 0)
+        return rc == MDB_NOTFOUND ? MDB_INVALID : rc;
+    const int64_t young = generation_bytes(txn, c->generation[s.young], &rc);
+    if (rc != 0)
+        return rc;
+    if (young > 0 && young + (int64_t)b->bytes > c->facts_max_bytes / 2) {
+        s.young = 1 - s.young;
+        if ((rc = mdb_drop(txn, c->generation[s.young], 0)) != 0 || (rc = dr_state__put(c, txn, &s)) != 0)
+            return rc;
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        const fact *f = b->facts[i];
+        MDB_val mk = {f->n_key, (void *)(uintptr_t)fact_key(f)};
+        MDB_val mv = {SUM_BYTES + f->n_value, (void *)(uintptr_t)fact_stored(f)};
+        rc = mdb_put(txn, c->generation[s.young], &mk, &mv, f->kept ? MDB_NOOVERWRITE : 0);
+        if (rc != 0 && rc != MDB_KEYEXIST)
+            return rc;
+    }
+    return 0;
+}
+
+dr_status dr_facts__flush(dr_cache *c, dr_error *err)
+{
+    dr_facts *p = c->pending;
+    dr_status st = DR_OK;
+    batch b = {.c = c};
+
+    (void)pthread_mutex_lock(&c->flush_lock);
+    (void)pthread_mutex_lock(&p->lock);
+    p->flushing = p->gathering;
+    p->gathering = (fact_table){0};
+    (void)pthread_mutex_unlock(&p->lock);
+    if (p->flushing.n == 0)
+        goto done;
+    if (!(b.facts = calloc(p->flushing.n, sizeof *b.facts))) {
+        st = dr_fail(err, DR_ERR_NOMEM, "facts: out of memory");
+        goto done;
+    }
+    for (size_t i = 0; i < p->flushing.n_slots; i++)
+        if (p->flushing.slots[i])
+            b.facts[b.n++] = p->flushing.slots[i];
+    b.bytes = p->flushing.bytes;
+    qsort(b.facts, b.n, sizeof *b.facts, by_key);
+    st = dr_env__update(&c->facts, write_batch, &b, err);
+done:
+    /* What could not be written is let go: it can be made again, and would only pile up. */
+    (void)pthread_mutex_lock(&p->lock);
+    fact_table written = p->flushing;
+    p->flushing = (fact_table){0};
+    (void)pthread_mutex_unlock(&p->lock);
+    table_clear(&written);
+    free(b.facts);
+    (void)pthread_mutex_unlock(&c->flush_lock);
+    return st;
+}
+
+dr_status dr_facts__new(dr_cache *c, dr_error *err)
+{
+    dr_facts *p = calloc(1, sizeof *p);
+    if (!p)
+        return dr_fail(err, DR_ERR_NOMEM, "facts: out of memory");
+    const size_t eighth = (size_t)c->facts_max_bytes / BUDGET_PARTS;
+    p->flush_bytes = eighth < FLUSH_BYTES ? eighth : FLUSH_BYTES;
+    p->max_value = 2 * eighth < DR_FACT_BYTES ? 2 * eighth : DR_FACT_BYTES;
+    (void)pthread_mutex_init(&p->lock, NULL);
+    c->pending = p;
+    c->store = (dr_blob_store){c, facts_get, facts_put};
+    return DR_OK;
+}
+
+void dr_facts__free(dr_cache *c)
+{
+    if (!c->pending)
+        return;
+    table_clear(&c->pending->gathering);
+    table_clear(&c->pending->flushing);
+    (void)pthread_mutex_destroy(&c->pending->lock);
+    free(c->pending);
+    c->pending = NULL;
+}
+
+const dr_blob_store *dr_cache_facts(dr_cache *c)
+{
+    return c ? &c->store : NULL;
+}

@@ -1,0 +1,293 @@
+#include "cache/kv_store.h"
+
+#include "base/log.h"
+#include "cache/kv_index.h"
+#include "cache/kv_put.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+dr_status dr_kv_store_put(dr_cache *c, bool *stored, const dr_kv_label *label, const void *data, size_t n, dr_error *err)
+{
+    dr_kv_item item = {.label = label, .data = data, .n = n};
+    dr_status st;
+
+    if (stored)
+        *stored = false;
+    if (!c || c->read_only)
+        return DR_OK;
+    if ((unsigned)label->kind >= DR_KV_KINDS || label->n_meta > DR_KV_META_BYTES || label->n_tokens < 0)
+        return dr_fail(err, DR_ERR_ARG, "cache: a record of kind %d with %zu bytes of meta at position %lld",
+                       (int)label->kind, label->n_meta, (long long)label->n_tokens);
+    if ((st = dr_kv_put__many(c, &item, 1, err)) != DR_OK)
+        return st;
+    if (item.st != DR_OK)
+        return dr_fail(err, item.st, "cache: no room for a record of %zu bytes in a budget of %lld", n,
+                       (long long)c->kv_max_bytes);
+    if (stored)
+        *stored = item.stored;
+    return DR_OK;
+}
+
+dr_status dr_kv_store_find(dr_cache *c, dr_kv_info *info, dr_kv_kind kind, const dr_key *key, dr_error *err)
+{
+    MDB_txn *txn = NULL;
+    dr_entry e;
+    dr_status st;
+
+    if (!c)
+        return DR_ERR_NOT_FOUND;
+    if ((st = dr_env__read(&c->facts, &txn, err)) != DR_OK)
+        return st;
+    st = dr_env__status(&c->facts, dr_entry__get(c, txn, &e, kind, key), "looking a record up", err);
+    dr_env__read_end(&c->facts, txn);
+    if (st == DR_OK && info)
+        *info = e.info;
+    if (st == DR_ERR_NOT_FOUND)
+        dr_uses__miss(c);
+    return st;
+}
+
+enum { PAGE_HEADER = 16 };
+
+/* Where LMDB's map begins, from a slab's place in it: a slab starts right behind the header of its first page, and the header
+ * begins with the page's number. NULL when it does not look like that. Were the number wrong, checksums would tell. */
+static const uint8_t *map_base(const dr_cache *c, const uint8_t *slab)
+{
+    const uint8_t *page = slab - PAGE_HEADER;
+    if ((uintptr_t)page % c->kv.page_bytes != 0)
+        return NULL;
+    const uint64_t number = dr_load_u64(page);
+    return number < (uintptr_t)page / c->kv.page_bytes ? page - number * c->kv.page_bytes : NULL;
+}
+
+/* Reads through the file and not the map: a page that the disk cannot read is then an error and not a SIGBUS, and there is no page
+ * fault every few pages. */
+static int read_file(int fd, uint8_t *dst, size_t n, off_t at)
+{
+    while (n > 0) {
+        const ssize_t got = pread(fd, dst, n, at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0 || errno == EINVAL ? MDB_NOTFOUND : errno;
+        dst += got;
+        at += got;
+        n -= (size_t)got;
+    }
+    return 0;
+}
+
+/* Slab i goes to dst + i * step: one behind the other, or (step 0) all into one buffer when only the check is wanted.
+ * 0; MDB_NOTFOUND: a slab is missing or not what the entry says; another code: could not be read. */
+static int copy_slabs(dr_cache *c, MDB_txn *txn, uint8_t *dst, size_t step, const dr_entry *e)
+{
+    const uint8_t *base = NULL;
+
+    for (uint32_t i = 0; i < e->n_slabs; i++) {
+        const size_t left = e->info.n_bytes - (size_t)i * DR_KV_SLAB_BYTES;
+        const size_t n = left < DR_KV_SLAB_BYTES ? left : DR_KV_SLAB_BYTES;
+        uint8_t *to = dst + i * step;
+        dr_slab_ref r = dr_slab_ref_load(e, i);
+        MDB_val mk = {sizeof r.id, &r.id}, mv;
+        int rc = mdb_get(txn, c->slabs, &mk, &mv);
+        if (rc == 0 && mv.mv_size != DR_KV_SLAB_BYTES)
+            return MDB_NOTFOUND;
+        const uint8_t *slab = mv.mv_data;
+        if (rc == 0 && !base && !(base = map_base(c, slab)))
+            return MDB_NOTFOUND;
+        if (rc == 0)
+            rc = read_file(c->kv.fd, to, n, (off_t)(slab - base));
+        if (rc != 0)
+            return rc;
+        /* Of the copy, while it is still in the second-level cache. */
+        const dr_checksum sum = dr_xxh3_128(to, n);
+        if (sum.lo != r.sum.lo || sum.hi != r.sum.hi)
+            return MDB_NOTFOUND;
+    }
+    return 0;
+}
+
+typedef struct drop_job {
+    dr_cache *c;
+    dr_kv_kind kind;
+    const dr_key *key;
+    uint64_t sequence; /* 0: whatever is there */
+    bool damaged;
+    int64_t n_removed, bytes;
+} drop_job;
+
+static int drop_record(MDB_txn *txn, void *arg, dr_error *err)
+{
+    drop_job *j = arg;
+    dr_cache *c = j->c;
+    dr_state s;
+    dr_entry e;
+    int rc;
+
+    (void)err;
+    j->n_removed = j->bytes = 0;
+    if ((rc = dr_state__get(c, txn, &s)) != 0)
+        return rc;
+    if (j->sequence) {
+        if ((rc = dr_entry__get(c, txn, &e, j->kind, j->key)) != 0)
+            return rc;
+        if (e.sequence != j->sequence)
+            return MDB_NOTFOUND;
+    }
+    if ((rc = dr_entry__remove_tree(c, txn, j->kind, j->key, &j->n_removed, &j->bytes)) != 0)
+        return rc;
+    s.n_damaged += j->damaged;
+    return dr_state__put(c, txn, &s);
+}
+
+/* The slabs were not what the entry said. Either the record was replaced between the two transactions (then the entry has
+ * gone, or is about to and this waits for it), or it is damaged. */
+static dr_status drop_damaged(dr_cache *c, dr_kv_kind kind, const dr_key *key, uint64_t sequence, dr_error *err)
+{
+    drop_job j = {.c = c, .kind = kind, .key = key, .sequence = sequence, .damaged = true};
+    char hex[65];
+
+    if (!c->read_only) {
+        const dr_status st = dr_env__update(&c->facts, drop_record, &j, err);
+        if (st == DR_ERR_NOT_FOUND)
+            return st;
+        if (st != DR_OK)
+            dr_log("cache", "a damaged record could not be dropped");
+    }
+    dr_digest_hex(hex, key);
+    dr_log("cache", "record %.16s is damaged; %lld dropped", hex, (long long)j.n_removed);
+    return dr_fail(err, DR_ERR_FORMAT, "cache: record %.16s is damaged and was dropped", hex);
+}
+
+/* dst NULL: only checks, and neither needs the size nor counts as a use. */
+static dr_status read_record(dr_cache *c, const dr_span *dst, dr_kv_kind kind, const dr_key *key, dr_error *err)
+{
+    uint8_t *scratch = NULL;
+    MDB_txn *txn = NULL;
+    uint8_t *refs = NULL;
+    dr_entry e;
+    dr_status st;
+    int rc;
+
+    if (!dst && !(scratch = malloc(DR_KV_SLAB_BYTES)))
+        return dr_fail(err, DR_ERR_NOMEM, "cache: out of memory");
+    if ((st = dr_env__read(&c->facts, &txn, err)) != DR_OK)
+        goto done;
+    rc = dr_entry__get(c, txn, &e, kind, key);
+    if (rc == 0) {
+        const size_t n = (size_t)e.n_slabs * DR_SLAB_REF_BYTES;
+        if ((refs = malloc(n ? n : 1))) {
+            memcpy(refs, e.refs, n);
+            e.refs = refs;
+        }
+    }
+    dr_env__read_end(&c->facts, txn);
+    if (rc == MDB_NOTFOUND && dst)
+        dr_uses__miss(c);
+    if (rc != 0 || !refs) {
+        st = dr_env__status(&c->facts, rc ? rc : ENOMEM, "looking a record up", err);
+        goto done;
+    }
+    if (dst && dst->n != e.info.n_bytes) {
+        st = dr_fail(err, DR_ERR_ARG, "cache: room for %zu bytes, the record has %zu", dst->n, e.info.n_bytes);
+        goto done;
+    }
+    if ((st = dr_env__read(&c->kv, &txn, err)) != DR_OK)
+        goto done;
+    rc = copy_slabs(c, txn, dst ? dst->data : scratch, dst ? DR_KV_SLAB_BYTES : 0, &e);
+    dr_env__read_end(&c->kv, txn);
+    if (rc == 0 && dst)
+        dr_uses__add(c, kind, key, e.info.n_bytes);
+    else if (rc == MDB_NOTFOUND)
+        st = drop_damaged(c, kind, key, e.sequence, err);
+    else
+        st = dr_env__status(&c->kv, rc, "reading a record", err);
+done:
+    free(scratch);
+    free(refs);
+    return st;
+}
+
+dr_status dr_kv_store_get(dr_cache *c, dr_span dst, dr_kv_kind kind, const dr_key *key, dr_error *err)
+{
+    return c ? read_record(c, &dst, kind, key, err) : DR_ERR_NOT_FOUND;
+}
+
+dr_status dr_kv_store__check(dr_cache *c, dr_kv_kind kind, const dr_key *key, dr_error *err)
+{
+    return read_record(c, NULL, kind, key, err);
+}
+
+dr_status dr_kv_store_drop(dr_cache *c, dr_kv_kind kind, const dr_key *key, dr_error *err)
+{
+    drop_job j = {.c = c, .kind = kind, .key = key};
+    if (!c || c->read_only)
+        return DR_ERR_NOT_FOUND;
+    return dr_env__update(&c->facts, drop_record, &j, err);
+}
+
+/* The newest anchor whose parent is the block that ends at `floor` (or the chain's start), at most at `limit`. */
+static int newest_anchor(dr_cache *c, MDB_txn *txn, const dr_key *keys, const int32_t *ids, int64_t floor, int64_t limit,
+                         dr_kv_hit *hit)
+{
+    const dr_key *parent = &keys[floor / DR_CHAIN_STEP];
+    const int64_t last = floor + DR_CHAIN_BLOCK_TOKENS - 1;
+    int64_t at = limit < last ? limit : last;
+    int rc;
+
+    /* Other prefixes have their anchors here too, so each position that has one is tried with this prefix's key. */
+    for (; (rc = dr_link__last(c, txn, parent, DR_KV_ANCHOR, &at)) == 0 && at >= floor && at > 0; at--) {
+        const dr_key key = dr_chain_at(keys, ids, at);
+        dr_entry e;
+        rc = dr_entry__get(c, txn, &e, DR_KV_ANCHOR, &key);
+        if (rc == 0) {
+            hit->n_tokens = at;
+            hit->n_blocks = at / DR_CHAIN_BLOCK_TOKENS;
+            hit->anchor = key;
+            hit->anchor_bytes = e.info.n_bytes;
+            return 0;
+        }
+        if (rc != MDB_NOTFOUND)
+            return rc;
+    }
+    return rc ? rc : MDB_NOTFOUND;
+}
+
+dr_status dr_kv_store_resume(dr_cache *c, dr_kv_hit *hit, const dr_key *keys, const int32_t *ids, int64_t n, int64_t limit,
+                             dr_error *err)
+{
+    MDB_txn *txn = NULL;
+    dr_status st;
+    int64_t stored = 0;
+    int rc = 0;
+
+    *hit = (dr_kv_hit){0};
+    if (!c)
+        return DR_OK;
+    limit = limit < n ? limit : n;
+    if ((st = dr_env__read(&c->facts, &txn, err)) != DR_OK)
+        return st;
+    while (stored + DR_CHAIN_BLOCK_TOKENS <= n) {
+        dr_entry e;
+        rc = dr_entry__get(c, txn, &e, DR_KV_BLOCK, &keys[(stored + DR_CHAIN_BLOCK_TOKENS) / DR_CHAIN_STEP]);
+        if (rc != 0)
+            break;
+        stored += DR_CHAIN_BLOCK_TOKENS;
+    }
+    hit->chain_tokens = stored;
+    if (rc == 0)
+        rc = MDB_NOTFOUND;
+    int64_t floor = stored < limit ? stored : limit / DR_CHAIN_BLOCK_TOKENS * DR_CHAIN_BLOCK_TOKENS;
+    for (; floor >= 0 && rc == MDB_NOTFOUND; floor -= DR_CHAIN_BLOCK_TOKENS)
+        rc = newest_anchor(c, txn, keys, ids, floor, limit, hit);
+    dr_env__read_end(&c->facts, txn);
+    if (rc == MDB_NOTFOUND) {
+        dr_uses__miss(c);
+        return DR_OK;
+    }
+    return dr_env__status(&c->facts, rc, "looking for a prefix", err);
+}
