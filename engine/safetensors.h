@@ -15,10 +15,11 @@ enum { DR_TENSOR_DIMS = 4 };
 
 typedef struct dr_tensor {
     dr_str name;
+    const char *file; /* the shard it lies in, for messages */
     dr_dtype dtype;  /* I8 in the file is DR_FP4: two values a byte; shape is as stored */
     int32_t n_dims;
     int64_t shape[DR_TENSOR_DIMS];
-    const void *data; /* mapped; aligned as the file has it (loads must not assume more than 1) */
+    const void *data; /* mapped; at any alignment */
     size_t n_bytes;
 } dr_tensor;
 
@@ -35,6 +36,9 @@ const dr_tensor *dr_safetensors_at(const dr_safetensors *s, size_t i);
 /* Identity of the checkpoint: headers, sizes and sampled content (64 KiB at 64 evenly spaced places a file), so it is cheap at any
  * size. Two checkpoints that differ only between samples share it; `model check --full` hashes everything. */
 dr_digest dr_safetensors_identity(const dr_safetensors *s);
+
+/* "F8_E4M3", ... as the file spells it. */
+const char *dr_dtype_name(dr_dtype dtype);
 
 /* Parses one header only, for fuzzing and for tools: `header` is the JSON, `data_bytes` what follows it in the file. Returns the
  * number of tensors through *n. */
