@@ -1,0 +1,77 @@
+/* engine/window.h: rows of the recent past, addressed by position. Internal to engine.
+ *
+ * Both kinds are one linear buffer that slides: rows are appended until the buffer is full, then what is still needed moves to its
+ * front. So rows of consecutive positions always lie side by side, and going back a few positions (at most DR_SPARE_ROWS, to
+ * take back drafted tokens) is nothing but a smaller `end`.
+ *
+ *   dr_window  KV rows of the sliding window, in native form and unpacked for the products
+ *   dr_tail    a compressor's pairs (K, Z + ape) of the blocks not finished yet, and for CSA of the block before (spec 6.3)
+ *
+ * Owned by one decoder. */
+#ifndef DR_ENGINE_WINDOW_H
+#define DR_ENGINE_WINDOW_H
+
+#include "base/arena.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    DR_PIECE = 128,     /* most rows appended at once */
+    DR_SPARE_ROWS = 32, /* what can be taken back without a snapshot */
+    DR_KEY_BLOCK = 32,  /* windows are attended in blocks that begin at multiples of this */
+};
+
+typedef struct dr_window {
+    uint8_t *rows, *operand;
+    size_t row_bytes, operand_row_bytes;
+    int64_t cap, base, end; /* rows [base, end) are there; base is a multiple of DR_KEY_BLOCK */
+    int64_t from;           /* rows before it are zeros, not the past: nothing before end - length is kept by a reset */
+    int32_t length;         /* of the window */
+} dr_window;
+
+/* a == NULL: size only. Returns the bytes needed. */
+size_t dr_window_plan(dr_window *w, dr_arena *a, int32_t length, size_t row_bytes, size_t operand_row_bytes);
+void dr_window_reset(dr_window *w, int64_t end);
+/* Makes room for n <= DR_PIECE more rows; the caller fills them and adds n to end. */
+void dr_window_reserve(dr_window *w, int64_t n);
+/* First position whose row must lie before a query at pos (a multiple of DR_KEY_BLOCK). */
+int64_t dr_window_first(const dr_window *w, int64_t pos);
+/* Whether position `to` can be the end again. */
+bool dr_window_can_rewind(const dr_window *w, int64_t to);
+
+static inline uint8_t *dr_window_row(const dr_window *w, int64_t pos)
+{
+    return w->rows + (size_t)(pos - w->base) * w->row_bytes;
+}
+static inline uint8_t *dr_window_operand(const dr_window *w, int64_t pos)
+{
+    return w->operand + (size_t)(pos - w->base) * w->operand_row_bytes;
+}
+
+typedef struct dr_tail {
+    float *k, *z; /* [cap][width] */
+    int64_t cap, base, end;
+    int32_t ratio, width;
+    bool overlap; /* the block before the unfinished one is kept too */
+} dr_tail;
+
+size_t dr_tail_plan(dr_tail *t, dr_arena *a, int32_t ratio, int32_t width, bool overlap);
+/* Empty at `end`; with overlap the block before has K = 0, Z = -infinity, as before the first token. */
+void dr_tail_reset(dr_tail *t, int64_t end);
+void dr_tail_reserve(dr_tail *t, int64_t n);
+/* First position needed to go on from pos. */
+int64_t dr_tail_first(const dr_tail *t, int64_t pos);
+bool dr_tail_can_rewind(const dr_tail *t, int64_t to);
+
+static inline float *dr_tail_k(const dr_tail *t, int64_t pos)
+{
+    return t->k + (pos - t->base) * t->width;
+}
+static inline float *dr_tail_z(const dr_tail *t, int64_t pos)
+{
+    return t->z + (pos - t->base) * t->width;
+}
+
+#endif
