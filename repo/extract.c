@@ -311,6 +311,21 @@ void dr_walk__use_at(dr_walk *w, uint32_t at, uint32_t n, uint32_t line, bool is
     w->refs[w->n_refs++] = (dr_extract_ref){at, n, line, is_call};
 }
 
+void dr_walk__lexical_range(dr_walk *w, uint32_t begin, uint32_t end)
+{
+    if (!grow(w, &w->loose, w->n_loose, &w->cap_loose, sizeof *w->loose))
+        return;
+    w->loose[w->n_loose].begin = begin;
+    w->loose[w->n_loose++].end = end;
+}
+
+static uint32_t line_of(const dr_walk *w, uint32_t at, uint32_t *from, uint32_t line)
+{
+    for (const char *nl; *from < at && (nl = memchr(w->text.s + *from, '\n', at - *from)); line++)
+        *from = (uint32_t)(nl - w->text.s) + 1;
+    return line;
+}
+
 static void visit_name(dr_walk *w, TSNode node, bool locals_hide)
 {
     const uint32_t at = ts_node_start_byte(node), end = ts_node_end_byte(node);
@@ -421,6 +436,8 @@ void dr_walk_fini(dr_walk *w)
     free(w->locals);
     free(w->local_slots);
     free(w->errors);
+    free(w->loose);
+    dr_buf_free(&w->softened);
     memset(w, 0, sizeof *w);
 }
 
@@ -437,8 +454,9 @@ static void drop_defined_uses(dr_walk *w)
 dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
 {
     TSTree *tree = NULL;
+    uint32_t from = 0, line = 1;
 
-    w->n_defs = w->n_refs = w->n_scopes = w->n_locals = w->n_errors = 0;
+    w->n_defs = w->n_refs = w->n_scopes = w->n_locals = w->n_errors = w->n_loose = 0;
     w->failed = false;
     w->text = text;
     if (lang <= DR_LANG_NONE || lang >= DR_N_LANGS || text.n == 0 || text.n > UINT32_MAX / 2)
@@ -459,7 +477,16 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
 
     w->steps = 0;
     w->max_steps = STEPS_BASE + STEPS_PER_BYTE * text.n;
-    const TSInput input = {.payload = &text, .read = read_text, .encoding = TSInputEncodingUTF8};
+    dr_str parsed = text;
+    if (lang == DR_LANG_C || lang == DR_LANG_CPP) {
+        dr_buf_clear(&w->softened);
+        dr_buf_add(&w->softened, text.s, text.n);
+        if (w->softened.failed)
+            return DR_ERR_NOMEM;
+        dr_soften(w, w->softened.data);
+        parsed = dr_buf_view(&w->softened);
+    }
+    const TSInput input = {.payload = &parsed, .read = read_text, .encoding = TSInputEncodingUTF8};
     const TSParseOptions options = {.payload = w, .progress_callback = on_progress};
     const TSLanguage *language = w->grammar->language();
     if (ts_parser_set_language(w->parser, language))
@@ -475,6 +502,10 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
         walk_tree(w, ts_tree_root_node(tree));
         for (size_t i = 0; i < w->n_errors; i++)
             dr_lexical__definitions(w, w->errors[i].begin, w->errors[i].end, w->errors[i].line);
+        for (size_t i = 0, n = w->n_loose; i < n; i++) {
+            line = line_of(w, w->loose[i].begin, &from, line);
+            dr_lexical__uses(w, w->loose[i].begin, w->loose[i].end, line);
+        }
         ts_tree_delete(tree);
     }
     drop_defined_uses(w);

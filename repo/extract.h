@@ -56,6 +56,9 @@ typedef struct dr_walk {
     uint32_t *local_slots;              /* hash table over locals, index + 1 */
     struct { uint32_t begin, end, line; bool in_function; } *errors;
     size_t n_defs, cap_defs, n_refs, cap_refs, n_scopes, cap_scopes, n_locals, cap_locals, n_local_slots, n_errors, cap_errors;
+    struct { uint32_t begin, end; } *loose; /* text taken out before parsing, to be read word by word */
+    size_t n_loose, cap_loose;
+    dr_buf softened;
     bool failed; /* out of memory: everything after is a no-op */
 
     TSParser *parser;
@@ -114,6 +117,10 @@ void dr_walk__local(dr_walk *w, TSNode name);              /* marks it, and hide
 /* Every name (DR_RULE_NAME) below a pattern is a local. */
 void dr_walk__locals_in(dr_walk *w, TSNode pattern);
 void dr_walk__use_at(dr_walk *w, uint32_t at, uint32_t n, uint32_t line, bool is_call);
+
+/* Text that the parser will not see (soften.c). */
+void dr_walk__lexical_range(dr_walk *w, uint32_t begin, uint32_t end);
+void dr_soften(dr_walk *w, char *copy);
 
 /* Uses in text that has no tree (a macro's body): names outside strings and comments. */
 void dr_lexical__uses(dr_walk *w, uint32_t begin, uint32_t end, uint32_t line);

@@ -53,6 +53,8 @@ static dr_str clean_name(char room[MAX_NAME + 2], const dr_walk *w, uint32_t at,
         memcpy(room, "operator ", 9);
         bool gap = false;
         for (uint32_t i = 8; i < n; i++) {
+            if (name.s[i] == '(' && k > 9 && room[9] != '(') /* a conversion's parameter list */
+                break;
             const bool blank = strchr(" \t\n\r", name.s[i]) != NULL;
             gap |= blank && k > 9;
             if (blank)

@@ -179,11 +179,6 @@ static void mark_callee(dr_walk *w, TSNode f)
         dr_walk__mark(w, f, DR_MARK_CALL);
 }
 
-static void enter_unnamed(dr_walk *w)
-{
-    dr_walk__enter(w, DR_SCOPE_FUNCTION, none);
-}
-
 static bool visit(dr_walk *w, TSNode node, uint8_t rule)
 {
     const TSNode name = dr_walk__field(w, node, DR_FIELD_NAME);
@@ -195,15 +190,15 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         return true;
     case R_FUNCTION_EXPRESSION: {
         const TSNode one = dr_walk__field(w, node, DR_FIELD_PARAMETER);
-        enter_unnamed(w);
-        dr_walk__local(w, name);
+        dr_walk__define(w, name, node, DR_SYM_FUNCTION, NULL);
+        dr_walk__enter(w, DR_SCOPE_FUNCTION, name);
         if (dr_walk__rule(w, one) == DR_RULE_NAME)
             dr_walk__local(w, one);
         return true;
     }
     case R_SIGNATURE:
         dr_walk__define(w, name, node, DR_SYM_PROTOTYPE, NULL);
-        enter_unnamed(w);
+        dr_walk__enter(w, DR_SCOPE_FUNCTION, none);
         return true;
     case R_CLASS:
         if (is_name(w, name))
@@ -235,8 +230,10 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         const TSNode key = dr_walk__field(w, node, DR_FIELD_KEY);
         if (is_name(w, key) && is_function_value(dr_walk__field(w, node, DR_FIELD_VALUE)))
             dr_walk__define(w, key, node, DR_SYM_METHOD, NULL);
+        else if (is_name(w, key) && dr_walk__in_function(w))
+            dr_walk__mark(w, key, DR_MARK_DEF); /* an argument by name, more often than not */
         else if (is_name(w, key))
-            dr_walk__mark(w, key, DR_MARK_DEF);
+            dr_walk__define(w, key, node, DR_SYM_FIELD, NULL);
         return true;
     }
     case R_INTERFACE:

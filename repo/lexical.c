@@ -257,6 +257,22 @@ static void function_at_margin(dr_walk *w, uint32_t at, uint32_t line)
         dr_walk__define_at(w, name.at, name.n, name_line, line, last, DR_SYM_FUNCTION);
 }
 
+/* "#define NAME", which a region the parser gave up on may hold. */
+static bool macro_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint32_t line)
+{
+    const char *s = w->text.s;
+    while (at < line_end && (s[at] == ' ' || s[at] == '\t'))
+        at++;
+    if (at >= line_end || s[at] != '#')
+        return false;
+    word x = next_word(w, at + 1, line_end);
+    if (word_is(w, x, "define")) {
+        x = next_word(w, x.at + x.n, line_end);
+        dr_walk__define_at(w, x.at, x.n, line, line, line, DR_SYM_MACRO);
+    }
+    return true;
+}
+
 void dr_lexical__definitions(dr_walk *w, uint32_t begin, uint32_t end, uint32_t line)
 {
     const char *s = w->text.s;
@@ -268,7 +284,7 @@ void dr_lexical__definitions(dr_walk *w, uint32_t begin, uint32_t end, uint32_t 
     for (uint32_t at = begin; at < end && !w->failed; line++) {
         const char *nl = memchr(s + at, '\n', w->text.n - at);
         const uint32_t line_end = nl ? (uint32_t)(nl - s) : (uint32_t)w->text.n;
-        if (line_end > at && !keyword_definition(w, at, line_end, line) && c_like)
+        if (line_end > at && !(c_like && macro_definition(w, at, line_end, line)) && !keyword_definition(w, at, line_end, line) && c_like)
             function_at_margin(w, at, line);
         at = line_end + 1;
     }
