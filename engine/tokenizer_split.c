@@ -78,6 +78,9 @@ static const char *translate(dr_buf *out, dr_str regex)
             if (next == 0 || strchr("bBwWhHRXKGyYOMCQEzZN", next))
                 return next ? "an escape whose meaning differs between regex engines" : "a last backslash";
             dr_buf_add(out, regex.s + i - 1, 2);
+            if (strchr("pPx", next) && i + 1 < regex.n && regex.s[i + 1] == '{') /* its "}" ends no count */
+                while (i + 1 < regex.n && regex.s[i] != '}')
+                    dr_buf_add(out, regex.s + ++i, 1);
             continue;
         }
         if (in_class) {
