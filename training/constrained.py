@@ -121,6 +121,9 @@ class Judge:
             ids = ids + e
         logits = self.model.logits(ids)
         out, wrong = {}, None
+        if len(turn) == 4 and items:                          # every line listed, in whatever order
+            ends = [(at, token) for part, at, token, legal in checks if part == 'answer' and {1, self.one('\n- ')} <= legal]
+            out['lines'] = all(logits[at - 1, token] > logits[at - 1, 1] for at, token in ends)
         for part, at, token, legal in checks:
             assert token in legal, (part, self.tok.id_to_token(token), texts)
             legal = sorted(legal)
@@ -147,7 +150,8 @@ def measure(folder, work, n, seed=99, held=True, names=HELD_THREE, show=True, ma
             out, wrong = judge.turn(teller.repo, teller.pack(rng.choice(max_lines)), turn, question)
             row = table.setdefault(task, {'n': 0, 'exact': 0})
             row['n'] += 1
-            row['exact'] += all(out.values())
+            row['exact'] += all(good for part, good in out.items() if part != 'lines')
+            row['listed'] = row.get('listed', 0) + (out.get('lines', False) and out['tool'] and out['symbol'])
             for part, good in out.items():
                 row[part] = row.get(part, 0) + good
             if wrong and show:

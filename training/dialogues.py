@@ -23,8 +23,8 @@ class Style:
     def __init__(self, held):
         tail = 'HELD' if held else 'TRAIN'
         self.held = held
-        self.define, self.uses, self.qualified, self.decline = (
-            getattr(questions, f'{k}_{tail}') for k in ('DEFINE', 'USES', 'QUALIFIED', 'DECLINE'))
+        self.define, self.uses, self.qualified, self.decline, self.tasks = (
+            getattr(questions, f'{k}_{tail}') for k in ('DEFINE', 'USES', 'QUALIFIED', 'DECLINE', 'TASKS'))
 
 
 def invent(rng, words):
@@ -155,7 +155,7 @@ class Teller:
         rng, repo = self.rng, self.repo
         name = rng.choice(self.called or self.strong)
         for _ in range(4):                                    # short lists more often: they fit more turns
-            if len(repo.refs.get(name, ())) <= 4 or rng.random() < .45:
+            if len(repo.refs.get(name, ())) <= 4 or rng.random() < .55:
                 break
             name = rng.choice(self.called or self.strong)
         text, rows = repo.find_refs(name)
@@ -193,17 +193,21 @@ class Teller:
     def decline(self):
         rng = self.rng
         names = self.strong or self.repo.names
-        question = ask(rng, rng.choice(self.style.decline), rng.choice(names), y=rng.choice(names)
+        wording = rng.choice(self.style.decline)
+        if rng.random() < .5:
+            thing = '{x}' if rng.random() < .75 else rng.choice(questions.OBJECTS)
+            wording = rng.choice(questions.MANNERS) + rng.choice(self.style.tasks) + ' ' + thing + rng.choice(['', '.', '?'])
+        question = ask(rng, wording, rng.choice(names), y=rng.choice(names)
                        if rng.random() < .5 else invent(rng, self.words))
         return [(dialect.user(question), 'ctx'), (dialect.DECLINE, 'ans')]
 
     def turn(self):
         u = self.rng.random()
-        if u < .46:
+        if u < .45:
             return self.define()
-        if u < .83:
+        if u < .80:
             return self.uses()
-        if u < .90:
+        if u < .86:
             return self.absent()
         return self.decline()
 

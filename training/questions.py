@@ -98,3 +98,18 @@ DECLINE_HELD = [
     'are there any memory leaks?', 'how do I contribute?', 'thank you very much', 'please fix all warnings',
     'what is new in this release?',
 ]
+
+# Declined requests are endless, so most are put together: MANNER + TASK + OBJECT.
+MANNERS = ['', '', '', 'please ', 'can you ', 'could you ', 'I want you to ', 'now ', 'how do I ', 'help me to ', 'let us ',
+           'you should ', 'try to ', 'would you ', 'I need to ']
+TASKS_TRAIN = [
+    'explain', 'describe', 'summarise', 'document', 'refactor', 'rewrite', 'simplify', 'test', 'benchmark', 'profile',
+    'debug', 'fix', 'rename', 'delete', 'remove', 'extend', 'optimise', 'port', 'translate', 'review', 'comment on', 'inline',
+    'move', 'copy', 'compile', 'run', 'format', 'clean up', 'speed up', 'shorten', 'reproduce', 'deprecate', 'rewrite in Rust',
+    'write a test for', 'write the documentation of', 'add logging to', 'add a parameter to', 'find bugs in', 'change',
+    'think about', 'compare', 'draw', 'print', 'replace', 'understand', 'update', 'revert', 'disable', 'enable', 'configure',
+]
+TASKS_HELD = ['improve', 'analyse', 'split', 'vectorise', 'lint', 'critique', 'modernise', 'wrap', 'parallelise', 'audit',
+              'write a fuzzer for', 'add error handling to', 'make a patch for', 'give a summary of', 'polish']
+OBJECTS = ['the code', 'this project', 'the tests', 'the build', 'this repository', 'the main loop', 'the parser', 'it', 'everything',
+           'the memory management', 'the network layer', 'the README', 'the last commit', 'the configuration', 'the API']
