@@ -36,7 +36,7 @@ static void index_scores(dr_queue *q, float *scores, int64_t stride, const void 
     dr_queue__run(q, n_q, 1, score_rows, &t);
 }
 
-/* A whole number that orders as the score does: NaN lowest, both zeros equal. */
+/* A whole number that orders as the score does: NaN as -infinity, zeros (and denormals, flushed) equal. */
 static uint32_t order(float score)
 {
     if (score != score)
@@ -56,6 +56,7 @@ static int64_t count_at_least(const float *scores, int64_t n, uint32_t least)
 static void topk(dr_queue *q, int32_t *idx, int32_t *n_out, const float *scores, int64_t stride, const int32_t *n, int64_t m,
                  int32_t k)
 {
+    const uint32_t mode = dr_flush_denormals();
     (void)q;
     for (int64_t i = 0; i < m; i++) {
         const float *row = scores + i * stride;
@@ -73,6 +74,7 @@ static void topk(dr_queue *q, int32_t *idx, int32_t *n_out, const float *scores,
                 idx[i * k + n_taken++] = s;
         n_out[i] = n_taken;
     }
+    dr_flush_denormals_restore(mode);
 }
 
 void SLOT(table_index)(dr_ops *ops)
