@@ -31,7 +31,7 @@ static uint16_t random_bf16(int lowest, int highest)
 
 __attribute__((target("amx-tile,amx-bf16"))) static void tile_step(float c[N][N], uint16_t a[N][STEP], uint16_t b[N][N][2])
 {
-    struct {
+    static const struct {
         uint8_t palette, start_row, reserved[14];
         uint16_t row_bytes[16];
         uint8_t n_rows[16];
