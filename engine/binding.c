@@ -156,6 +156,7 @@ static bool quantised(binder *x, dr_weight *w, const dr_tensor **tensor, const c
     if (!t) {
         problem(x, weight, "missing, expected F8_E4M3 or BF16 %lldx%lld or I8 %lldx%lld", (long long)n, (long long)k, (long long)n,
                 (long long)(k / 2));
+        (void)find(x, scale, ""); /* one problem, not two */
         return false;
     }
     shape_text(found, t);
@@ -171,7 +172,7 @@ static bool quantised(binder *x, dr_weight *w, const dr_tensor **tensor, const c
     } else {
         problem(x, weight, "%s: %s %s, expected F8_E4M3 or BF16 %lldx%lld or I8 %lldx%lld", t->file, dr_dtype_name(t->dtype), found,
                 (long long)n, (long long)k, (long long)n, (long long)(k / 2));
-        (void)find(x, scale, ""); /* one problem, not two */
+        (void)find(x, scale, "");
         return false;
     }
     const dr_tensor *s = want(x, scale, (n + w->scale_rows - 1) / w->scale_rows, (k + w->scale_cols - 1) / w->scale_cols,

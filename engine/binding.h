@@ -30,7 +30,7 @@ size_t dr_binding__packed_bytes(const dr_binding *b, const dr_ops *ops);
 /* Packs into `block` (64-byte aligned). Jobs keep their order, so an expert's matrices lie side by side. */
 dr_status dr_binding__pack(const dr_binding *b, void *block, const dr_ops *ops, dr_queue *queue, dr_error *err);
 
-/* What packing would find without doing it: scales that are NaN. */
+/* Scales that are NaN, all of them. Packing would find the first of a matrix; `check` does not pack. */
 dr_status dr_binding__check_scales(const dr_binding *b, dr_error *err);
 
 #endif

@@ -51,7 +51,7 @@ static uint64_t memory_available(void)
     return (uint64_t)kib << 10;
 }
 
-/* Config, files and binding: all that can be known without packing. */
+/* Config, files, binding and scales: all that can be known without packing. */
 static dr_status open_files(dr_model *m, dr_binding *b, const char *dir, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -70,7 +70,7 @@ static dr_status open_files(dr_model *m, dr_binding *b, const char *dir, dr_erro
         st = dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", dir);
         goto done;
     }
-    if ((st = dr_binding__bind(b, m, err)) != DR_OK)
+    if ((st = dr_binding__bind(b, m, err)) != DR_OK || (st = dr_binding__check_scales(b, err)) != DR_OK)
         goto done;
     count_parameters(m);
 done:
@@ -199,7 +199,7 @@ dr_status dr_model_check(const char *dir, dr_buf *report, dr_error *err)
         st = dr_fail(&found, DR_ERR_NOMEM, "%s: out of memory", dir);
         goto done;
     }
-    if ((st = open_files(m, &b, dir, &found)) != DR_OK || (st = dr_binding__check_scales(&b, &found)) != DR_OK)
+    if ((st = open_files(m, &b, dir, &found)) != DR_OK)
         goto done;
     const dr_digest id = identity_of(m, dir);
     dr_digest_hex(hex, &id);

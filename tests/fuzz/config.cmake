@@ -1,0 +1,1 @@
+dr_fuzz(config LIBS dr_engine)

@@ -1,0 +1,1 @@
+dr_fuzz(safetensors LIBS dr_engine)
