@@ -1,0 +1,1 @@
+dr_fuzz(tokenizer LIBS dr_engine dr_base)
