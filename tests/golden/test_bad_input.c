@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 static const char *program;
-static char folder[64], output[64]; /* a sound copy of the checkpoint "hash"; the program's messages */
+static char folder[64], output[80]; /* a sound copy of the checkpoint "hash"; the program's messages */
 
 enum { TEXT = 1 << 16, EXIT_BAD_INPUT = 2 };
 
@@ -221,7 +221,7 @@ static void bad_input__unknown_layer_kind(void **state)
 {
     (void)state;
     edit("config.json", "\"compress_ratios\": [\n    0", "\"compress_ratios\": [\n    -4");
-    refused("check", 2, "config.json", "compress_ratios");
+    refused("check", 3, "config.json", "layer 0", "ratio -4");
     edit("config.json", "\"compress_ratios\": [\n    -4", "\"layer_types\": [\n    \"linear_attention\"");
     refused("check", 2, "config.json", "linear_attention");
 }
@@ -351,7 +351,7 @@ static void bad_input__nan_scale(void **state)
     (void)state;
     save_text("tokens.json", "[1, 2, 3]");
     edit_data("layers.0.ffn.experts.5.w2.scale", 7, 255);
-    refused("check", 3, "model.safetensors", "layers.0.ffn.experts.5.w2.scale", "NaN");
+    refused("check", 5, "model.safetensors", "layers.0.ffn.experts.5.w2.", "row 3", "column 32", "NaN");
     refused("logits", 3, "model.safetensors", "layers.0.ffn.experts.5.w2.", "NaN");
 }
 
