@@ -137,6 +137,9 @@ static void visit_lexical(dr_walk *w, TSNode node)
         if (is_name(w, name) && (is_function_value(value) || is_type(value, "class"))) {
             dr_walk__define(w, name, whole, is_type(value, "class") ? DR_SYM_CLASS : DR_SYM_FUNCTION, NULL);
         } else if (dr_walk__in_function(w)) {
+            /* Known to the index too, as variables, when they look like more than a counter: universal-ctags lists just these. */
+            if (plain == DR_SYM_CONSTANT || is_type(value, "object"))
+                declare_pattern(w, name, whole, DR_SYM_VARIABLE, 0);
             dr_walk__locals_in(w, name);
         } else {
             declare_pattern(w, name, whole, plain, 0);
