@@ -359,6 +359,8 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     case R_LAMBDA:
         dr_walk__enter(w, DR_SCOPE_FUNCTION, (TSNode){.id = NULL});
         return true;
+    case R_ODD_NAME:
+        return strcmp(ts_node_type(node), "destructor_name") != 0; /* the class in ~Name is not a use of it */
     default:
         return true; /* parts of declarators */
     }

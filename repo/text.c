@@ -153,7 +153,7 @@ void dr_text_map_line(dr_buf *out, dr_str path, const dr_symbols *sym, size_t fi
     const size_t n = dr_symbols_outline(sym, file, &defs), limit = max_bytes ? max_bytes : 100, from = out->n;
     size_t n_all;
     const dr_str *names = dr_symbols_names(sym, &n_all);
-    uint32_t seen[MAX_NAMES], end_line = 0;
+    uint32_t seen[MAX_NAMES], top_line = 0, end_line = 0;
     size_t n_seen = 0;
 
     dr_buf_add(out, path.s, path.n);
@@ -161,9 +161,10 @@ void dr_text_map_line(dr_buf *out, dr_str path, const dr_symbols *sym, size_t fi
         const dr_sym_def *d = dr_symbols_def(sym, defs[i]);
         if (d->kind == DR_SYM_MODULE || dr_sym_kind_rank((dr_sym_kind)d->kind) != 0)
             continue;
-        if (d->first_line < end_line) /* inside the one before: not at the top */
+        if (d->first_line < end_line || (d->first_line == end_line && top_line < end_line)) /* inside the one before: not at the top */
             continue;
-        end_line = d->end_line > end_line ? d->end_line : end_line;
+        top_line = d->first_line;
+        end_line = d->end_line;
         bool again = false;
         for (size_t k = 0; k < n_seen && !again; k++)
             again = seen[k] == d->name;

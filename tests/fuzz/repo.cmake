@@ -1,0 +1,1 @@
+dr_fuzz(symbols LIBS dr_repo)
