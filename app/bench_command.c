@@ -6,6 +6,8 @@
 #include "app/setup.h"
 #include "base/log.h"
 #include "cache/bench.h"
+#include "engine/bench.h"
+#include "kernels/bench.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +111,57 @@ static dr_status bench_cache(json_t *report, const dr_output *out, dr_error *err
     return st;
 }
 
+static dr_status bench_engine(dr_setup *s, json_t *report, const dr_output *out, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_engine_bench b;
+
+    if ((st = dr_setup_model(s, err)) != DR_OK || (st = dr_engine_bench_run(&b, s->model, s->queue, 0, err)) != DR_OK)
+        return st;
+    if (!out->json)
+        printf("model %s, kernels %s, %d threads; medians\n", s->profile.name, s->ops.name, dr_pool_size(s->pool));
+    figure(report, out, "prefill_512_tokens_s", b.prefill_512.tokens_per_s, "tokens/s", "512 tokens from nothing");
+    figure(report, out, "prefill_512_cpu_us", b.prefill_512.cpu_us_per_token, "us", "CPU time a token, all threads");
+    figure(report, out, "prefill_2048_tokens_s", b.prefill_2048.tokens_per_s, "tokens/s", "2,048 tokens from nothing");
+    figure(report, out, "prefill_2048_cpu_us", b.prefill_2048.cpu_us_per_token, "us", "CPU time a token, all threads");
+    figure(report, out, "decode_tokens_s", b.decode.tokens_per_s, "tokens/s", "one token at a time, at 512 to 640");
+    figure(report, out, "decode_cpu_us", b.decode.cpu_us_per_token, "us", "CPU time a token, all threads");
+    figure(report, out, "decode_gb_s", b.decode.tokens_per_s * b.decode_bytes_per_token * 1e-9, "GB/s",
+           "packed weights read while decoding");
+    figure(report, out, "state_us", b.state_us, "us", "exporting the anchor of position 512");
+    figure(report, out, "restore_us", b.restore_us, "us", "importing it");
+    figure(report, out, "peak_mb", peak_mb(), "MB", "most memory");
+    return DR_OK;
+}
+
+typedef struct kernel_lines {
+    json_t *report;
+    const dr_output *out;
+} kernel_lines;
+
+static void kernel_line(void *arg, const dr_bench_line *l)
+{
+    const kernel_lines *k = arg;
+    json_object_set_new(k->report, l->name,
+                        json_pack("{s:f,s:s,s:f}", "value", l->value, "unit", l->unit, "roof", l->roof));
+    if (!k->out->json && l->roof > 0)
+        printf("  %-44s %10.2f %-8s %5.1f %% of %.1f\n", l->name, l->value, l->unit, 100 * l->value / l->roof, l->roof);
+    else if (!k->out->json)
+        printf("  %-44s %10.2f %s\n", l->name, l->value, l->unit);
+}
+
+static dr_status bench_kernels(dr_setup *s, json_t *report, const dr_output *out, dr_error *err)
+{
+    dr_ops ops;
+    kernel_lines lines = {report, out};
+    const dr_status st = dr_ops_init_named(&ops, s->opt->isa, err);
+    if (st != DR_OK)
+        return st;
+    if (!out->json)
+        printf("kernels %s, one thread, CPU time\n", ops.name);
+    return dr_bench_kernels(&ops, 0, kernel_line, &lines, err);
+}
+
 dr_outcome dr_command_bench(const dr_options *opt, dr_output *out, const atomic_bool *cancel, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -119,6 +172,10 @@ dr_outcome dr_command_bench(const dr_options *opt, dr_output *out, const atomic_
     dr_setup_init(&s, opt, out, cancel);
     if (strcmp(what, "ingest") == 0)
         st = bench_ingest(&s, report, out, err);
+    else if (strcmp(what, "engine") == 0)
+        st = bench_engine(&s, report, out, err);
+    else if (strcmp(what, "kernels") == 0)
+        st = bench_kernels(&s, report, out, err);
     else if (strcmp(what, "cache") == 0)
         st = bench_cache(report, out, err);
     else
