@@ -124,6 +124,9 @@ class Judge:
         if len(turn) == 4 and items:                          # every line listed, in whatever order
             ends = [(at, token) for part, at, token, legal in checks if part == 'answer' and {1, self.one('\n- ')} <= legal]
             out['lines'] = all(logits[at - 1, token] > logits[at - 1, 1] for at, token in ends)
+            ends = {self.one('` is defined at '), self.one('` is used at:')}
+            out['lines'] &= all(logits[at - 1, token] >= logits[at - 1, sorted(ends & legal)].max()
+                                for part, at, token, legal in checks if part == 'answer' and token in ends)
         for part, at, token, legal in checks:
             assert token in legal, (part, self.tok.id_to_token(token), texts)
             legal = sorted(legal)

@@ -151,6 +151,27 @@ class Teller:
         return [(dialect.user(question), 'ctx'), (dialect.call('find_symbol', name=name), 'call'),
                 (dialect.tool_result(text), 'ctx'), (dialect.found(name, target[0], target[1]), 'ans')]
 
+    def choice(self):
+        """One name with several definitions, put together from unrelated ones: choosing needs practice."""
+        rng, repo = self.rng, self.repo
+        name = rng.choice(self.strong) if rng.random() < .5 else invent(rng, self.words)
+        rows = {}
+        for _ in range(rng.choice([2, 2, 3, 4, 6])):
+            other = rng.choice(self.strong if rng.random() < .8 else repo.names)
+            path, line, kind = rng.choice(repo.by_name[other])
+            text = re.sub(r'(?<![\w$])' + re.escape(other) + r'(?![\w$])', name, repo.line(path, line))
+            rows[(path, line, kind)] = text
+        order = sorted(rows, key=lambda r: (RANK.get(r[2], 0), r[0].encode(), r[1]))
+        target, fields, wording = order[0], {}, rng.choice(self.style.define)
+        chosen = qualify(rng, order) if rng.random() < .75 else None
+        if chosen:
+            target, fields = chosen
+            wording = rng.choice([w for w in self.style.qualified if '{' + next(iter(fields)) + '}' in w])
+        text = '\n'.join(f'{p}:{n}: {k} {rows[(p, n, k)]}' for p, n, k in order)
+        return [(dialect.user(ask(rng, wording, name, target[2], **fields)), 'ctx'),
+                (dialect.call('find_symbol', name=name), 'call'),
+                (dialect.tool_result(text), 'ctx'), (dialect.found(name, target[0], target[1]), 'ans')]
+
     def uses(self):
         rng, repo = self.rng, self.repo
         name = rng.choice(self.called or self.strong)
@@ -203,9 +224,11 @@ class Teller:
 
     def turn(self):
         u = self.rng.random()
-        if u < .45:
+        if u < .30:
             return self.define()
-        if u < .80:
+        if u < .48:
+            return self.choice()
+        if u < .79:
             return self.uses()
         if u < .86:
             return self.absent()

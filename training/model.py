@@ -158,6 +158,19 @@ def index_rounding(x):
 
 
 @compiled
+def index_combine(dots, w):
+    """Sum over index heads of relu(dot) x weight.  dots [B, T, heads, entries], w [B, T, heads, 1]."""
+    return (dots.float().relu() * w.float()).sum(2)
+
+
+@compiled
+def index_divergence(scores, p, allowed):
+    """KL from p to the softmax of scores, per query; both over the allowed entries only."""
+    lq = scores.masked_fill(~allowed, NEGATIVE).log_softmax(-1)
+    return (p * ((p + 1e-9).log() - lq)).masked_fill(~allowed, 0).sum(-1)
+
+
+@compiled
 def hc_coefficients(X, raw, scale, base, S: int):
     q = torch.rsqrt(X.float().pow(2).mean((1, 2)) + 1e-6)
     m = raw.float() * q[:, None]
@@ -339,10 +352,10 @@ class Attention(nn.Module):
         q, k = q.to(BF) @ h, k @ h
         if q8:
             q, k = index_rounding(q), index_rounding(k)
-        w = F.linear(x, self.index_weights.to(BF)).view(B, T, c.index_heads, 1).float()
+        w = F.linear(x, self.index_weights.to(BF)).view(B, T, c.index_heads, 1)
         w = w * (c.index_head ** -0.5 * c.index_heads ** -0.5)
         dots = torch.matmul(q.reshape(B, T * c.index_heads, c.index_head), k.transpose(1, 2))
-        return (dots.view(B, T, c.index_heads, -1).float().relu() * w).sum(2)
+        return index_combine(dots.view(B, T, c.index_heads, -1), w)
 
     def forward(self, x, xq, B, T, tables, masks, mode):
         c, q8, rope = self.c, mode['quantise'], self.c.rope
@@ -387,9 +400,7 @@ class Attention(nn.Module):
         with torch.no_grad():
             p = a[..., -N:].float().mean(3).reshape(B, T, N)
             p = p / (p.sum(-1, keepdim=True) + 1e-9)
-        lq = scores.masked_fill(~allowed, NEGATIVE).log_softmax(-1)
-        kl = (p * ((p + 1e-9).log() - lq)).masked_fill(~allowed, 0).sum(-1)
-        return kl[:, self.c.window:].mean()
+        return index_divergence(scores, p, allowed.expand(B, T, N))[:, self.c.window:].mean()
 
 
 class Experts(torch.autograd.Function):

@@ -16,10 +16,10 @@ FULL = dict(quantise=True, teach_index=True, sparse=True, mtp=True)
 # rows: a set of ROWS below; rate: from and to over the stage; skip: rows of the set already used
 STAGES = [
     dict(name='early', rows='early', batch=4, steps=300, rate=(3e-3, 3e-3)),
-    dict(name='main', rows='main', batch=4, steps=450, rate=(3e-3, 3e-3)),
-    dict(name='teach', rows='long', batch=2, steps=200, rate=(3e-3, 3e-3), mode=TEACH),
-    dict(name='sparse', rows='long', batch=2, steps=400, rate=(3e-3, 2e-3), skip=400, mode=SPARSE),
-    dict(name='full', rows='long', batch=2, steps=400, rate=(2e-3, 1e-4), skip=1200, mode=FULL),
+    dict(name='main', rows='main', batch=4, steps=500, rate=(3e-3, 3e-3)),
+    dict(name='teach', rows='long', batch=2, steps=100, rate=(3e-3, 3e-3), mode=TEACH),
+    dict(name='sparse', rows='late', batch=2, steps=400, rate=(3e-3, 2e-3), mode=SPARSE),
+    dict(name='full', rows='late', batch=2, steps=400, rate=(2e-3, 1e-4), skip=800, mode=FULL),
 ]
 
 # Training rows: practice = share of plain copying, bare = share without the system text, long_pack =
@@ -28,4 +28,5 @@ ROWS = {
     'early': dict(n_rows=1200, length=1024, practice=.3, bare=.4, long_pack=.1, seed=1, shard=200),
     'main': dict(n_rows=8000, length=1024, practice=.03, bare=.15, long_pack=.1, seed=2, shard=400),
     'long': dict(n_rows=2000, length=2048, practice=0., bare=0., long_pack=.5, seed=3, shard=200),
+    'late': dict(n_rows=1800, length=2048, practice=0., bare=0., long_pack=.5, seed=4, shard=200),
 }

@@ -4,6 +4,7 @@ Run by hand, `python3 tests/training/test_training.py`: it needs PyTorch, which 
 """
 import os
 import random
+import re
 import sys
 import tempfile
 import unittest
@@ -13,7 +14,8 @@ import torch
 os.environ.setdefault('TORCH_COMPILE_DISABLE', '1')
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from training import dialect, dialogues, export, index, quant, reference, tokenizer  # noqa: E402
+from training import (constrained, dialect, dialogues, export, index, quant, questions, reference,  # noqa: E402
+                      sources, tokenizer)
 from training.model import MODE, Config, Nano  # noqa: E402
 
 TOKENIZER = os.path.join(dialect.NANO, 'tokenizer.json')
@@ -83,6 +85,23 @@ class TokenizerIsCopyInvariant(unittest.TestCase):
         tok = tokenizer.load(TOKENIZER)
         text = 'Größe\t\tπ = 3.14;\r\n  if (a && b) { return "ß"; }\n'
         self.assertEqual(tok.decode(tok.encode(text).ids, skip_special_tokens=False), text)
+
+
+class Wordings(unittest.TestCase):
+    def test_held_out_wordings_are_not_trained_on(self):
+        def plain(w):
+            return re.sub(r'[^a-z{} ]', '', w.lower()).strip()
+        for kind in ('DEFINE', 'QUALIFIED', 'USES', 'DECLINE', 'TASKS'):
+            train, held = (set(map(plain, getattr(questions, f'{kind}_{tail}'))) for tail in ('TRAIN', 'HELD'))
+            self.assertFalse(train & held, kind)
+            self.assertGreaterEqual(3 * len(held), len(train) if kind in ('DEFINE', 'USES') else 0)
+
+    def test_packages_held_out_are_not_trained_on(self):
+        rows = sources.table()
+        self.assertEqual(len({r['package'] for r in rows}), len(rows))
+        held = {r['package'] for r in rows if r['split'] == 'held'}
+        self.assertGreaterEqual(len(held), 6)
+        self.assertTrue(set(constrained.HELD_THREE) <= held)
 
 
 class ToolTexts(unittest.TestCase):
