@@ -124,8 +124,7 @@ static dr_status open_parts(dr_cache *c, dr_error *err)
         (size_t)snprintf(facts, sizeof facts, "%s/facts", c->folder.path) >= sizeof facts)
         return dr_fail(err, DR_ERR_ARG, "%s: name too long", c->folder.path);
     const size_t kv_map = (size_t)c->kv_max_bytes + (size_t)c->kv_max_bytes / 2 + ((size_t)1 << 30);
-    if ((st = dr_env__inspect(kv, !c->read_only, err)) != DR_OK ||
-        (st = dr_env__inspect(facts, !c->read_only, err)) != DR_OK ||
+    if ((st = dr_env__inspect(kv, err)) != DR_OK || (st = dr_env__inspect(facts, err)) != DR_OK ||
         (st = dr_env__open(&c->kv, kv, KV_DBS, kv_map, c->read_only, err)) != DR_OK ||
         (st = dr_env__open(&c->facts, facts, MAX_DBS, FACTS_MAP, c->read_only, err)) != DR_OK ||
         (st = run_once(c, &c->kv, open_kv_db, err)) != DR_OK ||
@@ -158,7 +157,7 @@ static dr_status open_or_renew(dr_cache *c, dr_error *err)
         if (state == DR_FOLDER_OTHER_FORMAT) {
             st = dr_fail(&why, DR_ERR_FORMAT, "%s is damaged, or a cache of another version", c->folder.path);
         } else {
-            if (!c->read_only && (st = dr_folder__prepare(&c->folder, err)) != DR_OK)
+            if (!c->read_only && (st = dr_folder__prepare(&c->folder, state, err)) != DR_OK)
                 return st;
             if ((st = open_parts(c, &why)) == DR_OK)
                 return DR_OK;

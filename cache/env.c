@@ -25,8 +25,9 @@ enum {
     P_META_FLAG = 0x08
 };
 static const uint32_t MAGIC = 0xBEEFC0DE;
-/* Never-written pages at the end are few; a file short of more than this was cut. */
-static const uint64_t MAX_EXTEND = (uint64_t)64 << 20;
+/* Pages that were allocated and freed again in one transaction are never written, so a file may be a little shorter than its last
+ * page says; one that lacks more than this was cut. */
+static const uint64_t MAX_LACK = (uint64_t)64 << 20;
 
 typedef struct meta {
     bool ok;
@@ -42,7 +43,7 @@ static meta meta_parse(const uint8_t *p)
     return m;
 }
 
-dr_status dr_env__inspect(const char *path, bool repair, dr_error *err)
+dr_status dr_env__inspect(const char *path, dr_error *err)
 {
     dr_status st = DR_OK;
     char file[DIR_PATH];
@@ -53,7 +54,7 @@ dr_status dr_env__inspect(const char *path, bool repair, dr_error *err)
 
     if ((size_t)snprintf(file, sizeof file, "%s/data.mdb", path) >= sizeof file)
         return dr_fail(err, DR_ERR_ARG, "%s: name too long", path);
-    if ((fd = open(file, (repair ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW)) < 0) {
+    if ((fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0) {
         if (errno != ENOENT)
             st = dr_fail(err, DR_ERR_IO, "%s: %s", file, strerror(errno));
         goto done;
@@ -76,11 +77,7 @@ dr_status dr_env__inspect(const char *path, bool repair, dr_error *err)
     }
     for (int i = 0; i < 2; i++)
         need = (m[i].last_page + 1) * m[i].page_bytes > need ? (m[i].last_page + 1) * m[i].page_bytes : need;
-    if ((uint64_t)sb.st_size >= need)
-        goto done;
-    const uint64_t lack = need - (uint64_t)sb.st_size;
-    /* fallocate never shrinks, so it cannot hurt a process that is making the file longer at this moment. */
-    if (lack > MAX_EXTEND || !repair || fallocate(fd, 0, sb.st_size, (off_t)lack) < 0)
+    if (need > (uint64_t)sb.st_size + MAX_LACK)
         st = dr_fail(err, DR_ERR_FORMAT, "%s: %lld bytes long, should be %llu", file, (long long)sb.st_size,
                      (unsigned long long)need);
 done:
@@ -114,6 +111,22 @@ dr_status dr_env__status(dr_env *e, int rc, const char *what, dr_error *err)
     }
 }
 
+static dr_status check(dr_env *e, dr_error *err)
+{
+    dr_status st = DR_ERR_AGAIN;
+    for (int tries = 0; st == DR_ERR_AGAIN && tries < 10; tries++) {
+        MDB_txn *txn = NULL;
+        const int rc = mdb_txn_begin(e->env, NULL, MDB_RDONLY, &txn);
+        if (rc == MDB_MAP_RESIZED && mdb_env_set_mapsize(e->env, 0) == 0)
+            continue;
+        if (rc != 0)
+            return dr_env__status(e, rc, "opening", err);
+        st = dr_env__check_trees(e, txn, err);
+        mdb_txn_abort(txn);
+    }
+    return st == DR_ERR_AGAIN ? dr_fail(err, st, "%s: is being written too fast to be checked", e->path) : st;
+}
+
 dr_status dr_env__open(dr_env *e, const char *path, unsigned max_dbs, size_t map_bytes, bool read_only, dr_error *err)
 {
     MDB_stat ms;
@@ -135,7 +148,7 @@ dr_status dr_env__open(dr_env *e, const char *path, unsigned max_dbs, size_t map
         return dr_env__status(e, rc, "opening", err);
     e->page_bytes = ms.ms_psize;
     dr_env__clear_dead_readers(e);
-    return DR_OK;
+    return check(e, err);
 }
 
 void dr_env__close(dr_env *e)

@@ -29,12 +29,19 @@ typedef struct dr_env {
     int fd; /* of data.mdb, LMDB's own */
 } dr_env;
 
-/* Looks at data.mdb before LMDB maps it: meta pages sane, and the file as long as they say. A file that is only a little shorter
- * (pages that were allocated and freed again are never written) is made that long when repair is set, so that nothing LMDB
- * may follow lies past its end. DR_ERR_FORMAT: damaged. A missing or empty file is fine. */
-dr_status dr_env__inspect(const char *path, bool repair, dr_error *err);
+/* Looks at the meta pages of data.mdb before LMDB maps it. DR_ERR_FORMAT: damaged. A missing or empty file is fine. */
+dr_status dr_env__inspect(const char *path, dr_error *err);
 
-/* Zero-initialised e; close accepts what a failed open left. DR_ERR_FORMAT: not a database this version can read. */
+/* Walks all trees as txn (a read transaction) sees them, through read() and with every number checked (tree_check.c): afterwards
+ * LMDB may follow them. DR_ERR_FORMAT: damaged. DR_ERR_AGAIN: others were writing too fast to tell; again with a new transaction. */
+dr_status dr_env__check_trees(dr_env *e, MDB_txn *txn, dr_error *err);
+
+/* Whether the header before a large value says what LMDB will believe when it frees or replaces the value's pages; the walk does
+ * not read those. key and value as a cursor gives them in a read transaction. */
+bool dr_env__value_sound(const dr_env *e, const MDB_val *key, const MDB_val *value);
+
+/* Zero-initialised e; close accepts what a failed open left. Checks the trees. DR_ERR_FORMAT: damaged, or not a database this
+ * version can read. */
 dr_status dr_env__open(dr_env *e, const char *path, unsigned max_dbs, size_t map_bytes, bool read_only, dr_error *err);
 void dr_env__close(dr_env *e);
 

@@ -281,6 +281,39 @@ static int write_batch(MDB_txn *txn, void *arg, dr_error *err)
     return 0;
 }
 
+/* Before pages of large values are freed: those of the facts that are replaced, and all of the old generation when it is about to
+ * go. LMDB takes their number from their headers. */
+static int check_freed(dr_cache *c, MDB_txn *txn, const batch *b)
+{
+    MDB_cursor *young = NULL, *old = NULL;
+    MDB_val mk, mv;
+    dr_state s;
+    int rc;
+
+    if ((rc = dr_state__get(c, txn, &s)) != 0 || (rc = mdb_cursor_open(txn, c->generation[s.young], &young)) != 0 ||
+        (rc = mdb_cursor_open(txn, c->generation[1 - s.young], &old)) != 0)
+        goto done;
+    const int64_t young_bytes = generation_bytes(txn, c->generation[s.young], &rc);
+    const bool drops = rc == 0 && young_bytes + (int64_t)b->bytes > c->facts_max_bytes / 2;
+    while (rc == 0 && drops && (rc = mdb_cursor_get(old, &mk, &mv, MDB_NEXT)) == 0)
+        rc = dr_env__value_sound(&c->facts, &mk, &mv) ? 0 : MDB_CORRUPTED;
+    if (rc == MDB_NOTFOUND)
+        rc = 0;
+    for (size_t i = 0; rc == 0 && i < b->n; i++) {
+        mk = (MDB_val){b->facts[i]->n_key, (void *)(uintptr_t)fact_key(b->facts[i])};
+        if ((rc = mdb_cursor_get(young, &mk, &mv, MDB_SET_KEY)) == 0)
+            rc = dr_env__value_sound(&c->facts, &mk, &mv) ? 0 : MDB_CORRUPTED;
+        else if (rc == MDB_NOTFOUND)
+            rc = 0;
+    }
+done:
+    if (young)
+        mdb_cursor_close(young);
+    if (old)
+        mdb_cursor_close(old);
+    return rc;
+}
+
 dr_status dr_facts__flush(dr_cache *c, dr_error *err)
 {
     dr_facts *p = c->pending;
@@ -303,7 +336,13 @@ dr_status dr_facts__flush(dr_cache *c, dr_error *err)
             b.facts[b.n++] = p->flushing.slots[i];
     b.bytes = p->flushing.bytes;
     qsort(b.facts, b.n, sizeof *b.facts, by_key);
-    st = dr_env__update(&c->facts, write_batch, &b, err);
+    MDB_txn *txn = NULL;
+    if ((st = dr_env__read(&c->facts, &txn, err)) != DR_OK)
+        goto done;
+    st = dr_env__status(&c->facts, check_freed(c, txn, &b), "replacing facts", err);
+    dr_env__read_end(&c->facts, txn);
+    if (st == DR_OK)
+        st = dr_env__update(&c->facts, write_batch, &b, err);
 done:
     /* What could not be written is let go: it can be made again, and would only pile up. */
     (void)pthread_mutex_lock(&p->lock);

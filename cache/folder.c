@@ -174,11 +174,13 @@ dr_status dr_folder__state(dr_folder *f, dr_folder_state *state, dr_error *err)
     return DR_OK;
 }
 
-dr_status dr_folder__prepare(dr_folder *f, dr_error *err)
+dr_status dr_folder__prepare(dr_folder *f, dr_folder_state state, dr_error *err)
 {
     for (int i = 0; i < N_PARTS; i++)
         if (mkdirat(f->fd, PARTS[i], 0700) < 0 && errno != EEXIST)
             return dr_fail(err, DR_ERR_IO, "%s/%s: %s", f->path, PARTS[i], strerror(errno));
+    if (state == DR_FOLDER_OURS)
+        return DR_OK;
     const size_t n = sizeof VERSION_TEXT - 1;
     const int fd = openat(f->fd, "version.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     const bool written = fd >= 0 && write(fd, VERSION_TEXT, n) == (ssize_t)n && fsync(fd) == 0;

@@ -28,8 +28,8 @@ typedef enum dr_folder_state { DR_FOLDER_EMPTY, DR_FOLDER_OURS, DR_FOLDER_OTHER_
 /* What the version file says. DR_ERR_ARG when a file in it is not the user's own. */
 dr_status dr_folder__state(dr_folder *f, dr_folder_state *state, dr_error *err);
 
-/* Makes kv/ and facts/ and writes the version file. */
-dr_status dr_folder__prepare(dr_folder *f, dr_error *err);
+/* Makes kv/ and facts/ where they are missing, and the version file of a folder that is empty. */
+dr_status dr_folder__prepare(dr_folder *f, dr_folder_state state, dr_error *err);
 
 /* Moves kv/ and facts/ into aside/, in place of what was there. */
 dr_status dr_folder__move_aside(dr_folder *f, dr_error *err);

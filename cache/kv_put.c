@@ -56,11 +56,50 @@ static int write_slabs(MDB_txn *txn, void *arg, dr_error *err)
     return 0;
 }
 
+/* Slabs about to be replaced: LMDB takes the number of pages to free from the slab's header, so that must be right. */
+static dr_status check_replaced(dr_cache *c, const slab_write *writes, size_t n, dr_error *err)
+{
+    MDB_cursor *cur = NULL;
+    MDB_txn *txn = NULL;
+    dr_status st = dr_env__read(&c->kv, &txn, err);
+    int rc;
+
+    if (st != DR_OK)
+        return st;
+    rc = mdb_cursor_open(txn, c->slabs, &cur);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        uint32_t id = writes[i].id;
+        MDB_val mk = {sizeof id, &id}, mv;
+        if ((rc = mdb_cursor_get(cur, &mk, &mv, MDB_SET_KEY)) == 0)
+            rc = dr_env__value_sound(&c->kv, &mk, &mv) ? 0 : MDB_CORRUPTED;
+        else if (rc == MDB_NOTFOUND)
+            rc = 0;
+    }
+    if (cur)
+        mdb_cursor_close(cur);
+    dr_env__read_end(&c->kv, txn);
+    return dr_env__status(&c->kv, rc, "replacing slabs", err);
+}
+
 static bool exists(dr_cache *c, MDB_txn *txn, const dr_kv_label *l, int *rc)
 {
     dr_entry e;
     *rc = dr_entry__get(c, txn, &e, l->kind, &l->key);
     return *rc == 0;
+}
+
+/* K5: the block that this record stands on is there, or it is at the chain's start. */
+static int has_parent(dr_cache *c, MDB_txn *txn, const dr_kv_label *l, bool *has)
+{
+    dr_entry e;
+    int rc;
+
+    *has = l->kind == DR_KV_BLOCK ? l->n_tokens <= DR_CHAIN_BLOCK_TOKENS : l->n_tokens < DR_CHAIN_BLOCK_TOKENS;
+    if (*has)
+        return 0;
+    rc = dr_entry__get(c, txn, &e, DR_KV_BLOCK, &l->parent);
+    *has = rc == 0;
+    return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 /* Entry and ids of one item; its slabs are listed for writing. */
@@ -80,7 +119,10 @@ static int place_item(put_job *j, MDB_txn *txn, dr_state *s, dr_kv_item *it, uin
         return 0;
     if (rc != MDB_NOTFOUND)
         return rc;
-    if (n_slabs > c->max_slabs) {
+    bool useful;
+    if ((rc = has_parent(c, txn, it->label, &useful)) != 0)
+        return rc;
+    if (!useful || n_slabs > c->max_slabs) {
         it->st = DR_ERR_LIMIT;
         return 0;
     }
@@ -146,7 +188,9 @@ static int put_items(MDB_txn *txn, void *arg, dr_error *err)
     for (size_t at = 0; at < j->n_writes; at += SLABS_PER_TXN) {
         const size_t left = j->n_writes - at;
         slab_batch b = {c, j->writes + at, left < SLABS_PER_TXN ? left : SLABS_PER_TXN};
-        const dr_status st = dr_env__update(&c->kv, write_slabs, &b, err);
+        dr_status st = check_replaced(c, b.writes, b.n, err);
+        if (st == DR_OK)
+            st = dr_env__update(&c->kv, write_slabs, &b, err);
         if (st != DR_OK)
             return st;
     }

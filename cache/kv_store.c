@@ -25,7 +25,7 @@ dr_status dr_kv_store_put(dr_cache *c, bool *stored, const dr_kv_label *label, c
     if ((st = dr_kv_put__many(c, &item, 1, err)) != DR_OK)
         return st;
     if (item.st != DR_OK)
-        return dr_fail(err, item.st, "cache: no room for a record of %zu bytes in a budget of %lld", n,
+        return dr_fail(err, item.st, "cache: a record of %zu bytes has no room in a budget of %lld, or its parent is not stored", n,
                        (long long)c->kv_max_bytes);
     if (stored)
         *stored = item.stored;

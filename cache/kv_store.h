@@ -13,9 +13,11 @@
  *     over, lost or damaged is a miss, never a wrong byte.
  *  K3 Slab ids stay below the budget, so the file does: room is made before anything is written.
  *  K4 Nothing points into the database after a call returns, and no read transaction outlives one call.
+ *  K5 A record is stored only while the block before it is: without it, it could never be reached.
  *
  * Parents: the parent of block i is block i - 1, of an anchor the last whole block before or at its position, and of those in front of the
- * first block the chain's start. A dropped block takes its descendants with it: nothing that could be restored without it is lost. */
+ * first block the chain's start. A dropped block takes its descendants with it. When the budget is full, records go by seconds saved x decayed
+ * hits / bytes, and never before their descendants; of a prefix longer than the budget the beginning stays. */
 #ifndef DR_CACHE_KV_STORE_H
 #define DR_CACHE_KV_STORE_H
 
@@ -51,7 +53,7 @@ typedef struct dr_kv_info {
 /* Keeps a record unless there is one under this key already (equal keys mean equal bytes). On DR_OK *stored (may be NULL) says
  * whether it was written now; false also for a NULL or read-only cache. n == 0 is a record without slabs. Returns when it is on
  * disk: see kv_writer.h for a caller that must not wait.
- * DR_ERR_LIMIT: larger than the whole budget. DR_ERR_IO: the disk is full or broken; what was there before is unharmed. */
+ * DR_ERR_LIMIT: no room can be made, or its parent is not stored (K5). DR_ERR_IO: the disk is full or broken; what was there before is unharmed. */
 dr_status dr_kv_store_put(dr_cache *c, bool *stored, const dr_kv_label *label, const void *data, size_t n, dr_error *err);
 
 /* Looks a record up. DR_ERR_NOT_FOUND (no message) when there is none; info may be NULL. */

@@ -44,7 +44,7 @@ static void count(dr_kv_writer *w, const dr_kv_item *items, size_t n, dr_status 
             w->stat.bytes_stored += (int64_t)items[i].n;
         }
         if (st == DR_OK && items[i].st != DR_OK && w->first_error.code == DR_OK)
-            (void)dr_fail(&w->first_error, items[i].st, "cache: no room for a record of %zu bytes", items[i].n);
+            (void)dr_fail(&w->first_error, items[i].st, "cache: a record of %zu bytes has no room, or its parent is not stored", items[i].n);
     }
     if (st != DR_OK && w->first_error.code == DR_OK)
         w->first_error = *err;
