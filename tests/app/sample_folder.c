@@ -1,4 +1,4 @@
-#include "sample_folder.h"
+#include "tests/app/sample_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Citations: what counts as one, and what each check finds. */
 #include "app/citation.h"
-#include "sample_folder.h"
+#include "tests/app/sample_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -15,7 +15,7 @@ enum { MAX_ARGS = 16 };
 static dr_status parse(dr_options *o, const char *line, dr_error *err)
 {
     static char text[512];
-    char *argv[MAX_ARGS + 1] = {"deepread"};
+    char program[] = "deepread", *argv[MAX_ARGS + 1] = {program};
     int argc = 1;
 
     (void)strcpy(text, line);

@@ -1,6 +1,6 @@
 /* Packs: parts tokenised apart are the whole tokenised at once; budgets hold; threads do not matter. */
 #include "app/pack.h"
-#include "sample_folder.h"
+#include "tests/app/sample_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

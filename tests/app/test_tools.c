@@ -1,5 +1,5 @@
 /* Tool results, byte for byte as docs/tools.md states them. */
-#include "sample_folder.h"
+#include "tests/app/sample_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

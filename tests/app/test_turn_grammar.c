@@ -1,6 +1,6 @@
 /* What a turn may say: calls, sentences and lists, before and after results, for closed and for open models. */
 #include "app/turn_grammar.h"
-#include "sample_folder.h"
+#include "tests/app/sample_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "support.h"
+#include "tests/cache/support.h"
 
 #include "base/bytes.h"
 

@@ -2,7 +2,7 @@
  * right or missing, never wrong, and the cache goes on.
  *
  *   test_cache_faults [ROUNDS]    of each kind; more in the long suite */
-#include "support.h"
+#include "tests/cache/support.h"
 
 #include "tests/support/alloc.h"
 #include "base/bytes.h"
@@ -394,8 +394,11 @@ static void faults__failed_allocations_are_survived(void **state)
 {
     (void)state;
     bool failed = true;
-    fill_cache();
-    for (long n = 0; failed && n < 3000; n++) {
+    dr_cache *first = cache_at(ROOMY);
+    for (uint64_t i = 1; i <= 2; i++)
+        assert_int_equal(put_number(first, DR_KV_BLOCK, i, parent_of(i), size_of(i), NULL), DR_OK);
+    dr_cache_close(first);
+    for (long n = 0; failed && n < 1000; n++) {
         const dr_cache_options o = {.kv_max_bytes = ROOMY};
         dr_cache *c = NULL;
         dr_kv_writer *w = NULL;
@@ -432,7 +435,7 @@ static void faults__failed_allocations_are_survived(void **state)
     }
     assert_false(failed);
     dr_cache *c = cache_at(ROOMY);
-    assert_int_equal(read_everything(c), N_RECORDS);
+    assert_int_equal(read_everything(c), 2);
     assert_clean(c);
     dr_cache_close(c);
 }

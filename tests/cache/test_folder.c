@@ -1,5 +1,5 @@
 /* Whose folder, on which file system, in which format, and how often open. */
-#include "support.h"
+#include "tests/cache/support.h"
 
 #include "base/bytes.h"
 #include "cache/folder.h"
