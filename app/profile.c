@@ -10,6 +10,9 @@ static const char *const mode_names[] = {[DR_PACK_FULL] = "full", [DR_PACK_MAP] 
 static const char *const status_names[] = {
     [DR_ANSWERED] = "answered", [DR_ANSWER_DECLINED] = "declined", [DR_ANSWER_UNVERIFIED] = "unverified"};
 
+static const char *const check_names[DR_N_CHECKS] = {
+    "", [DR_CHECK_DEFINED] = "defined", [DR_CHECK_USED] = "used", [DR_CHECK_ABSENT] = "absent", [DR_CHECK_UNUSED] = "unused"};
+
 const char *dr_pack_mode_name(dr_pack_mode m)
 {
     return mode_names[m];
@@ -91,7 +94,7 @@ static dr_status read_sampling(dr_sampling *s, json_t *v, dr_error *err)
     json_t *x;
 
     json_object_foreach(v, key, x) {
-        int64_t n;
+        int64_t n = 0;
         if (strcmp(key, "temperature") == 0)
             st = read_unit(&s->temperature, x, 10, key, err);
         else if (strcmp(key, "top_p") == 0)
@@ -162,12 +165,13 @@ static dr_status read_answers(dr_profile *p, json_t *v, dr_error *err)
             (strcmp(status, "answered") != 0 && strcmp(status, "declined") != 0))
             return dr_fail(err, DR_ERR_FORMAT, "\"answers\"[%zu]: needs \"text\" and \"status\" (answered or declined)", i);
         f->status = strcmp(status, "answered") == 0 ? DR_ANSWERED : DR_ANSWER_DECLINED;
-        if (check && strcmp(check, "absent") == 0)
-            f->check = DR_CHECK_ABSENT;
-        else if (check && strcmp(check, "unused") == 0)
-            f->check = DR_CHECK_UNUSED;
-        else if (check)
-            return dr_fail(err, DR_ERR_FORMAT, "\"answers\"[%zu]: \"check\" is absent or unused", i);
+        if (check) {
+            f->check = DR_CHECK_DEFINED;
+            while ((int)f->check < DR_N_CHECKS && strcmp(check_names[f->check], check) != 0)
+                f->check++;
+            if ((int)f->check == DR_N_CHECKS)
+                return dr_fail(err, DR_ERR_FORMAT, "\"answers\"[%zu]: \"check\" is defined, used, absent or unused", i);
+        }
         if (!(f->text = strdup(text)))
             return dr_fail(err, DR_ERR_NOMEM, "out of memory");
         p->n_forms++;

@@ -4,7 +4,7 @@
  *    "pack": {"mode": "map", "budget": 1024}, "mode": "chat", "effort": "none", "instructions": "...",
  *    "tools": ["find_symbol", ...], "result_columns": 60, "result_lines": 8, "max_calls": 3, "max_tokens": 512,
  *    "context": 8192, "sampling": {"temperature": 0, "top_p": 1, "min_p": 0, "seed": 0},
- *    "answers": [{"text": "`{symbol}` is defined at {cite}.", "status": "answered", "check": "absent"}]}
+ *    "answers": [{"text": "`{symbol}` is defined at {cite}.", "status": "answered", "check": "defined"}]}
  *
  * A folder without the file gets the defaults of an official checkpoint. "answers" makes a closed model: it may say these
  * sentences only, their holes filled from the symbol table, the question's words and the tool results:
@@ -23,8 +23,16 @@ bool dr_pack_mode_parse(dr_pack_mode *out, const char *name);
 typedef enum dr_answer_status { DR_ANSWERED, DR_ANSWER_DECLINED, DR_ANSWER_UNVERIFIED } dr_answer_status;
 const char *dr_answer_status_name(dr_answer_status s);
 
-/* What has to hold for a closed answer without a citation to count as answered. */
-typedef enum dr_answer_check { DR_CHECK_NONE, DR_CHECK_ABSENT, DR_CHECK_UNUSED } dr_answer_check;
+/* What has to hold for a closed answer to count as answered. DEFINED and USED also say whose places {cite} may name: those of
+ * find_symbol, those of find_refs. */
+typedef enum dr_answer_check {
+    DR_CHECK_NONE,
+    DR_CHECK_DEFINED, /* the quoted name is defined on every cited line */
+    DR_CHECK_USED,    /* ... used or defined there */
+    DR_CHECK_ABSENT,  /* no symbol has the quoted name */
+    DR_CHECK_UNUSED,  /* nothing uses it */
+} dr_answer_check;
+enum { DR_N_CHECKS = DR_CHECK_UNUSED + 1 };
 
 typedef struct dr_answer_form {
     char *text;

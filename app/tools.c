@@ -9,12 +9,12 @@
 
 enum { READ_LINES = 12, READ_BEFORE = 2, MAX_PATTERN = 1000 };
 
-typedef struct tool {
+typedef struct tool_entry {
     const char *name, *schema;
     dr_tool_arg args[DR_TOOL_ARGS];
-} tool;
+} tool_entry;
 
-static const tool tools[DR_N_TOOLS] = {
+static const tool_entry tools[DR_N_TOOLS] = {
     [DR_TOOL_FIND_SYMBOL] =
         {"find_symbol",
          "{\"name\": \"find_symbol\", \"description\": \"where a name is defined\", \"parameters\": {\"type\": \"object\", "
@@ -69,13 +69,13 @@ static void begin_line(dr_tool_result *r)
         dr_buf_add(&r->text, "\n", 1);
 }
 
-static dr_status add_place(dr_tool_result *r, uint32_t file, uint32_t line, dr_str enclosing, dr_error *err)
+static dr_status add_place(dr_tool_result *r, dr_tool_id tool, uint32_t file, uint32_t line, dr_str enclosing, dr_error *err)
 {
     dr_place *grown = realloc(r->places, (r->n_places + 1) * sizeof *grown);
     if (!grown)
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
     r->places = grown;
-    r->places[r->n_places++] = (dr_place){file, line, enclosing};
+    r->places[r->n_places++] = (dr_place){file, line, tool, enclosing};
     return DR_OK;
 }
 
@@ -135,7 +135,7 @@ static dr_status find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str na
         add_str(&r->text, dr_repo_file_at(w->repo, defs[i].file)->path);
         dr_buf_printf(&r->text, ":%u: %s ", defs[i].line, dr_sym_kind_name((dr_sym_kind)defs[i].kind));
         add_excerpt(&r->text, &read, defs[i].file, defs[i].line);
-        st = add_place(r, defs[i].file, defs[i].line, DR_STR(""), err);
+        st = add_place(r, DR_TOOL_FIND_SYMBOL, defs[i].file, defs[i].line, DR_STR(""), err);
     }
     add_more(r, n - shown);
     dr_buf_free(&read.text);
@@ -167,7 +167,7 @@ static dr_status find_refs(dr_tool_result *r, const dr_workspace *w, dr_str name
         add_str(&r->text, enclosing);
         dr_buf_str(&r->text, ": ");
         add_excerpt(&r->text, &read, refs[i].file, refs[i].line);
-        st = add_place(r, refs[i].file, refs[i].line, enclosing, err);
+        st = add_place(r, DR_TOOL_FIND_REFS, refs[i].file, refs[i].line, enclosing, err);
     }
     add_more(r, n - shown);
     dr_buf_free(&read.text);
@@ -199,7 +199,7 @@ static dr_status grep(dr_tool_result *r, const dr_workspace *w, dr_str pattern, 
         add_str(&r->text, dr_repo_file_at(w->repo, found.hits[i].file)->path);
         dr_buf_printf(&r->text, ":%u: ", found.hits[i].line);
         dr_text_excerpt(&r->text, found.hits[i].text, (size_t)w->result_columns);
-        st = add_place(r, found.hits[i].file, found.hits[i].line, DR_STR(""), err);
+        st = add_place(r, DR_TOOL_GREP, found.hits[i].file, found.hits[i].line, DR_STR(""), err);
     }
     add_more(r, found.n_total - found.n_hits);
     if (found.n_hits == 0) {
@@ -236,7 +236,7 @@ static dr_status read_lines(dr_tool_result *r, const dr_workspace *w, dr_str pat
         begin_line(r);
         dr_buf_printf(&r->text, "%lld\t", (long long)at);
         dr_text_show(&r->text, dr_text_line_at(dr_buf_view(&text), (uint32_t)at), 400);
-        st = add_place(r, (uint32_t)file, (uint32_t)at, DR_STR(""), err);
+        st = add_place(r, DR_TOOL_READ, (uint32_t)file, (uint32_t)at, DR_STR(""), err);
     }
     if (first > n) {
         add_str(&r->text, path);

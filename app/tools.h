@@ -36,6 +36,7 @@ typedef struct dr_workspace {
 
 typedef struct dr_place {
     uint32_t file, line;
+    dr_tool_id tool;  /* that found it */
     dr_str enclosing; /* find_refs: name of the definition around it or "(top level)"; else empty. Borrowed from the symbols */
 } dr_place;
 

@@ -79,6 +79,8 @@ static dr_status build_prompt(turn *t, dr_ids *ids, int64_t marks[2], dr_pack_mo
             char name[64];
             (void)snprintf(name, sizeof name, "%.*s", (int)text.n, text.s);
             const int32_t id = dr_tokenizer_special(s->tokenizer, name);
+            if (marks[1] == 0 && strcmp(name, "<｜User｜>") == 0)
+                marks[1] = (int64_t)ids->n;
             if (id < 0) {
                 st = dr_fail(err, DR_ERR_FORMAT, "%s: the tokenizer has no token %s", s->model_dir, name);
                 goto done;
@@ -97,8 +99,6 @@ static dr_status build_prompt(turn *t, dr_ids *ids, int64_t marks[2], dr_pack_mo
         }
         if ((st = dr_tokenizer_encode(s->tokenizer, ids, (dr_str){text.s + head, text.n - head}, false, err)) != DR_OK)
             goto done;
-        if (!placed)
-            marks[1] = (int64_t)ids->n;
         placed = true;
     }
     if (ids->failed)
@@ -249,13 +249,25 @@ static const dr_answer_form *form_of(const dr_profile *p, dr_str text)
     return NULL;
 }
 
+/* Does the sentence say what the symbol table says? */
 static bool holds(const turn *t, dr_answer_check check, dr_str name)
 {
     const dr_sym_def *defs;
     const dr_sym_ref *refs;
-    if (check == DR_CHECK_ABSENT)
-        return dr_symbols_find(t->s->symbols, name, &defs) == 0;
-    return dr_symbols_refs(t->s->symbols, name, &refs) == 0;
+    const dr_citations *c = &t->answer->citations;
+    dr_cite_check least = DR_CITE_EXISTS;
+
+    switch (check) {
+    case DR_CHECK_ABSENT: return dr_symbols_find(t->s->symbols, name, &defs) == 0;
+    case DR_CHECK_UNUSED: return dr_symbols_refs(t->s->symbols, name, &refs) == 0;
+    case DR_CHECK_DEFINED: least = DR_CITE_SYMBOL; break;
+    case DR_CHECK_USED: least = DR_CITE_USED; break;
+    case DR_CHECK_NONE: break;
+    }
+    for (size_t i = 0; i < c->n; i++)
+        if (c->v[i].check < least)
+            return false;
+    return check == DR_CHECK_NONE || c->n > 0;
 }
 
 /* Status of an answer from what could be checked in it. */
@@ -270,9 +282,9 @@ static dr_status judge(turn *t, dr_error *err)
         return st;
     a->status = form ? form->status : a->citations.n ? DR_ANSWERED : DR_ANSWER_UNVERIFIED;
     for (size_t i = 0; i < a->citations.n; i++)
-        if (a->citations.v[i].check == DR_CITE_FAILED || (form && a->citations.v[i].check < DR_CITE_USED))
+        if (a->citations.v[i].check == DR_CITE_FAILED)
             a->status = DR_ANSWER_UNVERIFIED;
-    if (form && form->check != DR_CHECK_NONE && !holds(t, form->check, dr_quoted_name(text)))
+    if (form && !holds(t, form->check, dr_quoted_name(text)))
         a->status = DR_ANSWER_UNVERIFIED;
     return DR_OK;
 }

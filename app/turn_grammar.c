@@ -184,8 +184,15 @@ static bool fill(dr_buf *out, dr_str text, const dr_place *p, const dr_repo *rep
     return true;
 }
 
+static bool wanted(const dr_place *p, dr_answer_check check)
+{
+    return check == DR_CHECK_DEFINED ? p->tool == DR_TOOL_FIND_SYMBOL
+           : check == DR_CHECK_USED  ? p->tool == DR_TOOL_FIND_REFS
+                                     : true;
+}
+
 /* One filled text per place of the results so far; -1 through *out when there is none. */
-static dr_status places_set(builder *b, dr_node *out, dr_str text, bool repeat, dr_error *err)
+static dr_status places_set(builder *b, dr_node *out, dr_str text, bool repeat, dr_answer_check check, dr_error *err)
 {
     dr_status st = DR_OK;
     dr_buf one = {0};
@@ -198,7 +205,7 @@ static dr_status places_set(builder *b, dr_node *out, dr_str text, bool repeat, 
     for (size_t i = 0; i < b->c->n_results && st == DR_OK; i++)
         for (size_t j = 0; j < b->c->results[i].n_places && n < MAX_ITEMS && st == DR_OK; j++) {
             dr_buf_clear(&one);
-            if (fill(&one, text, &b->c->results[i].places[j], b->c->workspace->repo))
+            if (wanted(&b->c->results[i].places[j], check) && fill(&one, text, &b->c->results[i].places[j], b->c->workspace->repo))
                 st = copy(b, &v[n++], &one, err);
         }
     dr_buf_free(&one);
@@ -218,7 +225,7 @@ static dr_status sentence(builder *b, dr_node *out, const dr_answer_form *form, 
     const char *p = form->text;
 
     *out = -1;
-    if (form->check != DR_CHECK_NONE && b->c->n_results == 0)
+    if ((form->check == DR_CHECK_ABSENT || form->check == DR_CHECK_UNUSED) && b->c->n_results == 0)
         return DR_OK; /* "there is none" needs a look first */
     while (*p && n < MAX_NODES) {
         if (*p != '{') {
@@ -244,7 +251,7 @@ static dr_status sentence(builder *b, dr_node *out, const dr_answer_form *form, 
             const bool group = memchr(p + 1, '{', hole.n - 1) != NULL;
             if (!group && !dr_str_eq(hole, DR_STR("{cite}")) && !dr_str_eq(hole, DR_STR("{enclosing}")))
                 return dr_fail(err, DR_ERR_FORMAT, "profile: unknown hole %.*s in \"%s\"", (int)hole.n, hole.s, form->text);
-            const dr_status st = places_set(b, &node, group ? (dr_str){p + 1, hole.n - 2} : hole, group, err);
+            const dr_status st = places_set(b, &node, group ? (dr_str){p + 1, hole.n - 2} : hole, group, form->check, err);
             if (st != DR_OK || node < 0)
                 return st;
         }

@@ -67,7 +67,7 @@ static void profile__mistakes_are_named(void **state)
         {"{\"sampling\": {\"top_p\": 2}}", "top_p"},
         {"{\"result_lines\": 0}", "result_lines"},
         {"{\"answers\": [{\"text\": \"x\"}]}", "needs \"text\" and \"status\""},
-        {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"check\": \"never\"}]}", "absent or unused"},
+        {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"check\": \"never\"}]}", "defined, used, absent or unused"},
         {"{\"name\": \"a\", \"name\": \"b\"}", "duplicate"},
         {"{", "deepread.json"},
     };
