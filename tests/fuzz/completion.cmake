@@ -1,0 +1,1 @@
+dr_fuzz(completion LIBS dr_engine dr_base)

@@ -1,0 +1,1 @@
+dr_fuzz(messages LIBS dr_engine dr_base)
