@@ -4,6 +4,8 @@
 #include "engine/state.h"
 #include "engine/timeline.h"
 
+#include "base/log.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,11 +29,11 @@ static size_t plan_layers(dr_layer_state *layers, dr_arena *a, const dr_model *m
         const dr_layer_plan *p = &c->layers[i];
         dr_layer_state *l = layers ? &layers[i] : NULL;
         const bool overlap = p->kind == DR_ATTENTION_CSA;
-        n += dr_window_plan(l ? &l->window : NULL, a, c->window, m->layout.row_bytes, operand_row);
+        n += dr_window__plan(l ? &l->window : NULL, a, c->window, m->layout.row_bytes, operand_row);
         if (p->kind != DR_ATTENTION_SWA)
-            n += dr_tail_plan(l ? &l->tail : NULL, a, p->ratio, (overlap ? 2 : 1) * c->head_dim, overlap);
+            n += dr_tail__plan(l ? &l->tail : NULL, a, p->ratio, (overlap ? 2 : 1) * c->head_dim, overlap);
         if (overlap)
-            n += dr_tail_plan(l ? &l->index_tail : NULL, a, p->ratio, 2 * c->index_dim, true);
+            n += dr_tail__plan(l ? &l->index_tail : NULL, a, p->ratio, 2 * c->index_dim, true);
         n += BUFFERS * ALIGNMENT;
     }
     return n;
@@ -80,7 +82,7 @@ dr_status dr_decoder__new(dr_decoder **out, const dr_model *model, dr_queue *que
     d->queue = queue;
     d->max_tokens = max_tokens;
     d->n_pages = pages_for(max_tokens);
-    d->scratch = scratch ? scratch : dr_scratch_new(model, max_chunk, max_tokens);
+    d->scratch = scratch ? scratch : dr_scratch__new(model, max_chunk, max_tokens);
     scratch = NULL;
     if (!d->scratch || !(d->arena = dr_arena_new(plan_decoder(NULL, NULL, model, max_tokens)))) {
         st = dr_fail(err, DR_ERR_NOMEM, "decoder: no memory for %zu MiB", dr_decoder_plan(model, max_chunk, max_tokens, NULL) >> 20);
@@ -91,21 +93,28 @@ dr_status dr_decoder__new(dr_decoder **out, const dr_model *model, dr_queue *que
     *out = d;
     d = NULL;
 done:
-    dr_scratch_drop(scratch);
+    dr_scratch__drop(scratch);
     dr_decoder_free(d);
     return st;
 }
 
 dr_status dr_decoder_new(dr_decoder **out, const dr_model *model, dr_queue *queue, int32_t max_chunk, int64_t max_tokens, dr_error *err)
 {
-    return dr_decoder__new(out, model, queue, NULL, max_chunk, max_tokens, err);
+    const dr_status st = dr_decoder__new(out, model, queue, NULL, max_chunk, max_tokens, err);
+    int64_t kv;
+    if (st == DR_OK) {
+        const size_t n = dr_decoder_plan(model, max_chunk, max_tokens, &kv);
+        dr_log("engine", "decoder: chunks of %d, %lld tokens at most, %.1f MiB and %lld bytes of KV a 1024 tokens", max_chunk,
+               (long long)max_tokens, (double)n / (1 << 20), (long long)kv);
+    }
+    return st;
 }
 
 size_t dr_decoder_plan(const dr_model *model, int32_t max_chunk, int64_t max_tokens, int64_t *kv_bytes_per_1024)
 {
     if (kv_bytes_per_1024)
         *kv_bytes_per_1024 = (int64_t)model->layout.page_bytes * 1024 / DR_BLOCK_TOKENS;
-    return dr_scratch_plan(NULL, NULL, model, max_chunk, max_tokens) + plan_decoder(NULL, NULL, model, max_tokens);
+    return dr_scratch__plan(NULL, NULL, model, max_chunk, max_tokens) + plan_decoder(NULL, NULL, model, max_tokens);
 }
 
 void dr_decoder_free(dr_decoder *d)
@@ -114,10 +123,10 @@ void dr_decoder_free(dr_decoder *d)
         return;
     if (d->arena)
         for (int64_t i = 0; i < d->n_pages; i++)
-            dr_page_drop(d->pages[i]);
+            dr_page__drop(d->pages[i]);
     dr_snapshot__drop_after(d, -1);
     free(d->snapshots);
-    dr_scratch_drop(d->scratch);
+    dr_scratch__drop(d->scratch);
     dr_arena_free(d->arena);
     free(d);
 }
@@ -127,11 +136,11 @@ void dr_decoder__begin(dr_decoder *d)
     const dr_config *c = &d->model->config;
 
     for (int32_t i = 0; i < c->n_layers + c->n_mtp; i++) {
-        dr_window_reset(&d->layers[i].window, 0);
+        dr_window__reset(&d->layers[i].window, 0);
         if (c->layers[i].kind != DR_ATTENTION_SWA)
-            dr_tail_reset(&d->layers[i].tail, 0);
+            dr_tail__reset(&d->layers[i].tail, 0);
         if (c->layers[i].kind == DR_ATTENTION_CSA)
-            dr_tail_reset(&d->layers[i].index_tail, 0);
+            dr_tail__reset(&d->layers[i].index_tail, 0);
     }
     d->position = 0;
     d->mtp_position = 0;
@@ -140,7 +149,7 @@ void dr_decoder__begin(dr_decoder *d)
 void dr_decoder_reset(dr_decoder *d)
 {
     for (int64_t i = 0; i < d->n_pages; i++) {
-        dr_page_drop(d->pages[i]);
+        dr_page__drop(d->pages[i]);
         d->pages[i] = NULL;
     }
     dr_snapshot__drop_after(d, -1);
@@ -183,7 +192,7 @@ static void undo_pass(dr_decoder *d, bool guarded)
     const dr_config *c = &d->model->config;
 
     if (guarded) {
-        dr_state_load(d, d->scratch->guard, d->position);
+        dr_state__load(d, d->scratch->guard, d->position);
         return;
     }
     for (int32_t i = 0; i < c->n_layers; i++) {
@@ -222,11 +231,11 @@ dr_status dr_decoder__run(dr_decoder *d, const int32_t *ids, int64_t n, int64_t 
     for (int64_t done = 0, m; done < n; done += m) {
         const int64_t page = d->position / DR_BLOCK_TOKENS;
         m = at_most(at_most(n - done, s->max_chunk), (page + 1) * DR_BLOCK_TOKENS - d->position);
-        if ((st = dr_page_own(&d->pages[page], d->model->layout.page_bytes, err)) != DR_OK)
+        if ((st = dr_page__own(&d->pages[page], d->model->layout.page_bytes, err)) != DR_OK)
             return st;
         const bool guarded = cancel && m > DR_SPARE_ROWS;
         if (guarded)
-            dr_state_save(d, s->guard);
+            dr_state__save(d, s->guard);
         if (!dr_forward__backbone(d, ids + done, m, cancel)) {
             undo_pass(d, guarded);
             return dr_fail(err, DR_ERR_CANCELLED, "cancelled after %lld of %lld tokens", (long long)done, (long long)n);

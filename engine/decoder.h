@@ -45,8 +45,8 @@ dr_status dr_decoder_prefill(dr_decoder *d, const int32_t *ids, int64_t n, float
                              dr_error *err);
 
 /* As prefill, with the logits of every token: logits f32 [n][vocab]. mtp f32 [n][vocab] or NULL: row t is the MTP block's prediction of
- * token t + 2 from the streams of t and the embedding of t + 1 (spec 3.12); the last row has no t + 1 yet and is filled with NaN.
- * mtp must be asked for from position 0 on (the block has a window of its own). */
+ * token t + 2 from the streams of t and the embedding of t + 1 (spec 3.12), at position t; the last row has no t + 1 yet and is filled
+ * with NaN. mtp must be asked for from position 0 on (the block has a window of its own), so not after a restore or a rewind. */
 dr_status dr_decoder_logits(dr_decoder *d, const int32_t *ids, int64_t n, float *logits, float *mtp, dr_error *err);
 
 /* A second timeline with the same past, on the same queue. */
@@ -54,14 +54,16 @@ dr_status dr_decoder_fork(dr_decoder **out, const dr_decoder *d, dr_error *err);
 
 /* Keeps a snapshot of the current position for rewind (besides those kept every 2,048 tokens); turns call it. */
 dr_status dr_decoder_mark(dr_decoder *d, dr_error *err);
-/* Goes back to position <= current: the nearest snapshot at or before it, then replays. */
+/* Goes back to position <= current: at once when it is at most 32 tokens back (drafts), else the nearest snapshot at or before it, then
+ * a replay. */
 dr_status dr_decoder_rewind(dr_decoder *d, int64_t position, dr_error *err);
 /* Back to position 0, everything released. */
 void dr_decoder_reset(dr_decoder *d);
 
 /* A stored block holds the entry and index rows of tokens [i * 2048, (i + 1) * 2048) of all compressed layers; an anchor holds
  * what else is needed to go on from one position: window rows, tails, overlap, and the rows since the last whole block.
- * Layouts are drawn in decoder_state.c; they are native to this build's numerics id and config, little-endian. */
+ * Layouts are drawn in layout.h (blocks), state.h and transfer.c (anchors); they are native to this build's numerics id and config,
+ * little-endian. */
 size_t dr_decoder_block_bytes(const dr_model *model);
 size_t dr_decoder_anchor_bytes(const dr_model *model, int64_t position);
 /* Block i must lie wholly before the position. dst has block_bytes. */

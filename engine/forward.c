@@ -28,8 +28,8 @@ bool dr_forward__backbone(dr_decoder *d, const int32_t *ids, int64_t n, const at
     dr_scratch *s = d->scratch;
     float *streams = s->streams + (int64_t)c->hc_mult * c->dim;
 
-    dr_rope_angles(s->cos_main, &m->rope, false, d->position, 1, n);
-    dr_rope_angles(s->cos_compress, &m->rope, true, d->position, 1, n);
+    dr_rope__angles(s->cos_main, &m->rope, false, d->position, 1, n);
+    dr_rope__angles(s->cos_compress, &m->rope, true, d->position, 1, n);
     m->ops.embed(d->queue, streams, m->embed, ids, n, c->dim, c->hc_mult);
     for (int32_t i = 0; i < c->n_layers; i++) {
         if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
@@ -49,7 +49,7 @@ void dr_forward__head(dr_decoder *d, float *logits, const dr_head_weights *h, co
     ops->hc_head(d->queue, s->x, streams, &h->hc, n);
     ops->rms_norm(d->queue, s->x, s->x, h->norm, n, c->dim, c->norm_eps);
     ops->to_operand(d->queue, s->x_plain, s->x, n, c->dim, DR_QUANT_NONE);
-    const dr_gemm job = dr_gemm_job(logits, c->vocab, s->x_plain, &m->head, n, false);
+    const dr_gemm job = dr_gemm__job(logits, c->vocab, s->x_plain, &m->head, n, false);
     ops->gemm(d->queue, &job, 1);
 }
 
@@ -63,15 +63,15 @@ void dr_forward__mtp(dr_decoder *d, const float *streams, const int32_t *next_id
     dr_scratch *s = d->scratch;
     dr_queue *q = d->queue;
 
-    dr_rope_angles(s->cos_main, &m->rope, false, first, 1, n);
+    dr_rope__angles(s->cos_main, &m->rope, false, first, 1, n);
     ops->embed(q, s->x, m->embed, next_ids, n, c->dim, 1);
     ops->rms_norm(q, s->x, s->x, w->enorm, n, c->dim, c->norm_eps);
     ops->to_operand(q, s->x_plain, s->x, n, c->dim, w->e_proj.quant);
     ops->rms_norm(q, s->mtp_h, streams, w->hnorm, rows, c->dim, c->norm_eps);
     ops->to_operand(q, s->mtp_operand, s->mtp_h, rows, c->dim, w->h_proj.quant);
     const dr_gemm jobs[] = {
-        dr_gemm_job(s->y, c->dim, s->x_plain, &w->e_proj, n, true),
-        dr_gemm_job(s->mtp_h, c->dim, s->mtp_operand, &w->h_proj, rows, true),
+        dr_gemm__job(s->y, c->dim, s->x_plain, &w->e_proj, n, true),
+        dr_gemm__job(s->mtp_h, c->dim, s->mtp_operand, &w->h_proj, rows, true),
     };
     ops->gemm(q, jobs, 2);
     ops->add_streams(q, s->mtp_streams, s->y, s->mtp_h, n, c->dim, c->hc_mult);

@@ -28,17 +28,17 @@ typedef struct dr_operands {
     void *plain, *fp8;
 } dr_operands;
 
-static inline const void *dr_operand_for(const dr_linear *l, dr_operands x)
+static inline const void *dr_operand__for(const dr_linear *l, dr_operands x)
 {
     return l->quant == DR_QUANT_NONE ? x.plain : x.fp8;
 }
 
-static inline dr_gemm dr_gemm_job(float *y, int64_t y_stride, const void *x, const dr_linear *l, int64_t m, bool round_out)
+static inline dr_gemm dr_gemm__job(float *y, int64_t y_stride, const void *x, const dr_linear *l, int64_t m, bool round_out)
 {
     return (dr_gemm){.y = y, .y_stride = y_stride, .x = x, .w = &l->w, .m = m, .round_out = round_out};
 }
 
-static inline void *dr_operand_at(const dr_ops *ops, void *x, int64_t value)
+static inline void *dr_operand__at(const dr_ops *ops, void *x, int64_t value)
 {
     return (uint8_t *)x + (size_t)value * ops->operand_bytes;
 }

@@ -40,18 +40,18 @@ static void project(pass *p)
         ops->to_operand(q, x.plain, s->x, n, c->dim, DR_QUANT_NONE);
     if (l->wq_a.quant != DR_QUANT_NONE || l->wkv.quant != DR_QUANT_NONE)
         ops->to_operand(q, x.fp8, s->x, n, c->dim, DR_QUANT_FP8_128);
-    jobs[n_jobs++] = dr_gemm_job(s->qr, c->q_rank, dr_operand_for(&l->wq_a, x), &l->wq_a, n, true);
-    jobs[n_jobs++] = dr_gemm_job(s->kv, c->head_dim, dr_operand_for(&l->wkv, x), &l->wkv, n, true);
+    jobs[n_jobs++] = dr_gemm__job(s->qr, c->q_rank, dr_operand__for(&l->wq_a, x), &l->wq_a, n, true);
+    jobs[n_jobs++] = dr_gemm__job(s->kv, c->head_dim, dr_operand__for(&l->wkv, x), &l->wkv, n, true);
     if (l->plan.kind != DR_ATTENTION_SWA) { /* f32 results: the compressors work unrounded (spec 5.3) */
-        jobs[n_jobs++] = dr_gemm_job(s->k, l->compressor.wkv.w.n, x.plain, &l->compressor.wkv, n, false);
-        jobs[n_jobs++] = dr_gemm_job(s->z, l->compressor.wgate.w.n, x.plain, &l->compressor.wgate, n, false);
+        jobs[n_jobs++] = dr_gemm__job(s->k, l->compressor.wkv.w.n, x.plain, &l->compressor.wkv, n, false);
+        jobs[n_jobs++] = dr_gemm__job(s->z, l->compressor.wgate.w.n, x.plain, &l->compressor.wgate, n, false);
     }
     if (l->plan.kind == DR_ATTENTION_CSA) {
-        jobs[n_jobs++] = dr_gemm_job(s->index_k, l->index_compressor.wkv.w.n, x.plain, &l->index_compressor.wkv, n, false);
-        jobs[n_jobs++] = dr_gemm_job(s->index_z, l->index_compressor.wgate.w.n, x.plain, &l->index_compressor.wgate, n, false);
+        jobs[n_jobs++] = dr_gemm__job(s->index_k, l->index_compressor.wkv.w.n, x.plain, &l->index_compressor.wkv, n, false);
+        jobs[n_jobs++] = dr_gemm__job(s->index_z, l->index_compressor.wgate.w.n, x.plain, &l->index_compressor.wgate, n, false);
     }
     if (p->selecting)
-        jobs[n_jobs++] = dr_gemm_job(s->index_w, c->index_heads, x.plain, &l->index_weights, n, true);
+        jobs[n_jobs++] = dr_gemm__job(s->index_w, c->index_heads, x.plain, &l->index_weights, n, true);
     ops->gemm(q, jobs, n_jobs);
 
     ops->rms_norm(q, s->qr, s->qr, l->q_norm, n, c->q_rank, c->norm_eps);
@@ -60,9 +60,9 @@ static void project(pass *p)
     if (l->wq_b.quant != DR_QUANT_NONE || (p->selecting && l->index_wq_b.quant != DR_QUANT_NONE))
         ops->to_operand(q, qr.fp8, s->qr, n, c->q_rank, DR_QUANT_FP8_128);
     n_jobs = 0;
-    jobs[n_jobs++] = dr_gemm_job(s->q, heads_dim, dr_operand_for(&l->wq_b, qr), &l->wq_b, n, true);
+    jobs[n_jobs++] = dr_gemm__job(s->q, heads_dim, dr_operand__for(&l->wq_b, qr), &l->wq_b, n, true);
     if (p->selecting)
-        jobs[n_jobs++] = dr_gemm_job(s->index_q, index_dim, dr_operand_for(&l->index_wq_b, qr), &l->index_wq_b, n, true);
+        jobs[n_jobs++] = dr_gemm__job(s->index_q, index_dim, dr_operand__for(&l->index_wq_b, qr), &l->index_wq_b, n, true);
     ops->gemm(q, jobs, n_jobs);
 
     ops->head_norm(q, s->q, n * c->n_heads, c->head_dim, c->norm_eps);
@@ -88,10 +88,10 @@ static void append_window(pass *p, int64_t first, int64_t m)
     const dr_config *c = p->c;
     dr_window *w = &p->state->window;
 
-    dr_window_reserve(w, m);
-    uint8_t *rows = dr_window_row(w, w->end);
+    dr_window__reserve(w, m);
+    uint8_t *rows = dr_window__row(w, w->end);
     p->ops->kv_pack(p->d->queue, rows, p->s->kv + first * c->head_dim, m, c->head_dim, c->rope_dim);
-    p->ops->kv_unpack(p->d->queue, dr_window_operand(w, w->end), rows, NULL, m, c->head_dim, c->rope_dim);
+    p->ops->kv_unpack(p->d->queue, dr_window__operand(w, w->end), rows, NULL, m, c->head_dim, c->rope_dim);
     w->end += m;
 }
 
@@ -107,7 +107,7 @@ static void entry_angles(pass *p, int64_t first, int64_t n)
         if (pos >= p->pos0)
             memcpy(to, p->s->cos_compress + (pos - p->pos0) * c->rope_dim, (size_t)c->rope_dim * sizeof *to);
         else
-            dr_rope_angles(to, &p->d->model->rope, true, pos, ratio, 1);
+            dr_rope__angles(to, &p->d->model->rope, true, pos, ratio, 1);
     }
 }
 
@@ -117,8 +117,8 @@ static int64_t compress(pass *p, dr_tail *t, const dr_compressor *w, const float
     const dr_config *c = p->c;
     const int32_t dim = t->overlap ? t->width / 2 : t->width;
 
-    dr_tail_reserve(t, m);
-    float *to_k = dr_tail_k(t, t->end), *to_z = dr_tail_z(t, t->end);
+    dr_tail__reserve(t, m);
+    float *to_k = dr_tail__k(t, t->end), *to_z = dr_tail__z(t, t->end);
     memcpy(to_k, k, (size_t)(m * t->width) * sizeof *k);
     for (int64_t i = 0; i < m; i++) {
         const float *ape = w->ape + (t->end + i) % t->ratio * t->width;
@@ -130,7 +130,7 @@ static int64_t compress(pass *p, dr_tail *t, const dr_compressor *w, const float
     const int64_t n = t->end / t->ratio - *first, from = (*first - t->overlap) * t->ratio;
     if (n == 0)
         return 0;
-    p->ops->pool(p->d->queue, p->s->pooled, dr_tail_k(t, from), dr_tail_z(t, from), n, t->ratio, dim, t->overlap);
+    p->ops->pool(p->d->queue, p->s->pooled, dr_tail__k(t, from), dr_tail__z(t, from), n, t->ratio, dim, t->overlap);
     p->ops->rms_norm(p->d->queue, p->s->pooled, p->s->pooled, w->norm, n, dim, c->norm_eps);
     entry_angles(p, *first, n);
     p->ops->rope(p->d->queue, p->s->pooled, p->s->cos_entries, n, 1, dim, c->rope_dim, false);
@@ -162,7 +162,7 @@ static void unpack_entries(pass *p, int64_t first, int64_t end)
     const dr_config *c = p->c;
     while (first < end) {
         const int64_t per_page = p->at->entries_per_page, m = at_most(end - first, per_page - first % per_page);
-        p->ops->kv_unpack(p->d->queue, dr_operand_at(p->ops, p->s->entries, first * c->head_dim),
+        p->ops->kv_unpack(p->d->queue, dr_operand__at(p->ops, p->s->entries, first * c->head_dim),
                           page_row(p, p->at->entries_at, p->d->model->layout.row_bytes, first), NULL, m, c->head_dim, c->rope_dim);
         first += m;
     }
@@ -201,7 +201,7 @@ static void select_entries(pass *p, int64_t at, int64_t m, int64_t n_entries)
                 const int64_t visible = s->n_visible[q0 + i] - k0;
                 s->n_clipped[i] = (int32_t)(visible < 0 ? 0 : at_most(visible, nk));
             }
-            p->ops->index_scores(p->d->queue, s->scores + k0, n_entries, dr_operand_at(p->ops, s->index_q_operand, (at + q0) * query_dim),
+            p->ops->index_scores(p->d->queue, s->scores + k0, n_entries, dr_operand__at(p->ops, s->index_q_operand, (at + q0) * query_dim),
                                  s->index_w + (at + q0) * c->index_heads, s->keys, s->n_clipped, nq, c->index_heads, c->index_dim);
         }
         p->ops->topk(p->d->queue, s->selected + q0 * c->index_topk, s->n_selected + q0, s->scores, n_entries, s->n_visible + q0, nq,
@@ -219,7 +219,7 @@ static void gather(pass *p, int64_t to_row, int32_t *selected, int32_t n)
         const int32_t page = selected[i] / per_page;
         for (end = i; end < n && selected[end] / per_page == page; end++)
             selected[end] -= page * per_page;
-        p->ops->kv_unpack(p->d->queue, dr_operand_at(p->ops, p->s->entries, (to_row + i) * c->head_dim),
+        p->ops->kv_unpack(p->d->queue, dr_operand__at(p->ops, p->s->entries, (to_row + i) * c->head_dim),
                           page_row(p, p->at->entries_at, p->d->model->layout.row_bytes, (int64_t)page * per_page), selected + i, end - i,
                           c->head_dim, c->rope_dim);
     }
@@ -263,10 +263,10 @@ static void attend(pass *p, int64_t at, int64_t m)
         .n_heads = c->n_heads,
         .dim = c->head_dim,
         .scale = (float)(1 / sqrt((double)c->head_dim)),
-        .window_pos0 = dr_window_first(w, pos),
+        .window_pos0 = dr_window__first(w, pos),
         .window_len = c->window,
     };
-    a.window = dr_window_operand(w, a.window_pos0);
+    a.window = dr_window__operand(w, a.window_pos0);
     if (p->l->plan.kind == DR_ATTENTION_SWA) {
         p->ops->attention(p->d->queue, &a);
         return;
@@ -308,12 +308,12 @@ static void project_out(pass *p)
         int32_t *rows = s->group_rows + g * n;
         for (int64_t t = 0; t < n; t++)
             rows[t] = (int32_t)(t * groups + g);
-        s->jobs[g] = dr_gemm_job(s->group + g * c->o_rank, wide, s->out_operand, &p->l->wo_a[g], n, true);
+        s->jobs[g] = dr_gemm__job(s->group + g * c->o_rank, wide, s->out_operand, &p->l->wo_a[g], n, true);
         s->jobs[g].rows = rows;
     }
     ops->gemm(q, s->jobs, (int)groups);
     ops->to_operand(q, s->group_operand, s->group, n, wide, p->l->wo_b.quant);
-    const dr_gemm job = dr_gemm_job(s->y, c->dim, s->group_operand, &p->l->wo_b, n, true);
+    const dr_gemm job = dr_gemm__job(s->y, c->dim, s->group_operand, &p->l->wo_b, n, true);
     ops->gemm(q, &job, 1);
 }
 

@@ -31,15 +31,15 @@ static void project_in(dr_decoder *d, const dr_layer *l, dr_operands x, int64_t 
     dr_scratch *s = d->scratch;
     int n_jobs = 0;
 
-    s->jobs[n_jobs++] = dr_gemm_job(s->shared_a, fs, dr_operand_for(&l->shared_w1, x), &l->shared_w1, n, true);
-    s->jobs[n_jobs++] = dr_gemm_job(s->shared_u, fs, dr_operand_for(&l->shared_w3, x), &l->shared_w3, n, true);
+    s->jobs[n_jobs++] = dr_gemm__job(s->shared_a, fs, dr_operand__for(&l->shared_w1, x), &l->shared_w1, n, true);
+    s->jobs[n_jobs++] = dr_gemm__job(s->shared_u, fs, dr_operand__for(&l->shared_w3, x), &l->shared_w3, n, true);
     for (int32_t e = 0; e < c->n_experts; e++) {
         const int32_t first = s->first_slot[e], rows = s->first_slot[e + 1] - first;
         if (rows == 0)
             continue;
-        s->jobs[n_jobs] = dr_gemm_job(s->a + first * f, f, dr_operand_for(&l->w1[e], x), &l->w1[e], rows, true);
+        s->jobs[n_jobs] = dr_gemm__job(s->a + first * f, f, dr_operand__for(&l->w1[e], x), &l->w1[e], rows, true);
         s->jobs[n_jobs++].rows = s->slot_row + first;
-        s->jobs[n_jobs] = dr_gemm_job(s->u + first * f, f, dr_operand_for(&l->w3[e], x), &l->w3[e], rows, true);
+        s->jobs[n_jobs] = dr_gemm__job(s->u + first * f, f, dr_operand__for(&l->w3[e], x), &l->w3[e], rows, true);
         s->jobs[n_jobs++].rows = s->slot_row + first;
     }
     d->model->ops.gemm(d->queue, s->jobs, n_jobs);
@@ -52,12 +52,12 @@ static void project_out(dr_decoder *d, const dr_layer *l, int64_t n)
     dr_scratch *s = d->scratch;
     int n_jobs = 0;
 
-    s->jobs[n_jobs++] = dr_gemm_job(s->shared_y, c->dim, s->shared_h, &l->shared_w2, n, true);
+    s->jobs[n_jobs++] = dr_gemm__job(s->shared_y, c->dim, s->shared_h, &l->shared_w2, n, true);
     for (int32_t e = 0; e < c->n_experts; e++) {
         const int32_t first = s->first_slot[e], rows = s->first_slot[e + 1] - first;
         if (rows)
-            s->jobs[n_jobs++] = dr_gemm_job(s->parts + (int64_t)first * c->dim, c->dim,
-                                            dr_operand_at(ops, s->h, (int64_t)first * c->expert_dim), &l->w2[e], rows, true);
+            s->jobs[n_jobs++] = dr_gemm__job(s->parts + (int64_t)first * c->dim, c->dim,
+                                            dr_operand__at(ops, s->h, (int64_t)first * c->expert_dim), &l->w2[e], rows, true);
     }
     ops->gemm(d->queue, s->jobs, n_jobs);
 }
@@ -74,7 +74,7 @@ void dr_forward__experts(dr_decoder *d, const dr_layer *l, const int32_t *ids, i
     ops->to_operand(q, x.plain, s->x, n, c->dim, DR_QUANT_NONE);
     if (l->w1[0].quant != DR_QUANT_NONE || l->shared_w1.quant != DR_QUANT_NONE || l->shared_w3.quant != DR_QUANT_NONE)
         ops->to_operand(q, x.fp8, s->x, n, c->dim, DR_QUANT_FP8_128);
-    const dr_gemm gate = dr_gemm_job(s->gate, c->n_experts, x.plain, &l->gate, n, false);
+    const dr_gemm gate = dr_gemm__job(s->gate, c->n_experts, x.plain, &l->gate, n, false);
     ops->gemm(q, &gate, 1);
     ops->route(q, s->ids, s->g, s->gate, l->gate_bias, l->tid2eid, ids, n, c->n_experts, c->n_active, c->route_scale);
     sort_rows(s, c, n);

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-dr_status dr_layout_init(dr_layout *l, const dr_config *c, const dr_ops *ops, dr_error *err)
+dr_status dr_layout__init(dr_layout *l, const dr_config *c, const dr_ops *ops, dr_error *err)
 {
     *l = (dr_layout){.row_bytes = ops->kv_row_bytes(c->head_dim, c->rope_dim), .index_row_bytes = ops->index_row_bytes(c->index_dim)};
     if (!(l->layers = calloc((size_t)c->n_layers, sizeof *l->layers)))
@@ -24,7 +24,7 @@ dr_status dr_layout_init(dr_layout *l, const dr_config *c, const dr_ops *ops, dr
     return DR_OK;
 }
 
-void dr_layout_fini(dr_layout *l)
+void dr_layout__fini(dr_layout *l)
 {
     free(l->layers);
     *l = (dr_layout){0};

@@ -24,7 +24,7 @@ typedef struct dr_layout {
     dr_layer_layout *layers; /* [n_layers]; the MTP block has a window only */
 } dr_layout;
 
-dr_status dr_layout_init(dr_layout *l, const dr_config *c, const dr_ops *ops, dr_error *err);
-void dr_layout_fini(dr_layout *l);
+dr_status dr_layout__init(dr_layout *l, const dr_config *c, const dr_ops *ops, dr_error *err);
+void dr_layout__fini(dr_layout *l);
 
 #endif

@@ -128,8 +128,8 @@ dr_status dr_model_open(dr_model **out, const char *dir, const dr_ops *ops, dr_q
     m->packed_bytes = dr_binding__packed_bytes(&b, ops);
     if ((st = allocate_packed(m, dir, &found)) != DR_OK ||
         (st = dr_binding__pack(&b, m->packed, ops, queue, &found)) != DR_OK ||
-        (st = dr_rope_init(&m->rope, &m->config, &found)) != DR_OK ||
-        (st = dr_layout_init(&m->layout, &m->config, &m->ops, &found)) != DR_OK)
+        (st = dr_rope__init(&m->rope, &m->config, &found)) != DR_OK ||
+        (st = dr_layout__init(&m->layout, &m->config, &m->ops, &found)) != DR_OK)
         goto done;
     m->identity = identity_of(m, dir);
     dr_log("engine", "%s: %.1f M parameters, %.1f M a token, %.1f MiB packed for %s", dir, (double)m->n_total / 1e6,
@@ -149,8 +149,8 @@ void dr_model_close(dr_model *m)
     if (!m)
         return;
     free(m->packed);
-    dr_layout_fini(&m->layout);
-    dr_rope_fini(&m->rope);
+    dr_layout__fini(&m->layout);
+    dr_rope__fini(&m->rope);
     dr_arena_free(m->arena);
     dr_safetensors_close(m->files);
     dr_config_fini(&m->config);

@@ -5,7 +5,7 @@
 
 enum { ALIGN = 64 };
 
-dr_page *dr_page_new(size_t bytes)
+dr_page *dr_page__new(size_t bytes)
 {
     dr_page *p = calloc(1, sizeof *p);
     const size_t rounded = (bytes + ALIGN - 1) / ALIGN * ALIGN;
@@ -19,14 +19,14 @@ dr_page *dr_page_new(size_t bytes)
     return p;
 }
 
-dr_page *dr_page_share(dr_page *p)
+dr_page *dr_page__share(dr_page *p)
 {
     if (p)
         atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
     return p;
 }
 
-void dr_page_drop(dr_page *p)
+void dr_page__drop(dr_page *p)
 {
     if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
         return;
@@ -34,16 +34,16 @@ void dr_page_drop(dr_page *p)
     free(p);
 }
 
-dr_status dr_page_own(dr_page **p, size_t bytes, dr_error *err)
+dr_status dr_page__own(dr_page **p, size_t bytes, dr_error *err)
 {
     if (*p && atomic_load_explicit(&(*p)->refs, memory_order_acquire) == 1)
         return DR_OK;
-    dr_page *own = dr_page_new(bytes);
+    dr_page *own = dr_page__new(bytes);
     if (!own)
         return dr_fail(err, DR_ERR_NOMEM, "KV page of %zu bytes: out of memory", bytes);
     if (*p)
         memcpy(own->data, (*p)->data, bytes);
-    dr_page_drop(*p);
+    dr_page__drop(*p);
     *p = own;
     return DR_OK;
 }

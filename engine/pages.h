@@ -17,11 +17,11 @@ typedef struct dr_page {
 } dr_page;
 
 /* One reference, zeroed. NULL when out of memory. */
-dr_page *dr_page_new(size_t bytes);
-dr_page *dr_page_share(dr_page *p);
-void dr_page_drop(dr_page *p);
+dr_page *dr_page__new(size_t bytes);
+dr_page *dr_page__share(dr_page *p);
+void dr_page__drop(dr_page *p);
 
 /* Makes *p writable: its own page, copied when it was shared, made when it was NULL. On failure *p is as before. */
-dr_status dr_page_own(dr_page **p, size_t bytes, dr_error *err);
+dr_status dr_page__own(dr_page **p, size_t bytes, dr_error *err);
 
 #endif

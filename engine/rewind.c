@@ -23,7 +23,7 @@ static void thin_out(dr_decoder *d)
     unasked = 0;
     for (size_t i = 0; i < d->n_snapshots; i++) {
         if (!d->snapshots[i].marked && unasked++ % 2 == 0)
-            dr_page_drop(d->snapshots[i].state);
+            dr_page__drop(d->snapshots[i].state);
         else
             d->snapshots[kept++] = d->snapshots[i];
     }
@@ -45,7 +45,7 @@ static dr_status reserve(dr_decoder *d, size_t n, dr_error *err)
 
 dr_status dr_snapshot__take(dr_decoder *d, bool marked, dr_error *err)
 {
-    const size_t n = dr_state_bytes(d->model, d->position);
+    const size_t n = dr_state__bytes(d->model, d->position);
     dr_snapshot *last = d->n_snapshots ? &d->snapshots[d->n_snapshots - 1] : NULL;
 
     if (last && last->position == d->position) {
@@ -54,10 +54,10 @@ dr_status dr_snapshot__take(dr_decoder *d, bool marked, dr_error *err)
     }
     if (reserve(d, d->n_snapshots + 1, err) != DR_OK)
         return DR_ERR_NOMEM;
-    dr_page *state = dr_page_new(n);
+    dr_page *state = dr_page__new(n);
     if (!state)
         return dr_fail(err, DR_ERR_NOMEM, "snapshot of %zu bytes: out of memory", n);
-    dr_state_save(d, state->data);
+    dr_state__save(d, state->data);
     d->snapshots[d->n_snapshots++] = (dr_snapshot){d->position, state, marked};
     thin_out(d);
     return DR_OK;
@@ -66,7 +66,7 @@ dr_status dr_snapshot__take(dr_decoder *d, bool marked, dr_error *err)
 void dr_snapshot__drop_after(dr_decoder *d, int64_t position)
 {
     while (d->n_snapshots && d->snapshots[d->n_snapshots - 1].position > position)
-        dr_page_drop(d->snapshots[--d->n_snapshots].state);
+        dr_page__drop(d->snapshots[--d->n_snapshots].state);
 }
 
 dr_status dr_snapshot__share(dr_decoder *d, const dr_decoder *from, dr_error *err)
@@ -75,7 +75,7 @@ dr_status dr_snapshot__share(dr_decoder *d, const dr_decoder *from, dr_error *er
         return DR_ERR_NOMEM;
     for (size_t i = 0; i < from->n_snapshots; i++) {
         d->snapshots[i] = from->snapshots[i];
-        (void)dr_page_share(d->snapshots[i].state);
+        (void)dr_page__share(d->snapshots[i].state);
     }
     d->n_snapshots = from->n_snapshots;
     return DR_OK;
@@ -96,9 +96,9 @@ static bool can_step_back(const dr_decoder *d, int64_t position)
 
     for (int32_t i = 0; i < c->n_layers; i++) {
         const dr_layer_state *l = &d->layers[i];
-        if (!dr_window_can_rewind(&l->window, position) ||
-            (c->layers[i].kind != DR_ATTENTION_SWA && !dr_tail_can_rewind(&l->tail, position)) ||
-            (c->layers[i].kind == DR_ATTENTION_CSA && !dr_tail_can_rewind(&l->index_tail, position)))
+        if (!dr_window__can_rewind(&l->window, position) ||
+            (c->layers[i].kind != DR_ATTENTION_SWA && !dr_tail__can_rewind(&l->tail, position)) ||
+            (c->layers[i].kind == DR_ATTENTION_CSA && !dr_tail__can_rewind(&l->index_tail, position)))
             return false;
     }
     return true;
@@ -117,7 +117,7 @@ static void step_back(dr_decoder *d, int64_t position)
 static void drop_pages_after(dr_decoder *d, int64_t position)
 {
     for (int64_t i = (position + DR_BLOCK_TOKENS - 1) / DR_BLOCK_TOKENS; i < d->n_pages && d->pages[i]; i++) {
-        dr_page_drop(d->pages[i]);
+        dr_page__drop(d->pages[i]);
         d->pages[i] = NULL;
     }
 }
@@ -144,13 +144,13 @@ dr_status dr_decoder_rewind(dr_decoder *d, int64_t position, dr_error *err)
         const int64_t start = from ? d->snapshots[from - 1].position : 0;
         /* What can fail comes first: the pages that the replay writes. */
         for (int64_t i = start / DR_BLOCK_TOKENS; i * DR_BLOCK_TOKENS < position && start < position; i++) {
-            const dr_status st = dr_page_own(&d->pages[i], d->model->layout.page_bytes, err);
+            const dr_status st = dr_page__own(&d->pages[i], d->model->layout.page_bytes, err);
             if (st != DR_OK)
                 return st;
         }
         dr_snapshot__drop_after(d, position);
         if (from)
-            dr_state_load(d, d->snapshots[from - 1].state->data, start);
+            dr_state__load(d, d->snapshots[from - 1].state->data, start);
         else
             dr_decoder__begin(d);
         const dr_status st = dr_decoder__run(d, d->tokens + start, position - start, 0, NULL, NULL, NULL, err);
@@ -194,12 +194,12 @@ dr_status dr_decoder_fork(dr_decoder **out, const dr_decoder *from, dr_error *er
     *out = NULL;
     if (from->importing >= 0)
         return dr_fail(err, DR_ERR_ARG, "the decoder is being restored");
-    if ((st = dr_decoder__new(&d, from->model, from->queue, dr_scratch_share(from->scratch), from->scratch->max_chunk, from->max_tokens,
+    if ((st = dr_decoder__new(&d, from->model, from->queue, dr_scratch__share(from->scratch), from->scratch->max_chunk, from->max_tokens,
                               err)) != DR_OK ||
         (st = dr_snapshot__share(d, from, err)) != DR_OK)
         goto done;
     for (int64_t i = 0; i < from->n_pages && from->pages[i]; i++)
-        d->pages[i] = dr_page_share(from->pages[i]);
+        d->pages[i] = dr_page__share(from->pages[i]);
     for (int32_t i = 0; i < c->n_layers + c->n_mtp; i++) {
         copy_window(&d->layers[i].window, &from->layers[i].window);
         copy_tail(&d->layers[i].tail, &from->layers[i].tail);

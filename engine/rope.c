@@ -24,7 +24,7 @@ static void compress_frequencies(float *w, const dr_config *c)
     }
 }
 
-dr_status dr_rope_init(dr_rope *r, const dr_config *c, dr_error *err)
+dr_status dr_rope__init(dr_rope *r, const dr_config *c, dr_error *err)
 {
     const int32_t half = c->rope_dim / 2;
 
@@ -38,13 +38,13 @@ dr_status dr_rope_init(dr_rope *r, const dr_config *c, dr_error *err)
     return DR_OK;
 }
 
-void dr_rope_fini(dr_rope *r)
+void dr_rope__fini(dr_rope *r)
 {
     free(r->main);
     *r = (dr_rope){0};
 }
 
-void dr_rope_angles(float *cos_sin, const dr_rope *r, bool compressed, int64_t first, int64_t step, int64_t n)
+void dr_rope__angles(float *cos_sin, const dr_rope *r, bool compressed, int64_t first, int64_t step, int64_t n)
 {
     const float *w = compressed ? r->compress : r->main;
     const int32_t half = r->rope_dim / 2;

@@ -16,10 +16,10 @@ typedef struct dr_rope {
     float *compress; /* [rope_dim / 2] */
 } dr_rope;
 
-dr_status dr_rope_init(dr_rope *r, const dr_config *c, dr_error *err);
-void dr_rope_fini(dr_rope *r);
+dr_status dr_rope__init(dr_rope *r, const dr_config *c, dr_error *err);
+void dr_rope__fini(dr_rope *r);
 
 /* cos_sin f32 [n][rope_dim / 2][2] for positions first, first + step, ... */
-void dr_rope_angles(float *cos_sin, const dr_rope *r, bool compressed, int64_t first, int64_t step, int64_t n);
+void dr_rope__angles(float *cos_sin, const dr_rope *r, bool compressed, int64_t first, int64_t step, int64_t n);
 
 #endif

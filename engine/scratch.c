@@ -44,7 +44,7 @@ static size_t block_bytes(size_t n)
 #define INTS(field, count)     {offsetof(dr_scratch, field), (size_t)(count) * sizeof(int32_t)}
 #define OPERANDS(field, count) {offsetof(dr_scratch, field), (size_t)(count) * ob}
 
-size_t dr_scratch_plan(dr_scratch *s, dr_arena *a, const dr_model *m, int32_t max_chunk, int64_t max_tokens)
+size_t dr_scratch__plan(dr_scratch *s, dr_arena *a, const dr_model *m, int32_t max_chunk, int64_t max_tokens)
 {
     const dr_config *c = &m->config;
     const size_t ob = m->ops.operand_bytes;
@@ -117,7 +117,7 @@ size_t dr_scratch_plan(dr_scratch *s, dr_arena *a, const dr_model *m, int32_t ma
         OPERANDS(mtp_operand, mtp),
         FLOATS(mtp_streams, mtp),
         INTS(mtp_ids, c->n_mtp ? n : 0),
-        {offsetof(dr_scratch, guard), dr_state_max_bytes(m)},
+        {offsetof(dr_scratch, guard), dr_state__max_bytes(m)},
     };
     size_t total = 0;
 
@@ -137,26 +137,26 @@ size_t dr_scratch_plan(dr_scratch *s, dr_arena *a, const dr_model *m, int32_t ma
     return total;
 }
 
-dr_scratch *dr_scratch_new(const dr_model *m, int32_t max_chunk, int64_t max_tokens)
+dr_scratch *dr_scratch__new(const dr_model *m, int32_t max_chunk, int64_t max_tokens)
 {
     dr_scratch *s = calloc(1, sizeof *s);
 
-    if (!s || !(s->arena = dr_arena_new(dr_scratch_plan(NULL, NULL, m, max_chunk, max_tokens)))) {
+    if (!s || !(s->arena = dr_arena_new(dr_scratch__plan(NULL, NULL, m, max_chunk, max_tokens)))) {
         free(s);
         return NULL;
     }
     atomic_init(&s->refs, 1);
-    (void)dr_scratch_plan(s, s->arena, m, max_chunk, max_tokens);
+    (void)dr_scratch__plan(s, s->arena, m, max_chunk, max_tokens);
     return s;
 }
 
-dr_scratch *dr_scratch_share(dr_scratch *s)
+dr_scratch *dr_scratch__share(dr_scratch *s)
 {
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
     return s;
 }
 
-void dr_scratch_drop(dr_scratch *s)
+void dr_scratch__drop(dr_scratch *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;

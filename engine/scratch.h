@@ -71,11 +71,11 @@ typedef struct dr_scratch {
 } dr_scratch;
 
 /* a == NULL: size only. Otherwise carves every buffer from `a`. Returns the bytes needed. */
-size_t dr_scratch_plan(dr_scratch *s, dr_arena *a, const dr_model *m, int32_t max_chunk, int64_t max_tokens);
+size_t dr_scratch__plan(dr_scratch *s, dr_arena *a, const dr_model *m, int32_t max_chunk, int64_t max_tokens);
 
 /* One reference. NULL when out of memory. */
-dr_scratch *dr_scratch_new(const dr_model *m, int32_t max_chunk, int64_t max_tokens);
-dr_scratch *dr_scratch_share(dr_scratch *s);
-void dr_scratch_drop(dr_scratch *s);
+dr_scratch *dr_scratch__new(const dr_model *m, int32_t max_chunk, int64_t max_tokens);
+dr_scratch *dr_scratch__share(dr_scratch *s);
+void dr_scratch__drop(dr_scratch *s);
 
 #endif

@@ -34,12 +34,12 @@ static size_t state_bytes(const dr_model *m, int64_t n_window, int64_t position)
     return n;
 }
 
-size_t dr_state_bytes(const dr_model *m, int64_t position)
+size_t dr_state__bytes(const dr_model *m, int64_t position)
 {
     return state_bytes(m, window_rows(&m->config, position), position);
 }
 
-size_t dr_state_max_bytes(const dr_model *m)
+size_t dr_state__max_bytes(const dr_model *m)
 {
     return state_bytes(m, m->config.window, -1);
 }
@@ -63,12 +63,12 @@ static uint8_t *save_tail(uint8_t *dst, const dr_tail *t)
 
     if (t->overlap) {
         for (int64_t p = block - t->ratio; p < block; p++)
-            dst = save(dst, dr_tail_k(t, p), half);
+            dst = save(dst, dr_tail__k(t, p), half);
         for (int64_t p = block - t->ratio; p < block; p++)
-            dst = save(dst, dr_tail_z(t, p), half);
+            dst = save(dst, dr_tail__z(t, p), half);
     }
-    dst = save(dst, dr_tail_k(t, block), whole);
-    return save(dst, dr_tail_z(t, block), whole);
+    dst = save(dst, dr_tail__k(t, block), whole);
+    return save(dst, dr_tail__z(t, block), whole);
 }
 
 static const uint8_t *load_tail(dr_tail *t, const uint8_t *src, int64_t position)
@@ -76,25 +76,25 @@ static const uint8_t *load_tail(dr_tail *t, const uint8_t *src, int64_t position
     const int64_t block = position / t->ratio * t->ratio;
     const size_t half = (size_t)t->width / 2 * sizeof(float), whole = (size_t)((position - block) * t->width) * sizeof(float);
 
-    dr_tail_reset(t, position);
+    dr_tail__reset(t, position);
     if (t->overlap) {
         for (int64_t p = block - t->ratio; p < block; p++)
-            src = load(dr_tail_k(t, p), src, half);
+            src = load(dr_tail__k(t, p), src, half);
         for (int64_t p = block - t->ratio; p < block; p++)
-            src = load(dr_tail_z(t, p), src, half);
+            src = load(dr_tail__z(t, p), src, half);
     }
-    src = load(dr_tail_k(t, block), src, whole);
-    return load(dr_tail_z(t, block), src, whole);
+    src = load(dr_tail__k(t, block), src, whole);
+    return load(dr_tail__z(t, block), src, whole);
 }
 
-void dr_state_save(const dr_decoder *d, uint8_t *dst)
+void dr_state__save(const dr_decoder *d, uint8_t *dst)
 {
     const dr_config *c = &d->model->config;
     const int64_t n = window_rows(c, d->position);
 
     for (int32_t i = 0; i < c->n_layers; i++) {
         const dr_layer_state *l = &d->layers[i];
-        dst = save(dst, dr_window_row(&l->window, d->position - n), (size_t)n * l->window.row_bytes);
+        dst = save(dst, dr_window__row(&l->window, d->position - n), (size_t)n * l->window.row_bytes);
         if (c->layers[i].kind != DR_ATTENTION_SWA)
             dst = save_tail(dst, &l->tail);
         if (c->layers[i].kind == DR_ATTENTION_CSA)
@@ -102,16 +102,16 @@ void dr_state_save(const dr_decoder *d, uint8_t *dst)
     }
 }
 
-void dr_state_load(dr_decoder *d, const uint8_t *src, int64_t position)
+void dr_state__load(dr_decoder *d, const uint8_t *src, int64_t position)
 {
     const dr_config *c = &d->model->config;
     const int64_t n = window_rows(c, position);
 
     for (int32_t i = 0; i < c->n_layers; i++) {
         dr_layer_state *l = &d->layers[i];
-        dr_window_reset(&l->window, position);
-        src = load(dr_window_row(&l->window, position - n), src, (size_t)n * l->window.row_bytes);
-        d->model->ops.kv_unpack(d->queue, dr_window_operand(&l->window, position - n), dr_window_row(&l->window, position - n), NULL, n,
+        dr_window__reset(&l->window, position);
+        src = load(dr_window__row(&l->window, position - n), src, (size_t)n * l->window.row_bytes);
+        d->model->ops.kv_unpack(d->queue, dr_window__operand(&l->window, position - n), dr_window__row(&l->window, position - n), NULL, n,
                                 c->head_dim, c->rope_dim);
         if (c->layers[i].kind != DR_ATTENTION_SWA)
             src = load_tail(&l->tail, src, position);

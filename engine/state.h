@@ -13,11 +13,11 @@
 
 #include "engine/decoder.h"
 
-size_t dr_state_bytes(const dr_model *m, int64_t position);
-size_t dr_state_max_bytes(const dr_model *m);
+size_t dr_state__bytes(const dr_model *m, int64_t position);
+size_t dr_state__max_bytes(const dr_model *m);
 /* The state of the current position. */
-void dr_state_save(const dr_decoder *d, uint8_t *dst);
+void dr_state__save(const dr_decoder *d, uint8_t *dst);
 /* Makes `position` the end of every window and tail; sets the decoder's position too. Pages are the caller's business. */
-void dr_state_load(dr_decoder *d, const uint8_t *src, int64_t position);
+void dr_state__load(dr_decoder *d, const uint8_t *src, int64_t position);
 
 #endif

@@ -16,7 +16,7 @@ typedef struct dr_layer_state {
 
 typedef struct dr_snapshot {
     int64_t position;
-    dr_page *state; /* dr_state_bytes(position), shared between forks */
+    dr_page *state; /* dr_state__bytes(position), shared between forks */
     bool marked;    /* asked for: never thinned out */
 } dr_snapshot;
 

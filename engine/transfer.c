@@ -50,7 +50,7 @@ size_t dr_decoder_block_bytes(const dr_model *model)
 
 size_t dr_decoder_anchor_bytes(const dr_model *model, int64_t position)
 {
-    size_t n = ANCHOR_HEADER + dr_state_bytes(model, position);
+    size_t n = ANCHOR_HEADER + dr_state__bytes(model, position);
     part parts[2];
 
     for (int32_t i = 0; i < model->config.n_layers; i++)
@@ -81,8 +81,8 @@ dr_status dr_decoder_export_anchor(const dr_decoder *d, void *dst, dr_error *err
     dr_store_u64(at + 8, (uint64_t)d->position);
     dr_store_u64(at + 16, dr_decoder_anchor_bytes(d->model, d->position));
     at += ANCHOR_HEADER;
-    dr_state_save(d, at);
-    at += dr_state_bytes(d->model, d->position);
+    dr_state__save(d, at);
+    at += dr_state__bytes(d->model, d->position);
     for (int32_t i = 0; tokens && i < d->model->config.n_layers; i++) {
         const int n = parts_of(parts, d->model, i, tokens);
         for (int k = 0; k < n; at += parts[k++].n)
@@ -126,7 +126,7 @@ dr_status dr_decoder_import_block(dr_decoder *d, int64_t i, const void *src, siz
     if (n_bytes != d->model->layout.page_bytes)
         return give_up(d, dr_fail(err, DR_ERR_FORMAT, "stored block %lld has %zu bytes, expected %zu", (long long)i, n_bytes,
                                   d->model->layout.page_bytes));
-    const dr_status st = dr_page_own(&d->pages[i], n_bytes, err);
+    const dr_status st = dr_page__own(&d->pages[i], n_bytes, err);
     if (st != DR_OK)
         return give_up(d, st);
     memcpy(d->pages[i]->data, src, n_bytes);
@@ -160,11 +160,11 @@ dr_status dr_decoder_import_anchor(dr_decoder *d, const void *src, size_t n_byte
         return dr_fail(err, DR_ERR_ARG, "no restore has begun");
     const int64_t position = d->importing, page = position / DR_BLOCK_TOKENS, tokens = position % DR_BLOCK_TOKENS;
     if ((st = check_anchor(d, at, n_bytes, err)) != DR_OK ||
-        (tokens && (st = dr_page_own(&d->pages[page], d->model->layout.page_bytes, err)) != DR_OK))
+        (tokens && (st = dr_page__own(&d->pages[page], d->model->layout.page_bytes, err)) != DR_OK))
         return give_up(d, st);
     at += ANCHOR_HEADER;
-    dr_state_load(d, at, position);
-    at += dr_state_bytes(d->model, position);
+    dr_state__load(d, at, position);
+    at += dr_state__bytes(d->model, position);
     for (int32_t i = 0; tokens && i < d->model->config.n_layers; i++) {
         const int n = parts_of(parts, d->model, i, tokens);
         for (int k = 0; k < n; at += parts[k++].n)

@@ -32,20 +32,20 @@ typedef struct dr_window {
 } dr_window;
 
 /* a == NULL: size only. Returns the bytes needed. */
-size_t dr_window_plan(dr_window *w, dr_arena *a, int32_t length, size_t row_bytes, size_t operand_row_bytes);
-void dr_window_reset(dr_window *w, int64_t end);
+size_t dr_window__plan(dr_window *w, dr_arena *a, int32_t length, size_t row_bytes, size_t operand_row_bytes);
+void dr_window__reset(dr_window *w, int64_t end);
 /* Makes room for n <= DR_PIECE more rows; the caller fills them and adds n to end. */
-void dr_window_reserve(dr_window *w, int64_t n);
+void dr_window__reserve(dr_window *w, int64_t n);
 /* First position whose row must lie before a query at pos (a multiple of DR_KEY_BLOCK). */
-int64_t dr_window_first(const dr_window *w, int64_t pos);
+int64_t dr_window__first(const dr_window *w, int64_t pos);
 /* Whether position `to` can be the end again. */
-bool dr_window_can_rewind(const dr_window *w, int64_t to);
+bool dr_window__can_rewind(const dr_window *w, int64_t to);
 
-static inline uint8_t *dr_window_row(const dr_window *w, int64_t pos)
+static inline uint8_t *dr_window__row(const dr_window *w, int64_t pos)
 {
     return w->rows + (size_t)(pos - w->base) * w->row_bytes;
 }
-static inline uint8_t *dr_window_operand(const dr_window *w, int64_t pos)
+static inline uint8_t *dr_window__operand(const dr_window *w, int64_t pos)
 {
     return w->operand + (size_t)(pos - w->base) * w->operand_row_bytes;
 }
@@ -57,19 +57,19 @@ typedef struct dr_tail {
     bool overlap; /* the block before the unfinished one is kept too */
 } dr_tail;
 
-size_t dr_tail_plan(dr_tail *t, dr_arena *a, int32_t ratio, int32_t width, bool overlap);
+size_t dr_tail__plan(dr_tail *t, dr_arena *a, int32_t ratio, int32_t width, bool overlap);
 /* Empty at `end`; with overlap the block before has K = 0, Z = -infinity, as before the first token. */
-void dr_tail_reset(dr_tail *t, int64_t end);
-void dr_tail_reserve(dr_tail *t, int64_t n);
+void dr_tail__reset(dr_tail *t, int64_t end);
+void dr_tail__reserve(dr_tail *t, int64_t n);
 /* First position needed to go on from pos. */
-int64_t dr_tail_first(const dr_tail *t, int64_t pos);
-bool dr_tail_can_rewind(const dr_tail *t, int64_t to);
+int64_t dr_tail__first(const dr_tail *t, int64_t pos);
+bool dr_tail__can_rewind(const dr_tail *t, int64_t to);
 
-static inline float *dr_tail_k(const dr_tail *t, int64_t pos)
+static inline float *dr_tail__k(const dr_tail *t, int64_t pos)
 {
     return t->k + (pos - t->base) * t->width;
 }
-static inline float *dr_tail_z(const dr_tail *t, int64_t pos)
+static inline float *dr_tail__z(const dr_tail *t, int64_t pos)
 {
     return t->z + (pos - t->base) * t->width;
 }

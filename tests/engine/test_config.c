@@ -185,7 +185,7 @@ static void rope__golden_frequencies(void **state)
     dr_config c;
     dr_rope r;
     parse(&c, flash);
-    assert_int_equal(dr_rope_init(&r, &c, NULL), DR_OK);
+    assert_int_equal(dr_rope__init(&r, &c, NULL), DR_OK);
     near(r.main[0], 1);
     near(r.main[1], 0.749894202);
     near(r.main[8], 0.1);
@@ -193,7 +193,7 @@ static void rope__golden_frequencies(void **state)
     near(r.main[31], 1.33352150e-4);
     for (size_t k = 0; k < sizeof compress / sizeof compress[0]; k++)
         near(r.compress[compress[k].i], compress[k].w);
-    dr_rope_fini(&r);
+    dr_rope__fini(&r);
     dr_config_fini(&c);
 }
 
@@ -204,18 +204,18 @@ static void rope__angles_are_rounded_once(void **state)
     dr_rope r;
     float a[3][32][2], b[32][2];
     parse(&c, flash);
-    assert_int_equal(dr_rope_init(&r, &c, NULL), DR_OK);
-    dr_rope_angles(&a[0][0][0], &r, true, 1000000, 128, 3);
+    assert_int_equal(dr_rope__init(&r, &c, NULL), DR_OK);
+    dr_rope__angles(&a[0][0][0], &r, true, 1000000, 128, 3);
     for (int i = 0; i < 32; i++) {
         const float angle = 1000128.0f * r.compress[i];
         assert_true(a[1][i][0] == (float)cos((double)angle));
         assert_true(a[1][i][1] == (float)sin((double)angle));
     }
-    dr_rope_angles(&b[0][0], &r, true, 1000256, 1, 1);
+    dr_rope__angles(&b[0][0], &r, true, 1000256, 1, 1);
     assert_memory_equal(a[2], b, sizeof b);
-    dr_rope_angles(&b[0][0], &r, false, 0, 1, 1);
+    dr_rope__angles(&b[0][0], &r, false, 0, 1, 1);
     assert_true(b[5][0] == 1 && b[5][1] == 0);
-    dr_rope_fini(&r);
+    dr_rope__fini(&r);
     dr_config_fini(&c);
 }
 

@@ -10,8 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     if (dr_config_parse(&c, (dr_str){(const char *)data, n}, "config.json", &err) != DR_OK)
         return 0;
-    if (dr_rope_init(&rope, &c, &err) == DR_OK)
-        dr_rope_fini(&rope);
+    if (dr_rope__init(&rope, &c, &err) == DR_OK)
+        dr_rope__fini(&rope);
     dr_config_fini(&c);
     return 0;
 }
