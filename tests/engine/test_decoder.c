@@ -158,6 +158,31 @@ static void decoder__bits_do_not_depend_on_chunks_threads_or_level(void **state)
     free(found);
 }
 
+/* The wide table has its own truth: it rounds nothing. */
+static void decoder__wide_bits_do_not_depend_on_chunks(void **state)
+{
+    (void)state;
+    enum { N = 150 };
+    static float whole[N * VOCAB], found[N * VOCAB];
+    dr_model *m;
+    dr_decoder *d;
+    dr_ops ops;
+    dr_error err = {0};
+
+    dr_ops_init_wide(&ops);
+    check(dr_model_open(&m, folder, &ops, queue, &err), &err);
+    check(dr_decoder_new(&d, m, queue, 256, N, &err), &err);
+    check(dr_decoder_logits(d, ids, N, whole, NULL, &err), &err);
+    dr_decoder_reset(d);
+    for (int64_t at = 0; at < N; at += 7)
+        check(dr_decoder_logits(d, ids + at, at + 7 < N ? 7 : N - at, found + at * VOCAB, NULL, &err), &err);
+    assert_memory_equal(whole, found, sizeof whole);
+    const dr_digest id = dr_decoder_numerics_id(m), other = dr_decoder_numerics_id(model);
+    assert_memory_not_equal(&id, &other, sizeof id);
+    dr_decoder_free(d);
+    dr_model_close(m);
+}
+
 static const int64_t borders[] = {0,   1,   3,   4,   5,    39,   40,   41,   63,   64,   68,   127,  128,
                                   129, 131, 500, 1023, 2047, 2048, 2049, 2052, 2060, 2111, 2112, 2190};
 enum { N_BORDERS = sizeof borders / sizeof borders[0] };
@@ -463,6 +488,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decoder__logits_are_finite_and_differ),
         cmocka_unit_test(decoder__bits_do_not_depend_on_chunks_threads_or_level),
+        cmocka_unit_test(decoder__wide_bits_do_not_depend_on_chunks),
         cmocka_unit_test(decoder__restored_timelines_go_on_alike),
         cmocka_unit_test(decoder__forks_share_a_past_and_nothing_else),
         cmocka_unit_test(decoder__rewound_timelines_go_on_alike),

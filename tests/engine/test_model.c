@@ -183,6 +183,53 @@ static void model__misses_any_tensor(void **state)
     tiny_free(all);
 }
 
+/* The DSpark revision: three draft blocks in place of the MTP block (spec 12). They are not run, and not a mistake. */
+static void model__runs_without_draft_blocks_it_does_not_know(void **state)
+{
+    (void)state;
+    tiny *t = fresh();
+    char folder[64];
+    dr_model *m;
+    dr_error err = {0};
+    (void)json_object_set_new(t->config, "dspark_block_size", json_integer(5));
+    (void)json_array_append_new(json_object_get(t->config, "compress_ratios"), json_integer(0));
+    (void)json_array_append_new(json_object_get(t->config, "compress_ratios"), json_integer(0));
+    tiny_remove(t, "mtp.0.e_proj.weight");
+    (void)tiny_add(t, "mtp.2.markov_head.markov_w1", "BF16", 2, (int64_t[]){80, 8});
+    tiny_write(t, folder, 1);
+    if (dr_model_open(&m, folder, &ops, queue, &err) != DR_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(dr_model_config(m)->n_mtp, 0);
+    dr_model_close(m);
+    tiny_remove_folder(folder);
+    tiny_free(t);
+}
+
+static size_t enormous(int64_t n, int64_t k)
+{
+    (void)n;
+    (void)k;
+    return (size_t)1 << 40;
+}
+
+static void model__says_how_much_memory_is_missing(void **state)
+{
+    (void)state;
+    tiny *t = fresh();
+    char folder[64];
+    dr_model *m;
+    dr_error err = {0};
+    dr_ops large = ops;
+    large.pack_bytes = enormous;
+    tiny_write(t, folder, 1);
+    assert_int_equal(dr_model_open(&m, folder, &large, queue, &err), DR_ERR_NOMEM);
+    assert_null(m);
+    assert_non_null(strstr(err.msg, "GiB of memory"));
+    assert_non_null(strstr(err.msg, "GiB are free"));
+    tiny_remove_folder(folder);
+    tiny_free(t);
+}
+
 static void model__survives_failing_allocations(void **state)
 {
     (void)state;
@@ -218,6 +265,8 @@ int main(void)
         cmocka_unit_test(model__refuses_wrong_dtypes_and_scales),
         cmocka_unit_test(model__refuses_nan_vectors_and_bad_ids),
         cmocka_unit_test(model__leaves_alone_what_uploads_carry_besides),
+        cmocka_unit_test(model__runs_without_draft_blocks_it_does_not_know),
+        cmocka_unit_test(model__says_how_much_memory_is_missing),
         cmocka_unit_test(model__misses_any_tensor),
         cmocka_unit_test(model__survives_failing_allocations),
     };
