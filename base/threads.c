@@ -18,18 +18,22 @@ typedef struct worker {
     int index;
 } worker;
 
+/* A loop is open from the moment its fields are written until the caller has run out of ranges. A worker joins by counting itself
+ * active and then finding the loop open; the caller closes it and then waits for active ones. Both pairs are sequentially
+ * consistent, so either the worker sees the loop closed, or the caller sees the worker. A worker that never got the
+ * processor is thus never waited for: on a busy machine the caller simply does all the work. */
 struct dr_pool {
     int n_threads, n_started;
     worker *workers; /* [n_threads]; 0 is the caller and has no thread */
 
     pthread_mutex_t lock; /* guards the two conditions, for those who sleep */
     pthread_cond_t work_ready, work_done;
-    atomic_uint epoch;    /* one more for every loop */
-    atomic_int n_running; /* workers that have not finished the loop */
-    atomic_bool stop;
+    atomic_uint epoch; /* one more for every loop */
+    atomic_int n_sleeping;
+    atomic_int n_active;
+    atomic_bool open, stop;
 
-    /* The loop under way; written before epoch moves, read after. */
-    dr_range_fn *fn;
+    dr_range_fn *fn; /* the loop: written while it is closed and nobody is active */
     void *arg;
     int64_t n, chunk;
     atomic_int_fast64_t next;
@@ -81,19 +85,23 @@ static void *worker_main(void *arg)
 
     (void)dr_flush_denormals();
     for (;;) {
-        for (int i = 0; i < SPINS && atomic_load_explicit(&p->epoch, memory_order_acquire) == seen; i++)
+        for (int i = 0; i < SPINS && atomic_load(&p->epoch) == seen; i++)
             relax();
-        if (atomic_load_explicit(&p->epoch, memory_order_acquire) == seen) {
+        if (atomic_load(&p->epoch) == seen) {
             pthread_mutex_lock(&p->lock);
-            while (atomic_load_explicit(&p->epoch, memory_order_acquire) == seen)
+            atomic_fetch_add(&p->n_sleeping, 1);
+            while (atomic_load(&p->epoch) == seen)
                 pthread_cond_wait(&p->work_ready, &p->lock);
+            atomic_fetch_sub(&p->n_sleeping, 1);
             pthread_mutex_unlock(&p->lock);
         }
-        seen++;
-        if (atomic_load_explicit(&p->stop, memory_order_relaxed))
+        seen = atomic_load(&p->epoch);
+        if (atomic_load(&p->stop))
             return NULL;
-        run_ranges(p, w->index);
-        if (atomic_fetch_sub_explicit(&p->n_running, 1, memory_order_acq_rel) == 1) {
+        atomic_fetch_add(&p->n_active, 1);
+        if (atomic_load(&p->open))
+            run_ranges(p, w->index);
+        if (atomic_fetch_sub(&p->n_active, 1) == 1 && !atomic_load(&p->open)) {
             pthread_mutex_lock(&p->lock);
             pthread_cond_signal(&p->work_done);
             pthread_mutex_unlock(&p->lock);
@@ -101,14 +109,15 @@ static void *worker_main(void *arg)
     }
 }
 
-/* Starts a loop (or the end) on every worker but the caller. */
+/* Tells every worker that there is something new: a loop, or the end. */
 static void wake(dr_pool *p)
 {
-    atomic_store_explicit(&p->n_running, p->n_started, memory_order_relaxed);
-    pthread_mutex_lock(&p->lock);
-    atomic_fetch_add_explicit(&p->epoch, 1, memory_order_release);
-    pthread_cond_broadcast(&p->work_ready);
-    pthread_mutex_unlock(&p->lock);
+    atomic_fetch_add(&p->epoch, 1);
+    if (atomic_load(&p->n_sleeping) > 0) {
+        pthread_mutex_lock(&p->lock);
+        pthread_cond_broadcast(&p->work_ready);
+        pthread_mutex_unlock(&p->lock);
+    }
 }
 
 dr_status dr_pool_new(dr_pool **out, int n_threads, dr_error *err)
@@ -153,7 +162,7 @@ void dr_pool_free(dr_pool *p)
 {
     if (!p)
         return;
-    atomic_store_explicit(&p->stop, true, memory_order_relaxed);
+    atomic_store(&p->stop, true);
     wake(p);
     for (int i = 1; i <= p->n_started; i++)
         (void)pthread_join(p->workers[i].thread, NULL);
@@ -189,14 +198,16 @@ void dr_pool_run(dr_pool *p, int64_t n, int64_t grain, dr_range_fn *fn, void *ar
     p->arg = arg;
     p->n = n;
     p->chunk = chunk;
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+    atomic_store(&p->next, 0);
+    atomic_store(&p->open, true);
     wake(p);
     run_ranges(p, 0);
-    for (int i = 0; i < SPINS && atomic_load_explicit(&p->n_running, memory_order_acquire) > 0; i++)
+    atomic_store(&p->open, false);
+    for (int i = 0; i < SPINS && atomic_load(&p->n_active) > 0; i++)
         relax();
-    if (atomic_load_explicit(&p->n_running, memory_order_acquire) > 0) {
+    if (atomic_load(&p->n_active) > 0) {
         pthread_mutex_lock(&p->lock);
-        while (atomic_load_explicit(&p->n_running, memory_order_acquire) > 0)
+        while (atomic_load(&p->n_active) > 0)
             pthread_cond_wait(&p->work_done, &p->lock);
         pthread_mutex_unlock(&p->lock);
     }
