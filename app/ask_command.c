@@ -36,9 +36,9 @@ static void show_answer(dr_output *out, const dr_setup *s, const dr_answer *a)
 {
     size_t n_checked = 0;
 
-    dr_output_event(out, json_pack("{s:s,s:o,s:s,s:o,s:I,s:f}", "type", "answer", "text",
+    dr_output_event(out, json_pack("{s:s,s:o,s:s,s:o,s:I,s:I,s:f}", "type", "answer", "text",
                                    dr_output_text(dr_buf_view(&a->text)), "status", dr_answer_status_name(a->status),
-                                   "citations", citations_json(s, a), "tokens", (json_int_t)a->n_decoded, "seconds",
+                                   "citations", citations_json(s, a), "left_out", (json_int_t)a->n_left_out, "tokens", (json_int_t)a->n_decoded, "seconds",
                                    (double)a->decode_us * 1e-6));
     if (out->json)
         return;
@@ -63,6 +63,8 @@ static void show_answer(dr_output *out, const dr_setup *s, const dr_answer *a)
     else
         dr_output_note(out, "%s; %lld tokens at %lld tokens/s", dr_answer_status_name(a->status),
                        (long long)a->n_decoded, rate);
+    if (a->n_left_out)
+        dr_output_note(out, "the list is cut: %llu more", (unsigned long long)a->n_left_out);
     if (a->status == DR_ANSWER_DECLINED && *s->profile.limits)
         dr_output_note(out, "%s", s->profile.limits);
 }

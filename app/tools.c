@@ -81,6 +81,7 @@ static dr_status add_place(dr_tool_result *r, dr_tool_id tool, uint32_t file, ui
 
 static void add_more(dr_tool_result *r, uint64_t n_left_out)
 {
+    r->n_left_out = n_left_out;
     if (n_left_out) {
         begin_line(r);
         dr_buf_printf(&r->text, "and %llu more", (unsigned long long)n_left_out);

@@ -44,6 +44,7 @@ typedef struct dr_tool_result {
     dr_buf text;
     dr_place *places; /* in the order of the text's lines; owned */
     size_t n_places;
+    uint64_t n_left_out; /* lines beyond result_lines */
     bool failed; /* the call itself was wrong (unknown tool, missing argument, bad pattern): the text says how */
 } dr_tool_result;
 

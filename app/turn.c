@@ -183,8 +183,9 @@ static void show_call(turn *t, const dr_tool_call *call)
 
 static void show_result(turn *t, const dr_tool_call *call, const dr_tool_result *r)
 {
-    dr_output_event(t->s->out, json_pack("{s:s,s:o,s:o,s:b}", "type", "tool_result", "name", dr_output_text(call->name),
-                                         "text", dr_output_text(dr_buf_view(&r->text)), "failed", r->failed));
+    dr_output_event(t->s->out, json_pack("{s:s,s:o,s:o,s:I,s:b}", "type", "tool_result", "name",
+                                         dr_output_text(call->name), "text", dr_output_text(dr_buf_view(&r->text)), "left_out",
+                                         (json_int_t)r->n_left_out, "failed", r->failed));
     if (t->s->out->verbose)
         dr_output_note(t->s->out, "%s", r->text.n ? r->text.data : "");
 }
@@ -391,6 +392,8 @@ dr_status dr_turn_run(dr_answer *out, dr_setup *s, dr_pack_mode mode, int64_t bu
             goto done;
     }
     dr_buf_add(&out->text, completion.content.s, completion.content.n);
+    if (t->n_results)
+        out->n_left_out = t->results[t->n_results - 1].n_left_out;
     if (out->text.failed)
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
     else

@@ -19,6 +19,7 @@ typedef struct dr_answer {
     int64_t n_decoded;  /* sampled tokens */
     uint64_t decode_us; /* spent on them, tools not counted */
     int n_calls;
+    uint64_t n_left_out; /* lines the last tool result had no room for: the answer cannot know them */
 } dr_answer;
 
 /* Needs repository and model of the setup. Emits the events prefix, tool_call and tool_result as they happen; the answer is the
