@@ -68,7 +68,8 @@ static dr_status steps(sample *out, dr_decoder *d, const int32_t *ids, float *lo
     return st;
 }
 
-static dr_status move(double *out_us, double *in_us, dr_decoder *d, const int32_t *ids, void *anchor, size_t n, dr_error *err)
+static dr_status move(double *out_us, double *in_us, dr_decoder *d, const int32_t *ids, void *anchor, size_t n,
+                      dr_error *err)
 {
     const uint64_t start = dr_clock_us();
     dr_status st = dr_decoder_export_anchor(d, anchor, err);

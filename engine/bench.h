@@ -1,6 +1,7 @@
 /* engine/bench.h: how fast a model runs on this machine, for `deepread bench engine`.
  *
- * Medians over repetitions, in wall time (what a user waits) and in CPU time of all threads (what neighbours cannot stretch). */
+ * Medians over repetitions, in wall time (what a user waits) and in CPU time of all threads (what neighbours cannot
+ * stretch). */
 #ifndef DR_ENGINE_BENCH_H
 #define DR_ENGINE_BENCH_H
 
@@ -18,8 +19,9 @@ typedef struct dr_engine_bench {
     double decode_bytes_per_token;            /* of packed weights read */
 } dr_engine_bench;
 
-/* The tokens are pseudo-random ids, the same every time. n_rounds: 0 for the usual number (5). Takes n_rounds times the work of 3,200
- * tokens. */
-dr_status dr_engine_bench_run(dr_engine_bench *out, const dr_model *model, dr_queue *queue, int n_rounds, dr_error *err);
+/* The tokens are pseudo-random ids, the same every time. n_rounds: 0 for the usual number (5). Takes n_rounds times the
+ * work of 3,200 tokens. */
+dr_status dr_engine_bench_run(dr_engine_bench *out, const dr_model *model, dr_queue *queue, int n_rounds,
+                              dr_error *err);
 
 #endif

@@ -65,7 +65,8 @@ static bool has_shape(const dr_tensor *t, int64_t n, int64_t k)
 }
 
 /* A tensor of exactly this shape (k < 0: one dimension), or NULL and a problem. `dtypes`: a mask of 1 << dr_dtype. */
-static const dr_tensor *want(binder *x, const char *name, int64_t n, int64_t k, unsigned dtypes, const char *dtype_names)
+static const dr_tensor *want(binder *x, const char *name, int64_t n, int64_t k, unsigned dtypes,
+                             const char *dtype_names)
 {
     const dr_tensor *t = find(x, name, "");
     char expected[64], found[64];
@@ -144,7 +145,8 @@ static void bf16_linear(binder *x, dr_linear *to, const char *name, int64_t n, i
     add_job(x, (dr_binding_job){to, {.dtype = t->dtype, .data = t->data, .n = n, .k = k}, t, 0});
 }
 
-/* The weight of a linear that may be quantised: NAME.weight and NAME.scale, FP8 or FP4, or NAME.weight alone in BF16. false: a problem was told. */
+/* The weight of a linear that may be quantised: NAME.weight and NAME.scale, FP8 or FP4, or NAME.weight alone in BF16.
+ * false: a problem was told. */
 static bool quantised(binder *x, dr_weight *w, const dr_tensor **tensor, const char *name, int64_t n, int64_t k)
 {
     char weight[NAME_BYTES], scale[NAME_BYTES];
@@ -154,8 +156,8 @@ static bool quantised(binder *x, dr_weight *w, const dr_tensor **tensor, const c
     char found[64];
 
     if (!t) {
-        problem(x, weight, "missing, expected F8_E4M3 or BF16 %lldx%lld or I8 %lldx%lld", (long long)n, (long long)k, (long long)n,
-                (long long)(k / 2));
+        problem(x, weight, "missing, expected F8_E4M3 or BF16 %lldx%lld or I8 %lldx%lld", (long long)n, (long long)k,
+                (long long)n, (long long)(k / 2));
         (void)find(x, scale, ""); /* one problem, not two */
         return false;
     }
@@ -170,13 +172,13 @@ static bool quantised(binder *x, dr_weight *w, const dr_tensor **tensor, const c
     } else if (t->dtype == DR_BF16 && has_shape(t, n, k)) {
         return true;
     } else {
-        problem(x, weight, "%s: %s %s, expected F8_E4M3 or BF16 %lldx%lld or I8 %lldx%lld", t->file, dr_dtype_name(t->dtype), found,
-                (long long)n, (long long)k, (long long)n, (long long)(k / 2));
+        problem(x, weight, "%s: %s %s, expected F8_E4M3 or BF16 %lldx%lld or I8 %lldx%lld", t->file,
+                dr_dtype_name(t->dtype), found, (long long)n, (long long)k, (long long)n, (long long)(k / 2));
         (void)find(x, scale, "");
         return false;
     }
-    const dr_tensor *s = want(x, scale, (n + w->scale_rows - 1) / w->scale_rows, (k + w->scale_cols - 1) / w->scale_cols,
-                              1u << DR_F8_E8M0, "F8_E8M0");
+    const dr_tensor *s = want(x, scale, (n + w->scale_rows - 1) / w->scale_rows,
+                              (k + w->scale_cols - 1) / w->scale_cols, 1u << DR_F8_E8M0, "F8_E8M0");
     if (!s)
         return false;
     w->scale = s->data;
@@ -193,8 +195,8 @@ static void linear(binder *x, dr_linear *to, const char *name, int64_t n, int64_
     add_job(x, (dr_binding_job){to, w, t, 0});
 }
 
-/* wo_a: rows g * o_rank .. belong to group g. It is one BF16 product a group whatever its storage: the reference dequantises it at load
- * (spec 2.4, 5.3), so its input is never quantised. */
+/* wo_a: rows g * o_rank .. belong to group g. It is one BF16 product a group whatever its storage: the reference
+ * dequantises it at load (spec 2.4, 5.3), so its input is never quantised. */
 static void grouped_linear(binder *x, dr_linear *to, const char *name, int64_t groups, int64_t n, int64_t k)
 {
     dr_weight all;
@@ -214,7 +216,8 @@ static void grouped_linear(binder *x, dr_linear *to, const char *name, int64_t g
             if (!rows)
                 return;
             for (int64_t o = 0; o < n; o++)
-                memcpy(rows + o * scale_stride, all.scale + (g * n + o) / all.scale_rows * scale_stride, (size_t)scale_stride);
+                memcpy(rows + o * scale_stride, all.scale + (g * n + o) / all.scale_rows * scale_stride,
+                       (size_t)scale_stride);
             w.scale = rows;
             w.scale_rows = 1;
         }
@@ -229,7 +232,11 @@ static void hyper_connection(binder *x, dr_hc *hc, const char *name, bool head)
     const int64_t s = c->hc_mult, rows = head ? s : (2 + s) * s;
     char part[NAME_BYTES];
 
-    *hc = (dr_hc){.n_streams = c->hc_mult, .sinkhorn_iters = c->sinkhorn_iters, .d = c->dim, .norm_eps = c->norm_eps, .hc_eps = c->hc_eps};
+    *hc = (dr_hc){.n_streams = c->hc_mult,
+                  .sinkhorn_iters = c->sinkhorn_iters,
+                  .d = c->dim,
+                  .norm_eps = c->norm_eps,
+                  .hc_eps = c->hc_eps};
     (void)snprintf(part, sizeof part, "%s_fn", name);
     vector(x, &hc->fn, part, rows, s * c->dim);
     (void)snprintf(part, sizeof part, "%s_base", name);
@@ -290,14 +297,15 @@ static void hash_table(binder *x, dr_layer *l)
     for (int64_t i = 0; i < n; i++) {
         const uint64_t id = dr_load_u64((const uint8_t *)t->data + 8 * i);
         if (id >= (uint64_t)c->n_experts) {
-            problem(x, "ffn.gate.tid2eid", "%s: token %lld: expert %lld, expected 0 to %d", t->file, (long long)(i / c->n_active),
-                    (long long)id, c->n_experts - 1);
+            problem(x, "ffn.gate.tid2eid", "%s: token %lld: expert %lld, expected 0 to %d", t->file,
+                    (long long)(i / c->n_active), (long long)id, c->n_experts - 1);
             return;
         }
         ids[i] = (int32_t)id;
         for (int64_t j = i / c->n_active * c->n_active; j < i; j++)
             if (ids[j] == ids[i]) {
-                problem(x, "ffn.gate.tid2eid", "%s: token %lld: expert %d twice", t->file, (long long)(i / c->n_active), ids[i]);
+                problem(x, "ffn.gate.tid2eid", "%s: token %lld: expert %d twice", t->file, (long long)(i / c->n_active),
+                        ids[i]);
                 return;
             }
     }
@@ -367,14 +375,14 @@ static void block(binder *x, dr_layer *l)
     feed_forward(x, l);
 }
 
-/* What uploads carry beside the model: rotary buffers, the MTP block's copies of embedding and head (spec 2.3), and draft blocks that
- * the config does not ask for. */
+/* What uploads carry beside the model: rotary buffers, the MTP block's copies of embedding and head (spec 2.3), and
+ * draft blocks that the config does not ask for. */
 static bool may_be_left_over(const dr_config *c, const char *name)
 {
     const size_t n = strlen(name), head_n = sizeof "head.weight" - 1;
     const bool mtp = strncmp(name, "mtp.", 4) == 0;
-    return strstr(name, "freqs_cis") || strstr(name, "inv_freq") || (mtp && c->n_mtp == 0) || (mtp && strstr(name, "emb")) ||
-           (mtp && n >= head_n && strcmp(name + n - head_n, "head.weight") == 0);
+    return strstr(name, "freqs_cis") || strstr(name, "inv_freq") || (mtp && c->n_mtp == 0) ||
+           (mtp && strstr(name, "emb")) || (mtp && n >= head_n && strcmp(name + n - head_n, "head.weight") == 0);
 }
 
 dr_status dr_binding__bind(dr_binding *b, dr_model *m, dr_error *err)
@@ -461,8 +469,8 @@ dr_status dr_binding__pack(const dr_binding *b, void *block_bytes, const dr_ops 
         dr_error one = {0};
         const dr_status failed = pack_one(at, j, ops, queue, &one);
         if (failed != DR_OK)
-            st = dr_fail_more(err, failed, "%s: %s%s: %.200s", j->tensor->file, j->tensor->name.s, j->first_row ? " (rows counted from its group)" : "",
-                              one.msg);
+            st = dr_fail_more(err, failed, "%s: %s%s: %.200s", j->tensor->file, j->tensor->name.s,
+                              j->first_row ? " (rows counted from its group)" : "", one.msg);
         j->to->w = (dr_matrix){at, j->from.n, j->from.k};
         at += align64(ops->pack_bytes(j->from.n, j->from.k));
     }
@@ -478,11 +486,13 @@ dr_status dr_binding__check_scales(const dr_binding *b, dr_error *err)
         const dr_weight *w = &b->jobs[i].from;
         if (!w->scale)
             continue;
-        const int64_t cols = (w->k + w->scale_cols - 1) / w->scale_cols, rows = (w->n + w->scale_rows - 1) / w->scale_rows;
+        const int64_t cols = (w->k + w->scale_cols - 1) / w->scale_cols,
+                      rows = (w->n + w->scale_rows - 1) / w->scale_rows;
         const uint8_t *bad = memchr(w->scale, NAN_SCALE, (size_t)(rows * cols));
         if (bad)
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %s: the scale of row %lld, column %lld is NaN", b->jobs[i].tensor->file,
-                              b->jobs[i].tensor->name.s, (long long)(b->jobs[i].first_row + (bad - w->scale) / cols * w->scale_rows),
+            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %s: the scale of row %lld, column %lld is NaN",
+                              b->jobs[i].tensor->file, b->jobs[i].tensor->name.s,
+                              (long long)(b->jobs[i].first_row + (bad - w->scale) / cols * w->scale_rows),
                               (long long)((bad - w->scale) % cols * w->scale_cols));
     }
     return st;

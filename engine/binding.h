@@ -1,7 +1,8 @@
 /* engine/binding.h: gives every weight of the plan its tensor (spec 2.3). Internal to engine.
  *
- * Two passes, so that nothing large is allocated for a checkpoint that cannot be used: `bind` looks every name up, checks shape and
- * dtype, converts the small vectors and lists the matrices; `pack` turns the listed matrices into the backend's layout. */
+ * Two passes, so that nothing large is allocated for a checkpoint that cannot be used: `bind` looks every name up,
+ * checks shape and dtype, converts the small vectors and lists the matrices; `pack` turns the listed matrices into the
+ * backend's layout. */
 #ifndef DR_ENGINE_BINDING_H
 #define DR_ENGINE_BINDING_H
 

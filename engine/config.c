@@ -17,7 +17,8 @@ typedef struct config_key {
     size_t at;
     number kind;
     need need;
-    double low, high, otherwise; /* otherwise: the value of an absent OPTIONAL key, the one of every official checkpoint */
+    double low, high;
+    double otherwise; /* the value of an absent OPTIONAL key, that of every official checkpoint */
 } config_key;
 
 #define AT(field) offsetof(dr_config, field)
@@ -102,9 +103,11 @@ static dr_status read_key(dr_config *c, const json_t *from, const config_key *k,
     const double x = json_number_value(v);
     store(c, k, k->low);
     if (whole ? !json_is_integer(v) : !json_is_number(v))
-        return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"%s\" is not %s", name, k->name, whole ? "a whole number" : "a number");
+        return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"%s\" is not %s", name, k->name,
+                            whole ? "a whole number" : "a number");
     if (!(x >= k->low && x <= k->high))
-        return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"%s\" is %.17g, expected %.17g to %.17g", name, k->name, x, k->low, k->high);
+        return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"%s\" is %.17g, expected %.17g to %.17g", name, k->name, x,
+                            k->low, k->high);
     store(c, k, x);
     return DR_OK;
 }
@@ -137,9 +140,9 @@ static dr_status read_keys(dr_config *c, const json_t *root, const char *name, d
 /* The ratio of a layer's kind as transformers names it; -1 when the name is unknown. */
 static int64_t ratio_of_name(const char *kind)
 {
-    return !kind ? -1
-           : strcmp(kind, "sliding_attention") == 0          ? 0
-           : strcmp(kind, "compressed_sparse_attention") == 0 ? DR_CSA_RATIO
+    return !kind                                               ? -1
+           : strcmp(kind, "sliding_attention") == 0            ? 0
+           : strcmp(kind, "compressed_sparse_attention") == 0  ? DR_CSA_RATIO
            : strcmp(kind, "heavily_compressed_attention") == 0 ? 128
                                                                : -1;
 }
@@ -149,23 +152,26 @@ static dr_status read_layer(dr_layer_plan *l, const json_t *v, int32_t i, const 
     int64_t ratio = json_integer_value(v);
 
     if (json_is_string(v) && (ratio = ratio_of_name(json_string_value(v))) < 0)
-        return dr_fail_more(err, DR_ERR_FORMAT,
-                            "%s: layer %d is of unknown kind \"%.60s\", expected sliding_attention, compressed_sparse_attention or "
-                            "heavily_compressed_attention",
-                            name, i, json_string_value(v));
+        return dr_fail_more(
+            err, DR_ERR_FORMAT,
+            "%s: layer %d is of unknown kind \"%.60s\", expected sliding_attention, compressed_sparse_attention or "
+            "heavily_compressed_attention",
+            name, i, json_string_value(v));
     if (!json_is_string(v) && !json_is_integer(v))
         return dr_fail_more(err, DR_ERR_FORMAT, "%s: the kind of layer %d is neither a ratio nor a name", name, i);
     if (ratio < 0 || ratio == 1 || (ratio != 0 && (ratio > DR_LARGEST_RATIO || DR_LARGEST_RATIO % ratio != 0)))
-        return dr_fail_more(err, DR_ERR_FORMAT,
-                            "%s: layer %d is of unknown kind: compress ratio %lld, expected 0, %d or another divisor of %d", name, i,
-                            (long long)ratio, DR_CSA_RATIO, DR_LARGEST_RATIO);
+        return dr_fail_more(
+            err, DR_ERR_FORMAT,
+            "%s: layer %d is of unknown kind: compress ratio %lld, expected 0, %d or another divisor of %d", name, i,
+            (long long)ratio, DR_CSA_RATIO, DR_LARGEST_RATIO);
     l->ratio = (int32_t)ratio;
     l->kind = ratio == 0 ? DR_ATTENTION_SWA : ratio == DR_CSA_RATIO ? DR_ATTENTION_CSA : DR_ATTENTION_HCA;
     l->compress_rope = ratio != 0;
     return DR_OK;
 }
 
-/* spec 1.2: one entry a layer, then the MTP entry (SWA). Entries of further draft blocks may follow; they are not run here. */
+/* spec 1.2: one entry a layer, then the MTP entry (SWA). Entries of further draft blocks may follow; they are not run
+ * here. */
 static dr_status read_layers(dr_config *c, const json_t *root, const char *name, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -182,8 +188,9 @@ static dr_status read_layers(dr_config *c, const json_t *root, const char *name,
         return dr_fail_more(err, DR_ERR_FORMAT, "%s: no list \"compress_ratios\"", name);
     const size_t n = json_array_size(list);
     if (n < (size_t)c->n_layers)
-        return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"%s\" has %zu entries, expected one for each of %d layers and %d MTP blocks",
-                            name, key, n, c->n_layers, c->n_mtp);
+        return dr_fail_more(err, DR_ERR_FORMAT,
+                            "%s: \"%s\" has %zu entries, expected one for each of %d layers and %d MTP blocks", name,
+                            key, n, c->n_layers, c->n_mtp);
     for (size_t i = 0; i < n; i++) {
         dr_layer_plan draft = {0};
         const bool backbone = i < (size_t)c->n_layers;
@@ -191,7 +198,8 @@ static dr_status read_layers(dr_config *c, const json_t *root, const char *name,
         if (read_layer(l, json_array_get(list, i), (int32_t)i, name, err) != DR_OK)
             st = DR_ERR_FORMAT;
         else if (!backbone && l->kind != DR_ATTENTION_SWA)
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: MTP entry %zu of \"%s\" is %d, expected 0 (window only)", name, i, key, l->ratio);
+            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: MTP entry %zu of \"%s\" is %d, expected 0 (window only)", name,
+                              i, key, l->ratio);
         l->hash_routed = backbone && i < (size_t)c->n_hash_layers;
     }
     return st;

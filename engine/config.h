@@ -15,9 +15,9 @@ typedef enum dr_attention_kind { DR_ATTENTION_SWA, DR_ATTENTION_CSA, DR_ATTENTIO
 /* CSA is ratio 4 with an indexer; any other non-zero ratio is HCA. */
 typedef struct dr_layer_plan {
     dr_attention_kind kind;
-    int32_t ratio;       /* 0 for SWA */
-    bool hash_routed;    /* experts by token id (tid2eid) instead of by score */
-    bool compress_rope;  /* which of the two rope tables: ratio != 0 (spec 3.5) */
+    int32_t ratio;      /* 0 for SWA */
+    bool hash_routed;   /* experts by token id (tid2eid) instead of by score */
+    bool compress_rope; /* which of the two rope tables: ratio != 0 (spec 3.5) */
 } dr_layer_plan;
 
 typedef struct dr_config {
@@ -36,8 +36,9 @@ typedef struct dr_config {
     dr_layer_plan *layers; /* [n_layers + n_mtp]; MTP entries last */
 } dr_config;
 
-/* json: the text of config.json; `name` stands in messages. Every problem is reported at once (dr_fail_more): missing keys, values
- * out of range, unknown layer kinds, dims the kernels cannot run (head_dim, q_rank ... not a multiple of 32). DR_ERR_FORMAT. */
+/* json: the text of config.json; `name` stands in messages. Every problem is reported at once (dr_fail_more): missing
+ * keys, values out of range, unknown layer kinds, dims the kernels cannot run (head_dim, q_rank ... not a multiple of
+ * 32). DR_ERR_FORMAT. */
 dr_status dr_config_parse(dr_config *out, dr_str json, const char *name, dr_error *err);
 void dr_config_fini(dr_config *c);
 

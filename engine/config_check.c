@@ -7,8 +7,9 @@ static dr_status want_string(const json_t *root, const char *key, const char *wa
     const json_t *v = json_object_get(root, key);
     if (!v || json_is_null(v) || (json_is_string(v) && strcmp(json_string_value(v), want) == 0))
         return DR_OK;
-    return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"%s\" is %.60s%s%s, expected \"%s\"", name, key, json_is_string(v) ? "\"" : "not a string",
-                        json_is_string(v) ? json_string_value(v) : "", json_is_string(v) ? "\"" : "", want);
+    return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"%s\" is %.60s%s%s, expected \"%s\"", name, key,
+                        json_is_string(v) ? "\"" : "not a string", json_is_string(v) ? json_string_value(v) : "",
+                        json_is_string(v) ? "\"" : "", want);
 }
 
 static dr_status want_bool(const json_t *root, const char *key, bool want, const char *name, dr_error *err)
@@ -30,7 +31,8 @@ dr_status dr_config__check_kind(const json_t *root, const char *name, dr_error *
     static const struct {
         const char *key;
         bool want;
-    } bools[] = {{"norm_topk_prob", true}, {"attention_bias", false}, {"mlp_bias", false}, {"tie_word_embeddings", false}};
+    } bools[] = {
+        {"norm_topk_prob", true}, {"attention_bias", false}, {"mlp_bias", false}, {"tie_word_embeddings", false}};
     dr_status st = DR_OK;
 
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
@@ -41,7 +43,9 @@ dr_status dr_config__check_kind(const json_t *root, const char *name, dr_error *
             st = DR_ERR_FORMAT;
     const json_t *kv_heads = json_object_get(root, "num_key_value_heads");
     if (kv_heads && (!json_is_integer(kv_heads) || json_integer_value(kv_heads) != 1))
-        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: \"num_key_value_heads\" is not 1: keys and values are one vector shared by all heads", name);
+        st = dr_fail_more(err, DR_ERR_FORMAT,
+                          "%s: \"num_key_value_heads\" is not 1: keys and values are one vector shared by all heads",
+                          name);
     const json_t *scaling = json_object_get(root, "rope_scaling");
     if (json_is_object(scaling) && want_string(scaling, "type", "yarn", name, err) != DR_OK)
         st = DR_ERR_FORMAT;
@@ -52,7 +56,8 @@ static dr_status multiple(int64_t v, const char *what, int64_t of, const char *n
 {
     if (v % of == 0)
         return DR_OK;
-    return dr_fail_more(err, DR_ERR_FORMAT, "%s: %s is %lld, expected a multiple of %lld", name, what, (long long)v, (long long)of);
+    return dr_fail_more(err, DR_ERR_FORMAT, "%s: %s is %lld, expected a multiple of %lld", name, what, (long long)v,
+                        (long long)of);
 }
 
 dr_status dr_config__check_sizes(const dr_config *c, const char *name, dr_error *err)
@@ -78,22 +83,24 @@ dr_status dr_config__check_sizes(const dr_config *c, const char *name, dr_error 
         if (multiple(multiples[i].v, multiples[i].what, multiples[i].of, name, err) != DR_OK)
             st = DR_ERR_FORMAT;
     if (plain_dim <= 0)
-        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: qk_rope_head_dim is %d, expected less than head_dim %d", name, c->rope_dim, c->head_dim);
+        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: qk_rope_head_dim is %d, expected less than head_dim %d", name,
+                          c->rope_dim, c->head_dim);
     if ((c->index_dim & (c->index_dim - 1)) != 0)
         st = dr_fail_more(err, DR_ERR_FORMAT, "%s: index_head_dim is %d, expected a power of two", name, c->index_dim);
     if (c->rope_dim > c->index_dim)
-        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: index_head_dim is %d, expected at least qk_rope_head_dim %d", name, c->index_dim,
-                          c->rope_dim);
+        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: index_head_dim is %d, expected at least qk_rope_head_dim %d", name,
+                          c->index_dim, c->rope_dim);
     if (c->n_active > c->n_experts)
-        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: num_experts_per_tok is %d, expected at most n_routed_experts %d", name, c->n_active,
-                          c->n_experts);
+        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: num_experts_per_tok is %d, expected at most n_routed_experts %d",
+                          name, c->n_active, c->n_experts);
     if (c->n_hash_layers > c->n_layers)
-        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: num_hash_layers is %d, expected at most num_hidden_layers %d", name, c->n_hash_layers,
-                          c->n_layers);
+        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: num_hash_layers is %d, expected at most num_hidden_layers %d", name,
+                          c->n_hash_layers, c->n_layers);
     if (c->n_mtp > 1)
         st = dr_fail_more(err, DR_ERR_FORMAT, "%s: num_nextn_predict_layers is %d, expected 0 or 1", name, c->n_mtp);
     if (c->bos_id >= c->vocab || c->eos_id >= c->vocab)
-        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: bos_token_id %d and eos_token_id %d, expected less than vocab_size %d", name, c->bos_id,
+        st = dr_fail_more(err, DR_ERR_FORMAT,
+                          "%s: bos_token_id %d and eos_token_id %d, expected less than vocab_size %d", name, c->bos_id,
                           c->eos_id, c->vocab);
     return st;
 }

@@ -49,7 +49,8 @@ static size_t plan_decoder(dr_decoder *d, dr_arena *a, const dr_model *m, int64_
 {
     enum { SLACK = 1024 };
     const dr_config *c = &m->config;
-    const size_t tokens = (size_t)max_tokens * sizeof(int32_t), pages = (size_t)pages_for(max_tokens) * sizeof(dr_page *);
+    const size_t tokens = (size_t)max_tokens * sizeof(int32_t),
+                 pages = (size_t)pages_for(max_tokens) * sizeof(dr_page *);
     const size_t layers = (size_t)(c->n_layers + c->n_mtp) * sizeof(dr_layer_state);
     const size_t pending = c->n_mtp ? (size_t)c->hc_mult * (size_t)c->dim * sizeof(float) : 0;
 
@@ -62,16 +63,16 @@ static size_t plan_decoder(dr_decoder *d, dr_arena *a, const dr_model *m, int64_
     return tokens + pages + layers + pending + SLACK + plan_layers(a ? d->layers : NULL, a, m);
 }
 
-dr_status dr_decoder__new(dr_decoder **out, const dr_model *model, dr_queue *queue, dr_scratch *scratch, int32_t max_chunk,
-                          int64_t max_tokens, dr_error *err)
+dr_status dr_decoder__new(dr_decoder **out, const dr_model *model, dr_queue *queue, dr_scratch *scratch,
+                          int32_t max_chunk, int64_t max_tokens, dr_error *err)
 {
     dr_status st = DR_OK;
     dr_decoder *d = NULL;
 
     *out = NULL;
     if (max_chunk <= 0 || max_chunk % DR_PIECE != 0 || max_tokens <= 0 || max_tokens > INT32_MAX) {
-        st = dr_fail(err, DR_ERR_ARG, "a decoder for chunks of %d and %lld tokens: chunks are multiples of %d", max_chunk,
-                     (long long)max_tokens, DR_PIECE);
+        st = dr_fail(err, DR_ERR_ARG, "a decoder for chunks of %d and %lld tokens: chunks are multiples of %d",
+                     max_chunk, (long long)max_tokens, DR_PIECE);
         goto done;
     }
     if (!(d = calloc(1, sizeof *d))) {
@@ -85,7 +86,8 @@ dr_status dr_decoder__new(dr_decoder **out, const dr_model *model, dr_queue *que
     d->scratch = scratch ? scratch : dr_scratch__new(model, max_chunk, max_tokens);
     scratch = NULL;
     if (!d->scratch || !(d->arena = dr_arena_new(plan_decoder(NULL, NULL, model, max_tokens)))) {
-        st = dr_fail(err, DR_ERR_NOMEM, "decoder: no memory for %zu MiB", dr_decoder_plan(model, max_chunk, max_tokens, NULL) >> 20);
+        st = dr_fail(err, DR_ERR_NOMEM, "decoder: no memory for %zu MiB",
+                     dr_decoder_plan(model, max_chunk, max_tokens, NULL) >> 20);
         goto done;
     }
     (void)plan_decoder(d, d->arena, model, max_tokens);
@@ -98,14 +100,15 @@ done:
     return st;
 }
 
-dr_status dr_decoder_new(dr_decoder **out, const dr_model *model, dr_queue *queue, int32_t max_chunk, int64_t max_tokens, dr_error *err)
+dr_status dr_decoder_new(dr_decoder **out, const dr_model *model, dr_queue *queue, int32_t max_chunk,
+                         int64_t max_tokens, dr_error *err)
 {
     const dr_status st = dr_decoder__new(out, model, queue, NULL, max_chunk, max_tokens, err);
     int64_t kv;
     if (st == DR_OK) {
         const size_t n = dr_decoder_plan(model, max_chunk, max_tokens, &kv);
-        dr_log("engine", "decoder: chunks of %d, %lld tokens at most, %.1f MiB and %lld bytes of KV a 1024 tokens", max_chunk,
-               (long long)max_tokens, (double)n / (1 << 20), (long long)kv);
+        dr_log("engine", "decoder: chunks of %d, %lld tokens at most, %.1f MiB and %lld bytes of KV a 1024 tokens",
+               max_chunk, (long long)max_tokens, (double)n / (1 << 20), (long long)kv);
     }
     return st;
 }
@@ -178,8 +181,8 @@ static dr_status check_call(const dr_decoder *d, const int32_t *ids, int64_t n, 
     if (n < 0)
         return dr_fail(err, DR_ERR_ARG, "%lld tokens", (long long)n);
     if (n > d->max_tokens - d->position)
-        return dr_fail(err, DR_ERR_LIMIT, "%lld tokens after %lld: the decoder holds %lld", (long long)n, (long long)d->position,
-                       (long long)d->max_tokens);
+        return dr_fail(err, DR_ERR_LIMIT, "%lld tokens after %lld: the decoder holds %lld", (long long)n,
+                       (long long)d->position, (long long)d->max_tokens);
     for (int64_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= vocab)
             return dr_fail(err, DR_ERR_ARG, "token %lld has id %d, expected 0 to %d", (long long)i, ids[i], vocab - 1);
@@ -202,12 +205,13 @@ static void undo_pass(dr_decoder *d, bool guarded)
     }
 }
 
-/* The MTP block over what this chunk completes: the last token before it (its streams were kept) and all but the last of its own.
- * logits: row of the first token of the call, which stood at call_pos. */
+/* The MTP block over what this chunk completes: the last token before it (its streams were kept) and all but the last
+ * of its own. logits: row of the first token of the call, which stood at call_pos. */
 static void follow_with_mtp(dr_decoder *d, const int32_t *ids, int64_t n, float *logits, int64_t call_pos)
 {
     const dr_config *c = &d->model->config;
-    const int64_t token = (int64_t)c->hc_mult * c->dim, first = d->position > 0 ? d->position - 1 : 0, n_pairs = d->position + n - 1 - first;
+    const int64_t token = (int64_t)c->hc_mult * c->dim, first = d->position > 0 ? d->position - 1 : 0,
+                  n_pairs = d->position + n - 1 - first;
     float *streams = d->scratch->streams;
 
     if (d->position > 0)
@@ -215,8 +219,8 @@ static void follow_with_mtp(dr_decoder *d, const int32_t *ids, int64_t n, float 
     dr_forward__mtp(d, d->position > 0 ? streams : streams + token, d->position > 0 ? ids : ids + 1, first, n_pairs);
     const int64_t skip = first < call_pos ? call_pos - first : 0; /* that row was the end of an earlier call */
     if (n_pairs > skip)
-        dr_forward__head(d, logits + (first + skip - call_pos) * c->vocab, &d->model->mtp.head, d->scratch->mtp_streams + skip * token,
-                         n_pairs - skip);
+        dr_forward__head(d, logits + (first + skip - call_pos) * c->vocab, &d->model->mtp.head,
+                         d->scratch->mtp_streams + skip * token, n_pairs - skip);
     memcpy(d->mtp_pending, streams + n * token, (size_t)token * sizeof *streams);
 }
 
@@ -256,7 +260,8 @@ dr_status dr_decoder__run(dr_decoder *d, const int32_t *ids, int64_t n, int64_t 
     return DR_OK;
 }
 
-dr_status dr_decoder_prefill(dr_decoder *d, const int32_t *ids, int64_t n, float *logits, const atomic_bool *cancel, dr_error *err)
+dr_status dr_decoder_prefill(dr_decoder *d, const int32_t *ids, int64_t n, float *logits, const atomic_bool *cancel,
+                             dr_error *err)
 {
     const dr_status st = check_call(d, ids, n, err);
     return st == DR_OK ? dr_decoder__run(d, ids, n, logits ? 1 : 0, logits, NULL, cancel, err) : st;

@@ -1,22 +1,22 @@
 /* engine/forward.h: the model as a sequence of operations, written once for every backend (spec 3). Internal to engine.
  *
- * Prefill and decode differ in row counts only. Rows are tokens position .. position + n - 1 of a decoder; a pass reads and writes its
- * windows, tails and the page of these tokens, and never moves the decoder's position: that is the caller's, once all layers
- * are through. Nothing here can fail or allocate. */
+ * Prefill and decode differ in row counts only. Rows are tokens position .. position + n - 1 of a decoder; a pass reads
+ * and writes its windows, tails and the page of these tokens, and never moves the decoder's position: that is the
+ * caller's, once all layers are through. Nothing here can fail or allocate. */
 #ifndef DR_ENGINE_FORWARD_H
 #define DR_ENGINE_FORWARD_H
 
 #include "engine/timeline.h"
 
-/* The backbone over n <= max_chunk tokens that lie in one page, which the decoder owns. Leaves the streams in rows 1 .. n of
- * scratch->streams. false: *cancel was set; windows and tails then hold part of the pass. */
+/* The backbone over n <= max_chunk tokens that lie in one page, which the decoder owns. Leaves the streams in rows 1 ..
+ * n of scratch->streams. false: *cancel was set; windows and tails then hold part of the pass. */
 bool dr_forward__backbone(dr_decoder *d, const int32_t *ids, int64_t n, const atomic_bool *cancel);
 
 /* logits f32 [n][vocab] from streams [n][hc_mult][dim] (spec 3.11). */
 void dr_forward__head(dr_decoder *d, float *logits, const dr_head_weights *h, const float *streams, int64_t n);
 
-/* The MTP block (spec 3.12) over n pairs (streams of t, id of t + 1), t = first .. first + n - 1; its own streams are left in
- * scratch->mtp_streams. The pair has position t. */
+/* The MTP block (spec 3.12) over n pairs (streams of t, id of t + 1), t = first .. first + n - 1; its own streams are
+ * left in scratch->mtp_streams. The pair has position t. */
 void dr_forward__mtp(dr_decoder *d, const float *streams, const int32_t *next_ids, int64_t first, int64_t n);
 
 /* One sub-layer each, from scratch->x (normed) to scratch->y. */
@@ -33,7 +33,8 @@ static inline const void *dr_operand__for(const dr_linear *l, dr_operands x)
     return l->quant == DR_QUANT_NONE ? x.plain : x.fp8;
 }
 
-static inline dr_gemm dr_gemm__job(float *y, int64_t y_stride, const void *x, const dr_linear *l, int64_t m, bool round_out)
+static inline dr_gemm dr_gemm__job(float *y, int64_t y_stride, const void *x, const dr_linear *l, int64_t m,
+                                   bool round_out)
 {
     return (dr_gemm){.y = y, .y_stride = y_stride, .x = x, .w = &l->w, .m = m, .round_out = round_out};
 }

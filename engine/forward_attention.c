@@ -23,7 +23,8 @@ static int64_t at_most(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* spec 3.6: queries in s->q, KV vectors in s->kv, the compressors' and the indexer's projections; all rows of the chunk. */
+/* spec 3.6: queries in s->q, KV vectors in s->kv, the compressors' and the indexer's projections; all rows of the
+ * chunk. */
 static void project(pass *p)
 {
     const dr_config *c = p->c;
@@ -31,7 +32,8 @@ static void project(pass *p)
     const dr_layer *l = p->l;
     dr_scratch *s = p->s;
     dr_queue *q = p->d->queue;
-    const int64_t n = p->n, heads_dim = (int64_t)c->n_heads * c->head_dim, index_dim = (int64_t)c->index_heads * c->index_dim;
+    const int64_t n = p->n, heads_dim = (int64_t)c->n_heads * c->head_dim,
+                  index_dim = (int64_t)c->index_heads * c->index_dim;
     const dr_operands x = {s->x_plain, s->x_fp8}, qr = {s->qr_plain, s->qr_fp8};
     dr_gemm jobs[7];
     int n_jobs = 0;
@@ -47,8 +49,10 @@ static void project(pass *p)
         jobs[n_jobs++] = dr_gemm__job(s->z, l->compressor.wgate.w.n, x.plain, &l->compressor.wgate, n, false);
     }
     if (l->plan.kind == DR_ATTENTION_CSA) {
-        jobs[n_jobs++] = dr_gemm__job(s->index_k, l->index_compressor.wkv.w.n, x.plain, &l->index_compressor.wkv, n, false);
-        jobs[n_jobs++] = dr_gemm__job(s->index_z, l->index_compressor.wgate.w.n, x.plain, &l->index_compressor.wgate, n, false);
+        jobs[n_jobs++] =
+            dr_gemm__job(s->index_k, l->index_compressor.wkv.w.n, x.plain, &l->index_compressor.wkv, n, false);
+        jobs[n_jobs++] =
+            dr_gemm__job(s->index_z, l->index_compressor.wgate.w.n, x.plain, &l->index_compressor.wgate, n, false);
     }
     if (p->selecting)
         jobs[n_jobs++] = dr_gemm__job(s->index_w, c->index_heads, x.plain, &l->index_weights, n, true);
@@ -62,7 +66,8 @@ static void project(pass *p)
     n_jobs = 0;
     jobs[n_jobs++] = dr_gemm__job(s->q, heads_dim, dr_operand__for(&l->wq_b, qr), &l->wq_b, n, true);
     if (p->selecting)
-        jobs[n_jobs++] = dr_gemm__job(s->index_q, index_dim, dr_operand__for(&l->index_wq_b, qr), &l->index_wq_b, n, true);
+        jobs[n_jobs++] =
+            dr_gemm__job(s->index_q, index_dim, dr_operand__for(&l->index_wq_b, qr), &l->index_wq_b, n, true);
     ops->gemm(q, jobs, n_jobs);
 
     ops->head_norm(q, s->q, n * c->n_heads, c->head_dim, c->norm_eps);
@@ -82,7 +87,8 @@ static uint8_t *page_row(const pass *p, size_t section, size_t row_bytes, int64_
     return p->d->pages[entry / per_page]->data + section + (size_t)(entry % per_page) * row_bytes;
 }
 
-/* Appends rows of the chunk to the window; attention reads them back from their stored form, so that a restored row is the same row. */
+/* Appends rows of the chunk to the window; attention reads them back from their stored form, so that a restored row is
+ * the same row. */
 static void append_window(pass *p, int64_t first, int64_t m)
 {
     const dr_config *c = p->c;
@@ -111,8 +117,10 @@ static void entry_angles(pass *p, int64_t first, int64_t n)
     }
 }
 
-/* Appends rows to a compressor's tail and stores the entries they finish: n of them from `*first` on, rotated, in s->pooled. */
-static int64_t compress(pass *p, dr_tail *t, const dr_compressor *w, const float *k, const float *z, int64_t m, int64_t *first)
+/* Appends rows to a compressor's tail and stores the entries they finish: n of them from `*first` on, rotated, in
+ * s->pooled. */
+static int64_t compress(pass *p, dr_tail *t, const dr_compressor *w, const float *k, const float *z, int64_t m,
+                        int64_t *first)
 {
     const dr_config *c = p->c;
     const int32_t dim = t->overlap ? t->width / 2 : t->width;
@@ -145,15 +153,18 @@ static void append_entries(pass *p, int64_t at, int64_t m)
     dr_layer_state *st = p->state;
     int64_t first;
 
-    int64_t n = compress(p, &st->tail, &p->l->compressor, s->k + at * st->tail.width, s->z + at * st->tail.width, m, &first);
+    int64_t n =
+        compress(p, &st->tail, &p->l->compressor, s->k + at * st->tail.width, s->z + at * st->tail.width, m, &first);
     if (n)
-        p->ops->kv_pack(p->d->queue, page_row(p, p->at->entries_at, layout->row_bytes, first), s->pooled, n, c->head_dim, c->rope_dim);
+        p->ops->kv_pack(p->d->queue, page_row(p, p->at->entries_at, layout->row_bytes, first), s->pooled, n,
+                        c->head_dim, c->rope_dim);
     if (p->l->plan.kind != DR_ATTENTION_CSA)
         return;
     n = compress(p, &st->index_tail, &p->l->index_compressor, s->index_k + at * st->index_tail.width,
                  s->index_z + at * st->index_tail.width, m, &first);
     if (n)
-        p->ops->index_pack(p->d->queue, page_row(p, p->at->index_at, layout->index_row_bytes, first), s->pooled, n, c->index_dim);
+        p->ops->index_pack(p->d->queue, page_row(p, p->at->index_at, layout->index_row_bytes, first), s->pooled, n,
+                           c->index_dim);
 }
 
 /* Entries first .. end - 1 into their places of s->entries, page by page. */
@@ -163,7 +174,8 @@ static void unpack_entries(pass *p, int64_t first, int64_t end)
     while (first < end) {
         const int64_t per_page = p->at->entries_per_page, m = at_most(end - first, per_page - first % per_page);
         p->ops->kv_unpack(p->d->queue, dr_operand__at(p->ops, p->s->entries, first * c->head_dim),
-                          page_row(p, p->at->entries_at, p->d->model->layout.row_bytes, first), NULL, m, c->head_dim, c->rope_dim);
+                          page_row(p, p->at->entries_at, p->d->model->layout.row_bytes, first), NULL, m, c->head_dim,
+                          c->rope_dim);
         first += m;
     }
 }
@@ -174,14 +186,16 @@ static void unpack_keys(pass *p, int64_t first, int64_t end)
     uint8_t *to = p->s->keys;
     while (first < end) {
         const int64_t per_page = p->at->entries_per_page, m = at_most(end - first, per_page - first % per_page);
-        p->ops->index_unpack(p->d->queue, to, page_row(p, p->at->index_at, p->d->model->layout.index_row_bytes, first), m, c->index_dim);
+        p->ops->index_unpack(p->d->queue, to, page_row(p, p->at->index_at, p->d->model->layout.index_row_bytes, first),
+                             m, c->index_dim);
         to += (size_t)(m * c->index_dim) * p->ops->operand_bytes;
         first += m;
     }
 }
 
-/* spec 3.8: the entries that each of m queries attends to, ascending, into s->selected and s->n_selected. Scores of as many queries at
- * a time as the buffer holds, against as many keys at a time as are unpacked; neither shows in the result. */
+/* spec 3.8: the entries that each of m queries attends to, ascending, into s->selected and s->n_selected. Scores of as
+ * many queries at a time as the buffer holds, against as many keys at a time as are unpacked; neither shows in the
+ * result. */
 static void select_entries(pass *p, int64_t at, int64_t m, int64_t n_entries)
 {
     const dr_config *c = p->c;
@@ -201,15 +215,18 @@ static void select_entries(pass *p, int64_t at, int64_t m, int64_t n_entries)
                 const int64_t visible = s->n_visible[q0 + i] - k0;
                 s->n_clipped[i] = (int32_t)(visible < 0 ? 0 : at_most(visible, nk));
             }
-            p->ops->index_scores(p->d->queue, s->scores + k0, n_entries, dr_operand__at(p->ops, s->index_q_operand, (at + q0) * query_dim),
-                                 s->index_w + (at + q0) * c->index_heads, s->keys, s->n_clipped, nq, c->index_heads, c->index_dim);
+            p->ops->index_scores(p->d->queue, s->scores + k0, n_entries,
+                                 dr_operand__at(p->ops, s->index_q_operand, (at + q0) * query_dim),
+                                 s->index_w + (at + q0) * c->index_heads, s->keys, s->n_clipped, nq, c->index_heads,
+                                 c->index_dim);
         }
-        p->ops->topk(p->d->queue, s->selected + q0 * c->index_topk, s->n_selected + q0, s->scores, n_entries, s->n_visible + q0, nq,
-                     c->index_topk);
+        p->ops->topk(p->d->queue, s->selected + q0 * c->index_topk, s->n_selected + q0, s->scores, n_entries,
+                     s->n_visible + q0, nq, c->index_topk);
     }
 }
 
-/* Selected rows of one query side by side. Rows of one page go in one call; the list is rewritten to places in the page. */
+/* Selected rows of one query side by side. Rows of one page go in one call; the list is rewritten to places in the
+ * page. */
 static void gather(pass *p, int64_t to_row, int32_t *selected, int32_t n)
 {
     const dr_config *c = p->c;
@@ -220,12 +237,13 @@ static void gather(pass *p, int64_t to_row, int32_t *selected, int32_t n)
         for (end = i; end < n && selected[end] / per_page == page; end++)
             selected[end] -= page * per_page;
         p->ops->kv_unpack(p->d->queue, dr_operand__at(p->ops, p->s->entries, (to_row + i) * c->head_dim),
-                          page_row(p, p->at->entries_at, p->d->model->layout.row_bytes, (int64_t)page * per_page), selected + i, end - i,
-                          c->head_dim, c->rope_dim);
+                          page_row(p, p->at->entries_at, p->d->model->layout.row_bytes, (int64_t)page * per_page),
+                          selected + i, end - i, c->head_dim, c->rope_dim);
     }
 }
 
-/* Attention with entries gathered a few queries at a time: for a long past, where a query attends to a small part of it. */
+/* Attention with entries gathered a few queries at a time: for a long past, where a query attends to a small part of
+ * it. */
 static void attend_gathered(pass *p, dr_attention a, int64_t m)
 {
     const int64_t topk = p->c->index_topk, rows = p->s->entry_rows / topk;
@@ -247,7 +265,8 @@ static void attend_gathered(pass *p, dr_attention a, int64_t m)
     }
 }
 
-/* spec 3.9 and 4 for queries `at` .. at + m - 1 of the chunk; their rows are in the window, their entries in the page. */
+/* spec 3.9 and 4 for queries `at` .. at + m - 1 of the chunk; their rows are in the window, their entries in the page.
+ */
 static void attend(pass *p, int64_t at, int64_t m)
 {
     const dr_config *c = p->c;
@@ -300,7 +319,8 @@ static void project_out(pass *p)
     const dr_ops *ops = p->ops;
     dr_scratch *s = p->s;
     dr_queue *q = p->d->queue;
-    const int64_t n = p->n, groups = c->o_groups, wide = groups * c->o_rank, group_dim = (int64_t)c->n_heads * c->head_dim / groups;
+    const int64_t n = p->n, groups = c->o_groups, wide = groups * c->o_rank,
+                  group_dim = (int64_t)c->n_heads * c->head_dim / groups;
 
     ops->rope(q, s->out, p->cos_sin, n, c->n_heads, c->head_dim, c->rope_dim, true);
     ops->to_operand(q, s->out_operand, s->out, n * groups, group_dim, DR_QUANT_NONE);

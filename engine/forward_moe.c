@@ -56,8 +56,9 @@ static void project_out(dr_decoder *d, const dr_layer *l, int64_t n)
     for (int32_t e = 0; e < c->n_experts; e++) {
         const int32_t first = s->first_slot[e], rows = s->first_slot[e + 1] - first;
         if (rows)
-            s->jobs[n_jobs++] = dr_gemm__job(s->parts + (int64_t)first * c->dim, c->dim,
-                                            dr_operand__at(ops, s->h, (int64_t)first * c->expert_dim), &l->w2[e], rows, true);
+            s->jobs[n_jobs++] =
+                dr_gemm__job(s->parts + (int64_t)first * c->dim, c->dim,
+                             dr_operand__at(ops, s->h, (int64_t)first * c->expert_dim), &l->w2[e], rows, true);
     }
     ops->gemm(d->queue, s->jobs, n_jobs);
 }

@@ -6,7 +6,8 @@
 
 dr_status dr_layout__init(dr_layout *l, const dr_config *c, const dr_ops *ops, dr_error *err)
 {
-    *l = (dr_layout){.row_bytes = ops->kv_row_bytes(c->head_dim, c->rope_dim), .index_row_bytes = ops->index_row_bytes(c->index_dim)};
+    *l = (dr_layout){.row_bytes = ops->kv_row_bytes(c->head_dim, c->rope_dim),
+                     .index_row_bytes = ops->index_row_bytes(c->index_dim)};
     if (!(l->layers = calloc((size_t)c->n_layers, sizeof *l->layers)))
         return dr_fail(err, DR_ERR_NOMEM, "KV layout: out of memory");
     for (int32_t i = 0; i < c->n_layers; i++) {

@@ -1,6 +1,7 @@
 /* engine/layout.h: where the KV rows of a model lie in a page, and how long everything is. Internal to engine.
  *
- * A page holds what DR_BLOCK_TOKENS tokens leave behind in all compressed layers, in native rows, and is also the stored block:
+ * A page holds what DR_BLOCK_TOKENS tokens leave behind in all compressed layers, in native rows, and is also the
+ * stored block:
  *
  *   for every layer with ratio r > 0, in order:
  *     entry rows  [2048 / r][row_bytes]

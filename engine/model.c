@@ -14,8 +14,8 @@
 
 enum { MAX_CONFIG_BYTES = 1 << 20, HUGE_PAGE = 2 << 20 };
 
-/* What the backbone holds and what one token reads of it, the embedding table apart: as published figures count. The MTP block and
- * scales are not parameters of it. */
+/* What the backbone holds and what one token reads of it, the embedding table apart: as published figures count. The
+ * MTP block and scales are not parameters of it. */
 static void count_parameters(dr_model *m)
 {
     const dr_config *c = &m->config;
@@ -100,13 +100,17 @@ static dr_status allocate_packed(dr_model *m, const char *dir, dr_error *err)
     const double gib = 1024.0 * 1024 * 1024;
 
     if (available && m->packed_bytes > available)
-        return dr_fail(err, DR_ERR_NOMEM,
-                       "%s: %.1f billion parameters need %.1f GiB of memory once unpacked (%zu bytes a value), %.1f GiB are free", dir,
-                       (double)m->n_total / 1e9, (double)m->packed_bytes / gib, m->ops.operand_bytes, (double)available / gib);
+        return dr_fail(
+            err, DR_ERR_NOMEM,
+            "%s: %.1f billion parameters need %.1f GiB of memory once unpacked (%zu bytes a value), %.1f GiB are free",
+            dir, (double)m->n_total / 1e9, (double)m->packed_bytes / gib, m->ops.operand_bytes,
+            (double)available / gib);
     const size_t rounded = (m->packed_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     if (!(m->packed = aligned_alloc(HUGE_PAGE, rounded ? rounded : HUGE_PAGE)))
-        return dr_fail(err, DR_ERR_NOMEM, "%s: no memory for %.2f GiB of unpacked weights", dir, (double)m->packed_bytes / gib);
-    (void)madvise(m->packed, rounded, MADV_HUGEPAGE); /* decoding walks all of it: fewer TLB misses; a refusal costs only speed */
+        return dr_fail(err, DR_ERR_NOMEM, "%s: no memory for %.2f GiB of unpacked weights", dir,
+                       (double)m->packed_bytes / gib);
+    (void)madvise(m->packed, rounded,
+                  MADV_HUGEPAGE); /* decoding walks all of it: fewer TLB misses; a refusal costs only speed */
     return DR_OK;
 }
 
@@ -163,8 +167,8 @@ static json_t *layer_kinds(const dr_config *c)
     json_t *list = json_array();
     for (int32_t i = 0; i < c->n_layers + c->n_mtp; i++) {
         const dr_layer_plan *l = &c->layers[i];
-        (void)json_array_append_new(list, json_pack("{s:s, s:i, s:s}", "attention", names[l->kind], "ratio", l->ratio, "router",
-                                                    l->hash_routed ? "hash" : "score"));
+        (void)json_array_append_new(list, json_pack("{s:s, s:i, s:s}", "attention", names[l->kind], "ratio", l->ratio,
+                                                    "router", l->hash_routed ? "hash" : "score"));
     }
     return list;
 }
@@ -205,8 +209,8 @@ dr_status dr_model_check(const char *dir, dr_buf *report, dr_error *err)
     dr_digest_hex(hex, &id);
     o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o}", "model", dir, "identity", hex, "tensors",
                   (json_int_t)dr_safetensors_count(m->files), "parameters", (json_int_t)m->n_total, "active_parameters",
-                  (json_int_t)m->n_active, "layers", m->config.n_layers, "mtp_blocks", m->config.n_mtp, "vocab", m->config.vocab,
-                  "bytes", bytes_by_dtype(m->files), "plan", layer_kinds(&m->config));
+                  (json_int_t)m->n_active, "layers", m->config.n_layers, "mtp_blocks", m->config.n_mtp, "vocab",
+                  m->config.vocab, "bytes", bytes_by_dtype(m->files), "plan", layer_kinds(&m->config));
     if (!o || !(text = json_dumps(o, JSON_COMPACT))) {
         st = dr_fail(&found, DR_ERR_NOMEM, "%s: out of memory", dir);
         goto done;

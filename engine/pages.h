@@ -1,7 +1,7 @@
 /* engine/pages.h: pages of KV rows that several timelines share. Internal to engine.
  *
- * A page is written by the decoder that alone holds it; one that shares it copies it first. The count is atomic, because
- * decoders that share pages may live on different threads. */
+ * A page is written by the decoder that alone holds it; one that shares it copies it first. The count is atomic,
+ * because decoders that share pages may live on different threads. */
 #ifndef DR_ENGINE_PAGES_H
 #define DR_ENGINE_PAGES_H
 

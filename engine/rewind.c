@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Snapshots kept without being asked for. Beyond it every second one goes, so memory stays bounded and what has to be replayed
- * grows with the length only. */
+/* Snapshots kept without being asked for. Beyond it every second one goes, so memory stays bounded and what has to be
+ * replayed grows with the length only. */
 enum { MAX_UNASKED = 64 };
 
 /* ---- snapshots ---- */
@@ -194,8 +194,8 @@ dr_status dr_decoder_fork(dr_decoder **out, const dr_decoder *from, dr_error *er
     *out = NULL;
     if (from->importing >= 0)
         return dr_fail(err, DR_ERR_ARG, "the decoder is being restored");
-    if ((st = dr_decoder__new(&d, from->model, from->queue, dr_scratch__share(from->scratch), from->scratch->max_chunk, from->max_tokens,
-                              err)) != DR_OK ||
+    if ((st = dr_decoder__new(&d, from->model, from->queue, dr_scratch__share(from->scratch), from->scratch->max_chunk,
+                              from->max_tokens, err)) != DR_OK ||
         (st = dr_snapshot__share(d, from, err)) != DR_OK)
         goto done;
     for (int64_t i = 0; i < from->n_pages && from->pages[i]; i++)

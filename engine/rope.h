@@ -3,8 +3,9 @@
  *   main      w_i = theta^(-2i/rope_dim)
  *   compress  w_i = compress_theta^(-2i/rope_dim), blended YaRN-style between w_i and w_i / factor; no amplitude factor
  *
- * Frequencies are computed in double and rounded to f32 once. An angle is the f32 product (float)pos * w_i; its cosine and sine
- * are computed in double and rounded to f32, so they do not depend on the C library's float functions. Immutable once made. */
+ * Frequencies are computed in double and rounded to f32 once. An angle is the f32 product (float)pos * w_i; its cosine
+ * and sine are computed in double and rounded to f32, so they do not depend on the C library's float functions.
+ * Immutable once made. */
 #ifndef DR_ENGINE_ROPE_H
 #define DR_ENGINE_ROPE_H
 

@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* File: u64 length of the header, header (JSON), data. The largest real header (a 3 GB shard of small experts) is under 1 MiB. */
+/* File: u64 length of the header, header (JSON), data. The largest real header (a 3 GB shard of small experts) is under
+ * 1 MiB. */
 enum { PREFIX_BYTES = 8, MAX_HEADER_BYTES = 100 << 20, MAX_INDEX_BYTES = 256 << 20, MAX_SHARDS = 4096 };
 enum { SAMPLES = 64, SAMPLE_BYTES = 64 << 10 };
 
@@ -56,7 +57,8 @@ static dr_status open_shard(dr_safetensors *s, shard *sh, const char *folder, dr
         goto done;
     }
     if (!S_ISREG(sb.st_mode) || sb.st_size < PREFIX_BYTES) {
-        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %s", path, S_ISREG(sb.st_mode) ? "too short for a header" : "not a regular file");
+        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %s", path,
+                          S_ISREG(sb.st_mode) ? "too short for a header" : "not a regular file");
         goto done;
     }
     void *map = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -68,14 +70,15 @@ static dr_status open_shard(dr_safetensors *s, shard *sh, const char *folder, dr
     sh->n_bytes = (size_t)sb.st_size;
     const uint64_t room = sh->n_bytes - PREFIX_BYTES, n = dr_load_u64(sh->map);
     if (n > room || n > MAX_HEADER_BYTES) {
-        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: header of %llu bytes, expected at most %llu", path, (unsigned long long)n,
+        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: header of %llu bytes, expected at most %llu", path,
+                          (unsigned long long)n,
                           (unsigned long long)(room < MAX_HEADER_BYTES ? room : MAX_HEADER_BYTES));
         goto done;
     }
     sh->header_bytes = (size_t)n;
     const uint8_t *data = sh->map + PREFIX_BYTES + n;
-    st = dr_safetensors__parse_header(&s->tensors, s->names, (dr_str){(const char *)sh->map + PREFIX_BYTES, (size_t)n}, data, room - n,
-                                      sh->name, err);
+    st = dr_safetensors__parse_header(&s->tensors, s->names, (dr_str){(const char *)sh->map + PREFIX_BYTES, (size_t)n},
+                                      data, room - n, sh->name, err);
 done:
     if (fd >= 0)
         close(fd);
@@ -94,11 +97,13 @@ static dr_status list_shards(dr_safetensors *s, const json_t *map, const char *p
     const char *tensor;
     const json_t *v;
 
-    json_object_foreach((json_t *)(uintptr_t)map, tensor, v) {
+    json_object_foreach((json_t *)(uintptr_t)map, tensor, v)
+    {
         const char *file = json_string_value(v);
         size_t i = 0;
         if (!file || !is_plain_name(file)) {
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: \"%.100s\" is not a plain file name", path, tensor, file ? file : "");
+            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: \"%.100s\" is not a plain file name", path, tensor,
+                              file ? file : "");
             continue;
         }
         /* Names come grouped by shard or nearly so: the last one first. */
@@ -109,7 +114,8 @@ static dr_status list_shards(dr_safetensors *s, const json_t *map, const char *p
         if (s->n_shards == MAX_SHARDS)
             return dr_fail_more(err, DR_ERR_FORMAT, "%s: more than %d shards", path, MAX_SHARDS);
         shard *grown = realloc(s->shards, (s->n_shards + 1) * sizeof *grown);
-        if (!grown || !(grown[s->n_shards] = (shard){.name = keep_name(s, file)}, s->shards = grown, grown[s->n_shards].name))
+        if (!grown ||
+            !(grown[s->n_shards] = (shard){.name = keep_name(s, file)}, s->shards = grown, grown[s->n_shards].name))
             return dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", path);
         s->n_shards++;
     }
@@ -132,14 +138,17 @@ static dr_status check_map(const dr_safetensors *s, const json_t *map, const cha
     const char *name;
     const json_t *v;
 
-    json_object_foreach((json_t *)(uintptr_t)map, name, v) {
+    json_object_foreach((json_t *)(uintptr_t)map, name, v)
+    {
         const dr_tensor *t = dr_safetensors_find(s, name);
         if (!t || strcmp(t->file, json_string_value(v)) != 0)
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: not in %.100s, where the index puts it", path, name, json_string_value(v));
+            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: not in %.100s, where the index puts it", path, name,
+                              json_string_value(v));
     }
     for (size_t i = 0; i < s->tensors.n; i++)
         if (!json_object_get(map, s->tensors.items[i].name.s))
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: not in the index", s->tensors.items[i].file, s->tensors.items[i].name.s);
+            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: not in the index", s->tensors.items[i].file,
+                              s->tensors.items[i].name.s);
     return st;
 }
 
@@ -218,7 +227,8 @@ dr_status dr_safetensors_open(dr_safetensors **out, const char *folder, dr_error
     } else {
         memcpy(path + strlen(path), ".index.json", sizeof ".index.json");
         if ((st = open_index(s, folder, path, &found)) == DR_ERR_NOT_FOUND && s->n_shards == 0)
-            st = dr_fail(&found, DR_ERR_NOT_FOUND, "%s: neither model.safetensors nor model.safetensors.index.json", folder);
+            st = dr_fail(&found, DR_ERR_NOT_FOUND, "%s: neither model.safetensors nor model.safetensors.index.json",
+                         folder);
     }
     if (st == DR_OK) {
         *out = s;

@@ -1,8 +1,8 @@
 /* engine/safetensors.h: tensors of a checkpoint folder, mapped read-only.
  *
- * One file `model.safetensors`, or shards named by `model.safetensors.index.json` (a shard is a plain file name in the same
- * folder; nothing else is followed). A header is trusted for nothing: its length, every offset, overlap, shape product and dtype size
- * is checked against the file. Immutable once open; any thread may read. */
+ * One file `model.safetensors`, or shards named by `model.safetensors.index.json` (a shard is a plain file name in the
+ * same folder; nothing else is followed). A header is trusted for nothing: its length, every offset, overlap, shape
+ * product and dtype size is checked against the file. Immutable once open; any thread may read. */
 #ifndef DR_ENGINE_SAFETENSORS_H
 #define DR_ENGINE_SAFETENSORS_H
 
@@ -16,7 +16,7 @@ enum { DR_TENSOR_DIMS = 4 };
 typedef struct dr_tensor {
     dr_str name;
     const char *file; /* the shard it lies in, for messages */
-    dr_dtype dtype;  /* I8 in the file is DR_FP4: two values a byte; shape is as stored */
+    dr_dtype dtype;   /* I8 in the file is DR_FP4: two values a byte; shape is as stored */
     int32_t n_dims;
     int64_t shape[DR_TENSOR_DIMS];
     const void *data; /* mapped; at any alignment */
@@ -33,15 +33,16 @@ const dr_tensor *dr_safetensors_find(const dr_safetensors *s, const char *name);
 size_t dr_safetensors_count(const dr_safetensors *s);
 const dr_tensor *dr_safetensors_at(const dr_safetensors *s, size_t i);
 
-/* Identity of the checkpoint: headers, sizes and sampled content (64 KiB at 64 evenly spaced places a file), so it is cheap at any
- * size. Two checkpoints that differ only between samples share it; `model check --full` hashes everything. */
+/* Identity of the checkpoint: headers, sizes and sampled content (64 KiB at 64 evenly spaced places a file), so it is
+ * cheap at any size. Two checkpoints that differ only between samples share it; `model check --full` hashes everything.
+ */
 dr_digest dr_safetensors_identity(const dr_safetensors *s);
 
 /* "F8_E4M3", ... as the file spells it. */
 const char *dr_dtype_name(dr_dtype dtype);
 
-/* Parses one header only, for fuzzing and for tools: `header` is the JSON, `data_bytes` what follows it in the file. Returns the
- * number of tensors through *n. */
+/* Parses one header only, for fuzzing and for tools: `header` is the JSON, `data_bytes` what follows it in the file.
+ * Returns the number of tensors through *n. */
 dr_status dr_safetensors_check_header(dr_str header, uint64_t data_bytes, size_t *n, const char *name, dr_error *err);
 
 #endif

@@ -10,7 +10,8 @@ static const struct {
     dr_dtype dtype;
     uint64_t bytes;
 } dtypes[] = {
-    {"F32", DR_F32, 4}, {"BF16", DR_BF16, 2}, {"F8_E4M3", DR_F8_E4M3, 1}, {"F8_E8M0", DR_F8_E8M0, 1}, {"I8", DR_FP4, 1}, {"I64", DR_I64, 8},
+    {"F32", DR_F32, 4},         {"BF16", DR_BF16, 2}, {"F8_E4M3", DR_F8_E4M3, 1},
+    {"F8_E8M0", DR_F8_E8M0, 1}, {"I8", DR_FP4, 1},    {"I64", DR_I64, 8},
 };
 enum { N_DTYPES = sizeof dtypes / sizeof dtypes[0] };
 
@@ -36,8 +37,8 @@ static bool list_grow(dr_tensor_list *l)
 }
 
 /* Shape and dtype give the size; begin and end, relative to the data, must agree with it. */
-static dr_status read_tensor(dr_tensor *t, uint64_t *begin, const json_t *v, const char *name, uint64_t data_bytes, const char *file,
-                             dr_error *err)
+static dr_status read_tensor(dr_tensor *t, uint64_t *begin, const json_t *v, const char *name, uint64_t data_bytes,
+                             const char *file, dr_error *err)
 {
     const char *dtype = json_string_value(json_object_get(v, "dtype"));
     const json_t *shape = json_object_get(v, "shape");
@@ -50,10 +51,12 @@ static dr_status read_tensor(dr_tensor *t, uint64_t *begin, const json_t *v, con
     while (d < N_DTYPES && (!dtype || strcmp(dtypes[d].name, dtype) != 0))
         d++;
     if (d == N_DTYPES)
-        return dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: dtype %.20s, expected F8_E4M3, F8_E8M0, I8, BF16, F32 or I64", file, name,
+        return dr_fail_more(err, DR_ERR_FORMAT,
+                            "%s: %.100s: dtype %.20s, expected F8_E4M3, F8_E8M0, I8, BF16, F32 or I64", file, name,
                             dtype ? dtype : "missing");
     if (!json_is_array(shape) || json_array_size(shape) > DR_TENSOR_DIMS)
-        return dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: no shape of at most %d dimensions", file, name, DR_TENSOR_DIMS);
+        return dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: no shape of at most %d dimensions", file, name,
+                            DR_TENSOR_DIMS);
     t->dtype = dtypes[d].dtype;
     t->n_dims = (int32_t)json_array_size(shape);
     bytes = dtypes[d].bytes;
@@ -66,17 +69,17 @@ static dr_status read_tensor(dr_tensor *t, uint64_t *begin, const json_t *v, con
             return dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: the shape overflows", file, name);
     }
     const json_t *from = json_array_get(offsets, 0), *to = json_array_get(offsets, 1);
-    if (json_array_size(offsets) != 2 || !json_is_integer(from) || !json_is_integer(to) || json_integer_value(from) < 0 ||
-        json_integer_value(to) < json_integer_value(from))
+    if (json_array_size(offsets) != 2 || !json_is_integer(from) || !json_is_integer(to) ||
+        json_integer_value(from) < 0 || json_integer_value(to) < json_integer_value(from))
         return dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: data_offsets are not two increasing offsets", file, name);
     const uint64_t end = (uint64_t)json_integer_value(to);
     *begin = (uint64_t)json_integer_value(from);
     if (end > data_bytes)
-        return dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: ends at byte %llu, but the file holds %llu bytes of data", file, name,
-                            (unsigned long long)end, (unsigned long long)data_bytes);
+        return dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: ends at byte %llu, but the file holds %llu bytes of data",
+                            file, name, (unsigned long long)end, (unsigned long long)data_bytes);
     if (end - *begin != bytes)
-        return dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: %llu bytes, expected %llu for its shape and dtype", file, name,
-                            (unsigned long long)(end - *begin), (unsigned long long)bytes);
+        return dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: %llu bytes, expected %llu for its shape and dtype", file,
+                            name, (unsigned long long)(end - *begin), (unsigned long long)bytes);
     t->n_bytes = (size_t)bytes;
     return DR_OK;
 }
@@ -104,20 +107,21 @@ static dr_status check_cover(extent *e, size_t n, uint64_t data_bytes, const cha
         qsort(e, n, sizeof *e, by_begin);
     for (size_t i = 0; i < n; i++) {
         if (e[i].begin < at)
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: overlaps the tensor before it by %llu bytes", file, e[i].name,
-                              (unsigned long long)(at - e[i].begin));
+            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: overlaps the tensor before it by %llu bytes", file,
+                              e[i].name, (unsigned long long)(at - e[i].begin));
         else if (e[i].begin > at)
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: %llu bytes before it belong to no tensor", file, e[i].name,
-                              (unsigned long long)(e[i].begin - at));
+            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: %llu bytes before it belong to no tensor", file,
+                              e[i].name, (unsigned long long)(e[i].begin - at));
         at = e[i].end > at ? e[i].end : at;
     }
     if (st == DR_OK && at != data_bytes)
-        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %llu bytes after the last tensor", file, (unsigned long long)(data_bytes - at));
+        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %llu bytes after the last tensor", file,
+                          (unsigned long long)(data_bytes - at));
     return st;
 }
 
-dr_status dr_safetensors__parse_header(dr_tensor_list *out, dr_arena *names, dr_str header, const uint8_t *data, uint64_t data_bytes,
-                                       const char *file, dr_error *err)
+dr_status dr_safetensors__parse_header(dr_tensor_list *out, dr_arena *names, dr_str header, const uint8_t *data,
+                                       uint64_t data_bytes, const char *file, dr_error *err)
 {
     dr_status st = DR_OK;
     json_error_t je;
@@ -135,7 +139,8 @@ dr_status dr_safetensors__parse_header(dr_tensor_list *out, dr_arena *names, dr_
         st = dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", file);
         goto done;
     }
-    json_object_foreach(root, name, v) {
+    json_object_foreach(root, name, v)
+    {
         dr_tensor t = {.file = file};
         uint64_t begin = 0;
         if (strcmp(name, "__metadata__") == 0)

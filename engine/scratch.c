@@ -8,11 +8,11 @@
 #include <string.h>
 
 enum {
-    GATHER_QUERIES = 32,      /* queries whose selected entries are gathered at once, when gathering is the cheaper way */
+    GATHER_QUERIES = 32, /* queries whose selected entries are gathered at once, when gathering is the cheaper way */
     MIN_ENTRY_ROWS = 4096,
-    KEY_ROWS = 4096,          /* index keys unpacked at once */
-    SCORE_VALUES = 1 << 20,   /* 4 MiB of scores, at least one query */
-    PAD_ROWS = DR_KEY_BLOCK,  /* kernels read whole blocks of rows */
+    KEY_ROWS = 4096,         /* index keys unpacked at once */
+    SCORE_VALUES = 1 << 20,  /* 4 MiB of scores, at least one query */
+    PAD_ROWS = DR_KEY_BLOCK, /* kernels read whole blocks of rows */
 };
 
 static int64_t at_least(int64_t a, int64_t b)
@@ -40,9 +40,11 @@ static size_t block_bytes(size_t n)
     return (n + 63) / 64 * 64 + 64;
 }
 
+/* clang-format off */
 #define FLOATS(field, count)   {offsetof(dr_scratch, field), (size_t)(count) * sizeof(float)}
 #define INTS(field, count)     {offsetof(dr_scratch, field), (size_t)(count) * sizeof(int32_t)}
 #define OPERANDS(field, count) {offsetof(dr_scratch, field), (size_t)(count) * ob}
+/* clang-format on */
 
 size_t dr_scratch__plan(dr_scratch *s, dr_arena *a, const dr_model *m, int32_t max_chunk, int64_t max_tokens)
 {
@@ -52,7 +54,8 @@ size_t dr_scratch__plan(dr_scratch *s, dr_arena *a, const dr_model *m, int32_t m
     const int64_t hc = c->hc_mult, heads = (int64_t)c->n_heads * hd, groups = (int64_t)c->o_groups * c->o_rank;
     const int64_t slots = n * c->n_active, fs = f * c->n_shared;
     const int64_t mtp = c->n_mtp ? n * hc * d : 0;
-    const int64_t csa = most_entries(c, DR_ATTENTION_CSA, max_tokens), hca = most_entries(c, DR_ATTENTION_HCA, max_tokens);
+    const int64_t csa = most_entries(c, DR_ATTENTION_CSA, max_tokens),
+                  hca = most_entries(c, DR_ATTENTION_HCA, max_tokens);
     /* All of a layer's entries when they are few; never fewer than an HCA layer can see, which reads them all. */
     const int64_t gather = (int64_t)GATHER_QUERIES * c->index_topk;
     const int64_t entry_rows = at_least(hca, at_most(csa, at_least(gather, MIN_ENTRY_ROWS)));

@@ -59,7 +59,8 @@ static const uint8_t *load(void *to, const uint8_t *from, size_t n)
 static uint8_t *save_tail(uint8_t *dst, const dr_tail *t)
 {
     const int64_t block = t->end / t->ratio * t->ratio;
-    const size_t half = (size_t)t->width / 2 * sizeof(float), whole = (size_t)((t->end - block) * t->width) * sizeof(float);
+    const size_t half = (size_t)t->width / 2 * sizeof(float),
+                 whole = (size_t)((t->end - block) * t->width) * sizeof(float);
 
     if (t->overlap) {
         for (int64_t p = block - t->ratio; p < block; p++)
@@ -74,7 +75,8 @@ static uint8_t *save_tail(uint8_t *dst, const dr_tail *t)
 static const uint8_t *load_tail(dr_tail *t, const uint8_t *src, int64_t position)
 {
     const int64_t block = position / t->ratio * t->ratio;
-    const size_t half = (size_t)t->width / 2 * sizeof(float), whole = (size_t)((position - block) * t->width) * sizeof(float);
+    const size_t half = (size_t)t->width / 2 * sizeof(float),
+                 whole = (size_t)((position - block) * t->width) * sizeof(float);
 
     dr_tail__reset(t, position);
     if (t->overlap) {
@@ -111,8 +113,8 @@ void dr_state__load(dr_decoder *d, const uint8_t *src, int64_t position)
         dr_layer_state *l = &d->layers[i];
         dr_window__reset(&l->window, position);
         src = load(dr_window__row(&l->window, position - n), src, (size_t)n * l->window.row_bytes);
-        d->model->ops.kv_unpack(d->queue, dr_window__operand(&l->window, position - n), dr_window__row(&l->window, position - n), NULL, n,
-                                c->head_dim, c->rope_dim);
+        d->model->ops.kv_unpack(d->queue, dr_window__operand(&l->window, position - n),
+                                dr_window__row(&l->window, position - n), NULL, n, c->head_dim, c->rope_dim);
         if (c->layers[i].kind != DR_ATTENTION_SWA)
             src = load_tail(&l->tail, src, position);
         if (c->layers[i].kind == DR_ATTENTION_CSA)

@@ -1,4 +1,5 @@
-/* engine/state.h: the fixed-size part of a timeline as bytes: windows and compressor tails (spec 6.3). Internal to engine.
+/* engine/state.h: the fixed-size part of a timeline as bytes: windows and compressor tails (spec 6.3). Internal to
+ * engine.
  *
  *   for every layer of the backbone, in order:
  *     window      min(T, window) KV rows, native
@@ -17,7 +18,8 @@ size_t dr_state__bytes(const dr_model *m, int64_t position);
 size_t dr_state__max_bytes(const dr_model *m);
 /* The state of the current position. */
 void dr_state__save(const dr_decoder *d, uint8_t *dst);
-/* Makes `position` the end of every window and tail; sets the decoder's position too. Pages are the caller's business. */
+/* Makes `position` the end of every window and tail; sets the decoder's position too. Pages are the caller's business.
+ */
 void dr_state__load(dr_decoder *d, const uint8_t *src, int64_t position);
 
 #endif

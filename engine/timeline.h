@@ -1,6 +1,7 @@
 /* engine/timeline.h: what a decoder is made of. Internal to engine.
  *
- * T tokens are processed: every layer's window and tails end at T, the page of T - 1 is there. Snapshots are ordered by position. */
+ * T tokens are processed: every layer's window and tails end at T, the page of T - 1 is there. Snapshots are ordered by
+ * position. */
 #ifndef DR_ENGINE_TIMELINE_H
 #define DR_ENGINE_TIMELINE_H
 
@@ -37,12 +38,14 @@ struct dr_decoder {
     size_t n_snapshots, cap_snapshots;
 };
 
-/* A decoder with every buffer, at position 0. scratch: one reference is taken over, also on failure; NULL makes a new one. */
-dr_status dr_decoder__new(dr_decoder **out, const dr_model *model, dr_queue *queue, dr_scratch *scratch, int32_t max_chunk,
-                          int64_t max_tokens, dr_error *err);
+/* A decoder with every buffer, at position 0. scratch: one reference is taken over, also on failure; NULL makes a new
+ * one. */
+dr_status dr_decoder__new(dr_decoder **out, const dr_model *model, dr_queue *queue, dr_scratch *scratch,
+                          int32_t max_chunk, int64_t max_tokens, dr_error *err);
 /* Windows and tails as before the first token; pages and snapshots stay. */
 void dr_decoder__begin(dr_decoder *d);
-/* Runs ids through the timeline, whose pages are taken as needed; head_rows: 0, 1 (the last token's logits) or n (all). */
+/* Runs ids through the timeline, whose pages are taken as needed; head_rows: 0, 1 (the last token's logits) or n (all).
+ */
 dr_status dr_decoder__run(dr_decoder *d, const int32_t *ids, int64_t n, int64_t head_rows, float *logits, float *mtp,
                           const atomic_bool *cancel, dr_error *err);
 

@@ -62,7 +62,8 @@ size_t dr_decoder_anchor_bytes(const dr_model *model, int64_t position)
 dr_status dr_decoder_export_block(const dr_decoder *d, int64_t i, void *dst, dr_error *err)
 {
     if (i < 0 || d->importing >= 0 || i >= d->position / DR_BLOCK_TOKENS)
-        return dr_fail(err, DR_ERR_ARG, "block %lld of a timeline of %lld tokens", (long long)i, (long long)d->position);
+        return dr_fail(err, DR_ERR_ARG, "block %lld of a timeline of %lld tokens", (long long)i,
+                       (long long)d->position);
     memcpy(dst, d->pages[i]->data, d->model->layout.page_bytes);
     return DR_OK;
 }
@@ -106,10 +107,12 @@ dr_status dr_decoder_import_begin(dr_decoder *d, const int32_t *tokens, int64_t 
 
     dr_decoder_reset(d);
     if (n_tokens < 0 || n_tokens > d->max_tokens)
-        return dr_fail(err, DR_ERR_LIMIT, "restoring %lld tokens: the decoder holds %lld", (long long)n_tokens, (long long)d->max_tokens);
+        return dr_fail(err, DR_ERR_LIMIT, "restoring %lld tokens: the decoder holds %lld", (long long)n_tokens,
+                       (long long)d->max_tokens);
     for (int64_t i = 0; i < n_tokens; i++)
         if (tokens[i] < 0 || tokens[i] >= vocab)
-            return dr_fail(err, DR_ERR_ARG, "token %lld has id %d, expected 0 to %d", (long long)i, tokens[i], vocab - 1);
+            return dr_fail(err, DR_ERR_ARG, "token %lld has id %d, expected 0 to %d", (long long)i, tokens[i],
+                           vocab - 1);
     if (n_tokens)
         memcpy(d->tokens, tokens, (size_t)n_tokens * sizeof *tokens);
     d->importing = n_tokens;
@@ -121,11 +124,11 @@ dr_status dr_decoder_import_block(dr_decoder *d, int64_t i, const void *src, siz
     if (d->importing < 0)
         return dr_fail(err, DR_ERR_ARG, "no restore has begun");
     if (i < 0 || i >= d->importing / DR_BLOCK_TOKENS || d->pages[i])
-        return give_up(d, dr_fail(err, DR_ERR_ARG, "block %lld of a prefix of %lld tokens is not expected", (long long)i,
-                                  (long long)d->importing));
+        return give_up(d, dr_fail(err, DR_ERR_ARG, "block %lld of a prefix of %lld tokens is not expected",
+                                  (long long)i, (long long)d->importing));
     if (n_bytes != d->model->layout.page_bytes)
-        return give_up(d, dr_fail(err, DR_ERR_FORMAT, "stored block %lld has %zu bytes, expected %zu", (long long)i, n_bytes,
-                                  d->model->layout.page_bytes));
+        return give_up(d, dr_fail(err, DR_ERR_FORMAT, "stored block %lld has %zu bytes, expected %zu", (long long)i,
+                                  n_bytes, d->model->layout.page_bytes));
     const dr_status st = dr_page__own(&d->pages[i], n_bytes, err);
     if (st != DR_OK)
         return give_up(d, st);
@@ -142,10 +145,10 @@ static dr_status check_anchor(const dr_decoder *d, const uint8_t *src, size_t n_
         if (!d->pages[i])
             return dr_fail(err, DR_ERR_ARG, "block %lld was not restored before its anchor", (long long)i);
     if (n_bytes != expected)
-        return dr_fail(err, DR_ERR_FORMAT, "stored anchor of position %lld has %zu bytes, expected %zu", (long long)position, n_bytes,
-                       expected);
-    if (dr_load_u32(src) != ANCHOR_MAGIC || dr_load_u32(src + 4) != ANCHOR_VERSION || dr_load_u64(src + 8) != (uint64_t)position ||
-        dr_load_u64(src + 16) != expected)
+        return dr_fail(err, DR_ERR_FORMAT, "stored anchor of position %lld has %zu bytes, expected %zu",
+                       (long long)position, n_bytes, expected);
+    if (dr_load_u32(src) != ANCHOR_MAGIC || dr_load_u32(src + 4) != ANCHOR_VERSION ||
+        dr_load_u64(src + 8) != (uint64_t)position || dr_load_u64(src + 16) != expected)
         return dr_fail(err, DR_ERR_FORMAT, "stored anchor is not one of position %lld", (long long)position);
     return DR_OK;
 }
@@ -184,11 +187,14 @@ dr_digest dr_decoder_numerics_id(const dr_model *model)
     const dr_config *c = &model->config;
     dr_buf b = {0};
 
-    dr_buf_printf(&b, "%s; operand %zu; row %zu, index row %zu, page %zu; window %d; dims %d %d %d; streams %d; rope %.17g %.17g %.17g "
+    dr_buf_printf(&b,
+                  "%s; operand %zu; row %zu, index row %zu, page %zu; window %d; dims %d %d %d; streams %d; rope %.17g "
+                  "%.17g %.17g "
                   "%.17g %.17g %lld; kinds",
-                  NUMERICS, model->ops.operand_bytes, model->layout.row_bytes, model->layout.index_row_bytes, model->layout.page_bytes,
-                  c->window, c->head_dim, c->rope_dim, c->index_dim, c->hc_mult, c->rope_theta, c->compress_rope_theta, c->rope_factor,
-                  c->beta_fast, c->beta_slow, (long long)c->original_context);
+                  NUMERICS, model->ops.operand_bytes, model->layout.row_bytes, model->layout.index_row_bytes,
+                  model->layout.page_bytes, c->window, c->head_dim, c->rope_dim, c->index_dim, c->hc_mult,
+                  c->rope_theta, c->compress_rope_theta, c->rope_factor, c->beta_fast, c->beta_slow,
+                  (long long)c->original_context);
     for (int32_t i = 0; i < c->n_layers; i++)
         dr_buf_printf(&b, " %d", c->layers[i].ratio);
     const dr_digest id = dr_sha256(b.data, b.n);

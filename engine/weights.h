@@ -1,7 +1,7 @@
 /* engine/weights.h: the bound weights, laid out as the forward pass reads them. Internal to engine.
  *
- * A field keeps the checkpoint's name; the key is written once, where it is bound (binding.c). Matrices point into one packed
- * block of the model, vectors into its arena. Immutable after dr_model_open. */
+ * A field keeps the checkpoint's name; the key is written once, where it is bound (binding.c). Matrices point into one
+ * packed block of the model, vectors into its arena. Immutable after dr_model_open. */
 #ifndef DR_ENGINE_WEIGHTS_H
 #define DR_ENGINE_WEIGHTS_H
 
@@ -10,8 +10,8 @@
 #include "engine/model.h"
 #include "engine/rope.h"
 
-/* quant is what the checkpoint's dtype asks of the input (spec 5.3): FP8 and FP4 weights were trained on FP8 activations; a linear
- * stored as BF16 takes them unquantised. */
+/* quant is what the checkpoint's dtype asks of the input (spec 5.3): FP8 and FP4 weights were trained on FP8
+ * activations; a linear stored as BF16 takes them unquantised. */
 typedef struct dr_linear {
     dr_matrix w;
     dr_quant quant;

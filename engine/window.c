@@ -95,7 +95,8 @@ void dr_tail__reserve(dr_tail *t, int64_t n)
     assert(n <= DR_PIECE);
     if (t->end - t->base + n <= t->cap)
         return;
-    const int64_t first = dr_tail__first(t, t->end > DR_SPARE_ROWS ? t->end - DR_SPARE_ROWS : 0), base = first > t->base ? first : t->base;
+    const int64_t first = dr_tail__first(t, t->end > DR_SPARE_ROWS ? t->end - DR_SPARE_ROWS : 0),
+                  base = first > t->base ? first : t->base;
     const size_t bytes = (size_t)((t->end - base) * t->width) * sizeof(float);
     memmove(t->k, dr_tail__k(t, base), bytes);
     memmove(t->z, dr_tail__z(t, base), bytes);

@@ -1,11 +1,12 @@
 /* engine/window.h: rows of the recent past, addressed by position. Internal to engine.
  *
- * Both kinds are one linear buffer that slides: rows are appended until the buffer is full, then what is still needed moves to its
- * front. So rows of consecutive positions always lie side by side, and going back a few positions (at most DR_SPARE_ROWS, to
- * take back drafted tokens) is nothing but a smaller `end`.
+ * Both kinds are one linear buffer that slides: rows are appended until the buffer is full, then what is still needed
+ * moves to its front. So rows of consecutive positions always lie side by side, and going back a few positions (at most
+ * DR_SPARE_ROWS, to take back drafted tokens) is nothing but a smaller `end`.
  *
  *   dr_window  KV rows of the sliding window, in native form and unpacked for the products
- *   dr_tail    a compressor's pairs (K, Z + ape) of the blocks not finished yet, and for CSA of the block before (spec 6.3)
+ *   dr_tail    a compressor's pairs (K, Z + ape) of the blocks not finished yet, and for CSA of the block before
+ * (spec 6.3)
  *
  * Owned by one decoder. */
 #ifndef DR_ENGINE_WINDOW_H

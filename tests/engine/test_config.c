@@ -12,25 +12,38 @@
 
 /* The sizes of the published checkpoint, for what depends on them. */
 static const char flash[] =
-    "{\"architectures\": [\"DeepseekV4ForCausalLM\"], \"model_type\": \"deepseek_v4\", \"vocab_size\": 129280, \"hidden_size\": 4096,"
-    "\"num_hidden_layers\": 4, \"num_attention_heads\": 64, \"num_key_value_heads\": 1, \"head_dim\": 512, \"qk_rope_head_dim\": 64,"
-    "\"q_lora_rank\": 1024, \"o_lora_rank\": 1024, \"o_groups\": 8, \"sliding_window\": 128, \"compress_ratios\": [0, 0, 4, 128, 0],"
+    "{\"architectures\": [\"DeepseekV4ForCausalLM\"], \"model_type\": \"deepseek_v4\", \"vocab_size\": 129280, "
+    "\"hidden_size\": 4096,"
+    "\"num_hidden_layers\": 4, \"num_attention_heads\": 64, \"num_key_value_heads\": 1, \"head_dim\": 512, "
+    "\"qk_rope_head_dim\": 64,"
+    "\"q_lora_rank\": 1024, \"o_lora_rank\": 1024, \"o_groups\": 8, \"sliding_window\": 128, \"compress_ratios\": [0, "
+    "0, 4, 128, 0],"
     "\"compress_rope_theta\": 160000, \"rope_theta\": 10000, \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 16,"
-    "\"original_max_position_embeddings\": 65536, \"beta_fast\": 32, \"beta_slow\": 1}, \"max_position_embeddings\": 1048576,"
-    "\"index_n_heads\": 64, \"index_head_dim\": 128, \"index_topk\": 512, \"n_routed_experts\": 256, \"n_shared_experts\": 1,"
-    "\"num_experts_per_tok\": 6, \"moe_intermediate_size\": 2048, \"num_hash_layers\": 3, \"scoring_func\": \"sqrtsoftplus\","
-    "\"topk_method\": \"noaux_tc\", \"norm_topk_prob\": true, \"routed_scaling_factor\": 1.5, \"swiglu_limit\": 10.0, \"hidden_act\":"
-    "\"silu\", \"hc_mult\": 4, \"hc_sinkhorn_iters\": 20, \"hc_eps\": 1e-06, \"rms_norm_eps\": 1e-06, \"num_nextn_predict_layers\": 1,"
+    "\"original_max_position_embeddings\": 65536, \"beta_fast\": 32, \"beta_slow\": 1}, \"max_position_embeddings\": "
+    "1048576,"
+    "\"index_n_heads\": 64, \"index_head_dim\": 128, \"index_topk\": 512, \"n_routed_experts\": 256, "
+    "\"n_shared_experts\": 1,"
+    "\"num_experts_per_tok\": 6, \"moe_intermediate_size\": 2048, \"num_hash_layers\": 3, \"scoring_func\": "
+    "\"sqrtsoftplus\","
+    "\"topk_method\": \"noaux_tc\", \"norm_topk_prob\": true, \"routed_scaling_factor\": 1.5, \"swiglu_limit\": 10.0, "
+    "\"hidden_act\":"
+    "\"silu\", \"hc_mult\": 4, \"hc_sinkhorn_iters\": 20, \"hc_eps\": 1e-06, \"rms_norm_eps\": 1e-06, "
+    "\"num_nextn_predict_layers\": 1,"
     "\"tie_word_embeddings\": false, \"attention_bias\": false, \"bos_token_id\": 0, \"eos_token_id\": 1}";
 
 /* The same in the reference's own names. */
 static const char reference[] =
-    "{\"vocab_size\": 129280, \"dim\": 4096, \"n_layers\": 4, \"n_heads\": 64, \"head_dim\": 512, \"rope_head_dim\": 64,"
-    "\"q_lora_rank\": 1024, \"o_lora_rank\": 1024, \"o_groups\": 8, \"window_size\": 128, \"compress_ratios\": [0, 0, 4, 128, 0],"
-    "\"compress_rope_theta\": 160000.0, \"rope_theta\": 10000.0, \"rope_factor\": 16, \"original_seq_len\": 65536, \"beta_fast\": 32,"
+    "{\"vocab_size\": 129280, \"dim\": 4096, \"n_layers\": 4, \"n_heads\": 64, \"head_dim\": 512, \"rope_head_dim\": "
+    "64,"
+    "\"q_lora_rank\": 1024, \"o_lora_rank\": 1024, \"o_groups\": 8, \"window_size\": 128, \"compress_ratios\": [0, 0, "
+    "4, 128, 0],"
+    "\"compress_rope_theta\": 160000.0, \"rope_theta\": 10000.0, \"rope_factor\": 16, \"original_seq_len\": 65536, "
+    "\"beta_fast\": 32,"
     "\"beta_slow\": 1, \"index_n_heads\": 64, \"index_head_dim\": 128, \"index_topk\": 512, \"n_routed_experts\": 256,"
-    "\"n_shared_experts\": 1, \"n_activated_experts\": 6, \"moe_inter_dim\": 2048, \"n_hash_layers\": 3, \"score_func\":"
-    "\"sqrtsoftplus\", \"route_scale\": 1.5, \"swiglu_limit\": 10.0, \"hc_mult\": 4, \"hc_sinkhorn_iters\": 20, \"n_mtp_layers\": 1}";
+    "\"n_shared_experts\": 1, \"n_activated_experts\": 6, \"moe_inter_dim\": 2048, \"n_hash_layers\": 3, "
+    "\"score_func\":"
+    "\"sqrtsoftplus\", \"route_scale\": 1.5, \"swiglu_limit\": 10.0, \"hc_mult\": 4, \"hc_sinkhorn_iters\": 20, "
+    "\"n_mtp_layers\": 1}";
 
 static void parse(dr_config *c, const char *json)
 {
@@ -77,8 +90,9 @@ static void config__names_of_layers_are_read_too(void **state)
     dr_config c;
     json_t *o = json_loads(flash, 0, NULL);
     (void)json_object_del(o, "compress_ratios");
-    (void)json_object_set_new(o, "layer_types", json_pack("[s, s, s, s]", "sliding_attention", "sliding_attention",
-                                                          "compressed_sparse_attention", "heavily_compressed_attention"));
+    (void)json_object_set_new(o, "layer_types",
+                              json_pack("[s, s, s, s]", "sliding_attention", "sliding_attention",
+                                        "compressed_sparse_attention", "heavily_compressed_attention"));
     char *text = json_dumps(o, 0);
     parse(&c, text);
     assert_int_equal(c.layers[2].ratio, 4);
@@ -122,10 +136,12 @@ static void config__refuses_what_it_cannot_run(void **state)
     refuse("n_routed_experts", json_integer(4), "at most n_routed_experts");
     refuse("o_groups", json_integer(7), "multiple of 7");
     refuse("compress_ratios", json_pack("[i, i, i]", 0, 0, 4), "has 3 entries");
-    refuse("compress_ratios", json_pack("[i, i, i, i, i]", 0, 0, 3, 4, 0), "layer 2 is of unknown kind: compress ratio 3");
+    refuse("compress_ratios", json_pack("[i, i, i, i, i]", 0, 0, 3, 4, 0),
+           "layer 2 is of unknown kind: compress ratio 3");
     refuse("compress_ratios", json_pack("[i, i, i, i, i]", 0, 0, -4, 4, 0), "layer 2 is of unknown kind");
     refuse("compress_ratios", json_pack("[i, i, i, i, i]", 0, 0, 4096, 4, 0), "layer 2 is of unknown kind");
-    refuse("compress_ratios", json_pack("[i, i, s, i, i]", 0, 0, "linear_attention", 4, 0), "unknown kind \"linear_attention\"");
+    refuse("compress_ratios", json_pack("[i, i, s, i, i]", 0, 0, "linear_attention", 4, 0),
+           "unknown kind \"linear_attention\"");
     refuse("compress_ratios", json_pack("[i, i, i, i, i]", 0, 0, 4, 128, 4), "MTP entry 4");
     refuse("compress_ratios", json_integer(4), "no list");
     refuse("model_type", json_string("deepseek_v41"), "\"model_type\" is \"deepseek_v41\"");
@@ -222,9 +238,9 @@ static void rope__angles_are_rounded_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(config__becomes_a_layer_plan),       cmocka_unit_test(config__reads_both_families_of_names),
+        cmocka_unit_test(config__becomes_a_layer_plan),         cmocka_unit_test(config__reads_both_families_of_names),
         cmocka_unit_test(config__names_of_layers_are_read_too), cmocka_unit_test(config__refuses_what_it_cannot_run),
-        cmocka_unit_test(config__tells_all_problems_at_once), cmocka_unit_test(rope__golden_frequencies),
+        cmocka_unit_test(config__tells_all_problems_at_once),   cmocka_unit_test(rope__golden_frequencies),
         cmocka_unit_test(rope__angles_are_rounded_once),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

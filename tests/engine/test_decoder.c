@@ -145,7 +145,9 @@ static void decoder__bits_do_not_depend_on_chunks_threads_or_level(void **state)
                 char what[64];
                 check(dr_decoder_new(&d, m, q, s == 3 ? 128 * 3 : 128, N, &err), &err);
                 for (int64_t at = 0; at < N; at += steps[s])
-                    check(dr_decoder_logits(d, ids + at, at + steps[s] < N ? steps[s] : N - at, found + at * VOCAB, NULL, &err), &err);
+                    check(dr_decoder_logits(d, ids + at, at + steps[s] < N ? steps[s] : N - at, found + at * VOCAB,
+                                            NULL, &err),
+                          &err);
                 snprintf(what, sizeof what, "%s, %d threads, chunks of %d", levels[l], threads, (int)steps[s]);
                 same_rows(found, 0, N, what);
                 dr_decoder_free(d);
@@ -183,7 +185,7 @@ static void decoder__wide_bits_do_not_depend_on_chunks(void **state)
     dr_model_close(m);
 }
 
-static const int64_t borders[] = {0,   1,   3,   4,   5,    39,   40,   41,   63,   64,   68,   127,  128,
+static const int64_t borders[] = {0,   1,   3,   4,    5,    39,   40,   41,   63,   64,   68,   127, 128,
                                   129, 131, 500, 1023, 2047, 2048, 2049, 2052, 2060, 2111, 2112, 2190};
 enum { N_BORDERS = sizeof borders / sizeof borders[0] };
 
@@ -324,7 +326,8 @@ static void decoder__mtp_bits_do_not_depend_on_chunks(void **state)
             if (n > 1) /* the last row of a call waits for a token that never comes */
                 for (int64_t i = 0; i < n - 1; i++)
                     if (memcmp(mtp + i * VOCAB, whole + (at + i) * VOCAB, VOCAB * sizeof *mtp) != 0)
-                        fail_msg("calls of %lld: the MTP row of position %lld differs", (long long)steps[s], (long long)(at + i));
+                        fail_msg("calls of %lld: the MTP row of position %lld differs", (long long)steps[s],
+                                 (long long)(at + i));
         }
         dr_decoder_free(d);
     }
@@ -385,8 +388,9 @@ static atomic_bool stop;
 static int routes_left;
 static dr_ops plain;
 
-static void stopping_route(dr_queue *q, int32_t *out, float *g, const float *logits, const float *bias, const int32_t *fixed,
-                           const int32_t *tokens, int64_t m, int32_t n_experts, int32_t k, float scale)
+static void stopping_route(dr_queue *q, int32_t *out, float *g, const float *logits, const float *bias,
+                           const int32_t *fixed, const int32_t *tokens, int64_t m, int32_t n_experts, int32_t k,
+                           float scale)
 {
     if (routes_left-- == 0)
         atomic_store(&stop, true);
@@ -476,7 +480,8 @@ static void decoder__plan_is_what_is_taken(void **state)
     int64_t kv;
     const size_t n = dr_decoder_plan(model, 128, LENGTH, &kv);
     assert_true(n > 0 && n < 64 << 20);
-    /* CSA every 4 tokens, twice, with index rows; HCA every 16: 64 E4M3, 32 BF16, 1 E8M0 padded to 136; 16 + 1 padded to 20 */
+    /* CSA every 4 tokens, twice, with index rows; HCA every 16: 64 E4M3, 32 BF16, 1 E8M0 padded to 136; 16 + 1 padded
+     * to 20 */
     assert_int_equal(kv, 2 * 256 * (136 + 20) + 64 * 136);
     assert_int_equal(dr_decoder_block_bytes(model), 2 * kv);
     const dr_digest id = dr_decoder_numerics_id(model), again = dr_decoder_numerics_id(model);

@@ -1,5 +1,5 @@
-/* A timeline long enough that index keys, scores and entries no longer fit their buffers at once: more than 8,192 entries of the
- * 4-token layers. How a pass is cut then must not show either. */
+/* A timeline long enough that index keys, scores and entries no longer fit their buffers at once: more than 8,192
+ * entries of the 4-token layers. How a pass is cut then must not show either. */
 #include "engine/decoder.h"
 #include "tests/engine/tiny_checkpoint.h"
 
@@ -50,7 +50,8 @@ static void long_context__cuts_do_not_show(void **state)
 
     /* Other chunks, then one token at a time. */
     for (int64_t at = 0; at < LENGTH - TAIL; at += 93)
-        check(dr_decoder_prefill(b, ids + at, at + 93 < LENGTH - TAIL ? 93 : LENGTH - TAIL - at, NULL, NULL, &err), &err);
+        check(dr_decoder_prefill(b, ids + at, at + 93 < LENGTH - TAIL ? 93 : LENGTH - TAIL - at, NULL, NULL, &err),
+              &err);
     for (int i = 0; i < TAIL; i++)
         check(dr_decoder_prefill(b, ids + LENGTH - TAIL + i, 1, found + i * VOCAB, NULL, &err), &err);
     assert_memory_equal(whole, found, sizeof whole);

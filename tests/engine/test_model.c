@@ -41,9 +41,11 @@ static void refuse(tiny *t, const char *says, const char *also)
     tiny_write(t, folder, 1);
     for (int check = 0; check < 2; check++) {
         err = (dr_error){0};
-        const dr_status st = check ? dr_model_check(folder, &report, &err) : dr_model_open(&m, folder, &ops, queue, &err);
+        const dr_status st =
+            check ? dr_model_check(folder, &report, &err) : dr_model_open(&m, folder, &ops, queue, &err);
         if (st != DR_ERR_FORMAT || !strstr(err.msg, says) || (also && !strstr(err.msg, also)))
-            fail_msg("%s: status %d, expected \"%s\" and \"%s\" in: %s", check ? "check" : "open", st, says, also ? also : "", err.msg);
+            fail_msg("%s: status %d, expected \"%s\" and \"%s\" in: %s", check ? "check" : "open", st, says,
+                     also ? also : "", err.msg);
         if (!check)
             assert_null(m);
     }
@@ -124,7 +126,10 @@ static void model__refuses_wrong_dtypes_and_scales(void **state)
     (void)state;
     tiny *t = fresh();
     tiny_find(t, "layers.0.ffn.experts.1.w1.weight")->dtype = "F8_E4M3";
-    refuse(t, "layers.0.ffn.experts.1.w1.weight: model.safetensors: F8_E4M3 32x32, expected F8_E4M3 or BF16 32x64 or I8 32x32", NULL);
+    refuse(t,
+           "layers.0.ffn.experts.1.w1.weight: model.safetensors: F8_E4M3 32x32, expected F8_E4M3 or BF16 32x64 or I8 "
+           "32x32",
+           NULL);
     t = fresh();
     tiny_remove(t, "layers.0.attn.wq_a.scale");
     refuse(t, "layers.0.attn.wq_a.scale: missing, expected F8_E8M0 1x1", NULL);

@@ -14,13 +14,30 @@
 tiny_spec tiny_all_kinds(void)
 {
     return (tiny_spec){
-        .ratios = {0, 4, 16, 4}, .n_layers = 4, .n_hash = 1, .n_mtp = 1,
-        .dim = 64, .heads = 2, .head_dim = 96, .rope_dim = 32, .window = 40,
-        .q_rank = 32, .o_rank = 32, .o_groups = 2,
-        .index_heads = 16, .index_dim = 32, .topk = 16,
-        .experts = 4, .active = 2, .shared = 1, .expert_dim = 32,
-        .streams = 2, .vocab = 80,
-        .experts_as = TINY_FP4, .linears_as = TINY_FP8, .seed = 1,
+        .ratios = {0, 4, 16, 4},
+        .n_layers = 4,
+        .n_hash = 1,
+        .n_mtp = 1,
+        .dim = 64,
+        .heads = 2,
+        .head_dim = 96,
+        .rope_dim = 32,
+        .window = 40,
+        .q_rank = 32,
+        .o_rank = 32,
+        .o_groups = 2,
+        .index_heads = 16,
+        .index_dim = 32,
+        .topk = 16,
+        .experts = 4,
+        .active = 2,
+        .shared = 1,
+        .expert_dim = 32,
+        .streams = 2,
+        .vocab = 80,
+        .experts_as = TINY_FP4,
+        .linears_as = TINY_FP8,
+        .seed = 1,
     };
 }
 
@@ -97,7 +114,8 @@ static void linear(tiny *t, const char *prefix, const char *name, tiny_storage a
         bf16(t, prefix, weight, n, k, 0, spread);
         return;
     }
-    tiny_tensor *w = as == TINY_FP4 ? add2(t, prefix, weight, "I8", n, k / 2) : add2(t, prefix, weight, "F8_E4M3", n, k);
+    tiny_tensor *w =
+        as == TINY_FP4 ? add2(t, prefix, weight, "I8", n, k / 2) : add2(t, prefix, weight, "F8_E4M3", n, k);
     tiny_tensor *s = as == TINY_FP4 ? add2(t, prefix, scale, "F8_E8M0", n, k / 32)
                                     : add2(t, prefix, scale, "F8_E8M0", (n + 127) / 128, (k + 127) / 128);
     for (size_t i = 0; i < w->n_bytes; i++) {
@@ -191,16 +209,18 @@ static json_t *make_config(const tiny_spec *s)
     for (int i = 0; i < s->n_mtp; i++)
         (void)json_array_append_new(ratios, json_integer(0));
     json_t *c = json_pack(
-        "{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:{s:s, s:i, s:i, s:i, s:i}}", "model_type", "deepseek_v4",
-        "vocab_size", s->vocab, "hidden_size", s->dim, "num_hidden_layers", s->n_layers, "num_attention_heads", s->heads, "head_dim",
-        s->head_dim, "qk_rope_head_dim", s->rope_dim, "q_lora_rank", s->q_rank, "o_lora_rank", s->o_rank, "o_groups", s->o_groups,
-        "sliding_window", s->window, "compress_ratios", ratios, "rope_theta", 10000.0, "compress_rope_theta", 160000.0, "rope_scaling", "type",
-        "yarn", "factor", 16, "original_max_position_embeddings", 65536, "beta_fast", 32, "beta_slow", 1);
-    json_t *more = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:i, s:i, s:i}", "index_n_heads", s->index_heads,
-                             "index_head_dim", s->index_dim, "index_topk", s->topk, "n_routed_experts", s->experts, "num_experts_per_tok",
-                             s->active, "n_shared_experts", s->shared, "moe_intermediate_size", s->expert_dim, "num_hash_layers", s->n_hash,
-                             "routed_scaling_factor", 1.5, "swiglu_limit", 2.0, "hc_mult", s->streams, "hc_sinkhorn_iters", 20,
-                             "num_nextn_predict_layers", s->n_mtp);
+        "{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:{s:s, s:i, s:i, s:i, s:i}}",
+        "model_type", "deepseek_v4", "vocab_size", s->vocab, "hidden_size", s->dim, "num_hidden_layers", s->n_layers,
+        "num_attention_heads", s->heads, "head_dim", s->head_dim, "qk_rope_head_dim", s->rope_dim, "q_lora_rank",
+        s->q_rank, "o_lora_rank", s->o_rank, "o_groups", s->o_groups, "sliding_window", s->window, "compress_ratios",
+        ratios, "rope_theta", 10000.0, "compress_rope_theta", 160000.0, "rope_scaling", "type", "yarn", "factor", 16,
+        "original_max_position_embeddings", 65536, "beta_fast", 32, "beta_slow", 1);
+    json_t *more =
+        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:i, s:i, s:i}", "index_n_heads", s->index_heads,
+                  "index_head_dim", s->index_dim, "index_topk", s->topk, "n_routed_experts", s->experts,
+                  "num_experts_per_tok", s->active, "n_shared_experts", s->shared, "moe_intermediate_size",
+                  s->expert_dim, "num_hash_layers", s->n_hash, "routed_scaling_factor", 1.5, "swiglu_limit", 2.0,
+                  "hc_mult", s->streams, "hc_sinkhorn_iters", 20, "num_nextn_predict_layers", s->n_mtp);
     assert_non_null(c);
     assert_non_null(more);
     (void)json_object_update(c, more);
@@ -288,8 +308,9 @@ static void write_shard(const tiny *t, const char *folder, const char *file, siz
         json_t *shape = json_array();
         for (int k = 0; k < x->n_dims; k++)
             (void)json_array_append_new(shape, json_integer(x->shape[k]));
-        (void)json_object_set_new(header, x->name, json_pack("{s:s, s:o, s:[I, I]}", "dtype", x->dtype, "shape", shape, "data_offsets",
-                                                             (json_int_t)at, (json_int_t)(at + x->n_bytes)));
+        (void)json_object_set_new(header, x->name,
+                                  json_pack("{s:s, s:o, s:[I, I]}", "dtype", x->dtype, "shape", shape, "data_offsets",
+                                            (json_int_t)at, (json_int_t)(at + x->n_bytes)));
         at += x->n_bytes;
     }
     char *json = json_dumps(header, JSON_COMPACT);

@@ -1,7 +1,7 @@
 /* tests/engine/tiny_checkpoint.h: random checkpoints small enough to run in a moment, and wrong on demand.
  *
- * A checkpoint is made in memory, changed by the test when it is to be bad, and written to a folder of its own. Every function ends the
- * test on its own failure. */
+ * A checkpoint is made in memory, changed by the test when it is to be bad, and written to a folder of its own. Every
+ * function ends the test on its own failure. */
 #ifndef DR_TESTS_TINY_CHECKPOINT_H
 #define DR_TESTS_TINY_CHECKPOINT_H
 
@@ -53,7 +53,8 @@ void tiny_remove(tiny *t, const char *name);
 /* One more tensor, of zeros. */
 tiny_tensor *tiny_add(tiny *t, const char *name, const char *dtype, int n_dims, const int64_t *shape);
 
-/* Writes config.json and the weights; n_shards 1: model.safetensors, else shards and an index. The folder is made by mkdtemp. */
+/* Writes config.json and the weights; n_shards 1: model.safetensors, else shards and an index. The folder is made by
+ * mkdtemp. */
 void tiny_write(const tiny *t, char folder[64], int n_shards);
 /* A folder with these bytes as model.safetensors, and config.json when config is not NULL. */
 void tiny_write_raw(char folder[64], const void *safetensors, size_t n, const char *config);
