@@ -216,7 +216,9 @@ static void follow_with_mtp(dr_decoder *d, const int32_t *ids, int64_t n, float 
 
     if (d->position > 0)
         memcpy(streams, d->mtp_pending, (size_t)token * sizeof *streams);
-    dr_forward__mtp(d, d->position > 0 ? streams : streams + token, d->position > 0 ? ids : ids + 1, first, n_pairs);
+    if (n_pairs > 0)
+        dr_forward__mtp(d, d->position > 0 ? streams : streams + token, d->position > 0 ? ids : ids + 1, first,
+                        n_pairs);
     const int64_t skip = first < call_pos ? call_pos - first : 0; /* that row was the end of an earlier call */
     if (n_pairs > skip)
         dr_forward__head(d, logits + (first + skip - call_pos) * c->vocab, &d->model->mtp.head,

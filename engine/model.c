@@ -207,7 +207,8 @@ dr_status dr_model_check(const char *dir, dr_buf *report, dr_error *err)
         goto done;
     const dr_digest id = identity_of(m, dir);
     dr_digest_hex(hex, &id);
-    o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o}", "model", dir, "identity", hex, "tensors",
+    o = json_pack("{s:o?, s:s, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o}", "model",
+                  json_string(dir) /* NULL, told as null, when the path is not UTF-8 */, "identity", hex, "tensors",
                   (json_int_t)dr_safetensors_count(m->files), "parameters", (json_int_t)m->n_total, "active_parameters",
                   (json_int_t)m->n_active, "layers", m->config.n_layers, "mtp_blocks", m->config.n_mtp, "vocab",
                   m->config.vocab, "bytes", bytes_by_dtype(m->files), "plan", layer_kinds(&m->config));
