@@ -3,7 +3,9 @@
 Before each BF16 rounding, values that FP32 cannot hold exactly are multiplied by 1 + 1e-7 * normal(0, 1), as another summation
 order would. Prints, per checkpoint, over several draws: median and worst relative distance of a position, positions above 1e-3.
 
-  python3 tests/golden/noise.py [NAME ...]
+  python3 tests/golden/noise.py [NAME or FOLDER ...]
+
+A folder holds any checkpoint and a tokens.json.
 """
 import json
 import pathlib
@@ -37,11 +39,14 @@ def main():
         return exact(torch.where(x.float().double() == x, x, moved))
 
     for name in sys.argv[1:] or checkpoint.CHECKPOINTS:
-        key, _, config = checkpoint.CHECKPOINTS[name]
-        tokens = json.loads((HERE / "data" / name / "tokens.json").read_text())
-        with tempfile.TemporaryDirectory() as folder:
-            (pathlib.Path(folder) / "config.json").write_text(checkpoint.dump_config(config))
-            checkpoint.write(folder, key, config)
+        with tempfile.TemporaryDirectory() as made:
+            folder, text = pathlib.Path(name), pathlib.Path(name)
+            if name in checkpoint.CHECKPOINTS:
+                folder, text = pathlib.Path(made), HERE / "data" / name
+                key, _, config = checkpoint.CHECKPOINTS[name]
+                (folder / "config.json").write_text(checkpoint.dump_config(config))
+                checkpoint.write(folder, key, config)
+            tokens = json.loads((text / "tokens.json").read_text())
             reference.bf16 = exact
             calm = logits(folder, tokens)
             reference.bf16 = noisy
@@ -49,8 +54,9 @@ def main():
             for draw in range(DRAWS):
                 torch.manual_seed(draw)
                 found.append(distances(calm, logits(folder, tokens)))
-        print(f"{name:6} median {max(np.median(d) for d in found):.1e}  worst {max(d.max() for d in found):.1e}"
-              f"  above 1e-3 {max((d > 1e-3).mean() for d in found):.1%}", flush=True)
+        d = np.stack(found)
+        print(f"{pathlib.Path(name).name:6} median {np.median(d, 1).max():.1e}  worst {d.max():.1e}"
+              f"  above 1e-3 {(d > 1e-3).mean(1).max():.1%}", flush=True)
 
 
 if __name__ == "__main__":
