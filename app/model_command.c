@@ -212,6 +212,20 @@ done:
 
 /* ---- tokenize ---- */
 
+/* A token for people: in quotes, or the bytes of what is no text by itself. */
+static void show_token(dr_buf *out, dr_str bytes)
+{
+    json_t *const text = json_stringn(bytes.s, bytes.n); /* NULL unless UTF-8 */
+
+    if (text)
+        dr_json_write_string(out, bytes);
+    else
+        dr_buf_str(out, "0x");
+    for (size_t i = 0; !text && i < bytes.n; i++)
+        dr_buf_printf(out, "%02x", (unsigned char)bytes.s[i]);
+    json_decref(text);
+}
+
 static dr_status tokenize(const command *c, dr_error *err)
 {
     dr_tokenizer *t = NULL;
@@ -242,7 +256,7 @@ static dr_status tokenize(const command *c, dr_error *err)
     }
     for (size_t i = 0; i < ids.n; i++) {
         dr_buf_clear(&shown);
-        dr_json_write_string(&shown, dr_tokenizer_bytes(t, ids.v[i]));
+        show_token(&shown, dr_tokenizer_bytes(t, ids.v[i]));
         printf("%d\t%s\n", ids.v[i], shown.failed ? "" : shown.data);
     }
 done:
