@@ -16,9 +16,9 @@ NONE, CONTEXT, LEARNED, PRACTICE = 0, 1, 2, 3
 PAD_ID = 2
 
 
-def packages(work, split):
+def packages(work, split, made_by='index'):
     return [r['package'] for r in sources.table() if r['split'] == split
-            and os.path.exists(os.path.join(work, 'index', r['package'] + '.pkl'))]
+            and os.path.exists(os.path.join(work, made_by, r['package'] + '.pkl'))]
 
 
 def words_of(repos):
@@ -98,8 +98,8 @@ def make_row(tok, rng, tellers, weights, words, length, practice, bare, long_pac
 _STATE = {}
 
 
-def _start(work, token_file):
-    repos = [index.load(work, p) for p in packages(work, 'train')]
+def _start(work, token_file, made_by):
+    repos = [index.load(work, p, made_by) for p in packages(work, 'train', made_by)]
     repos = [r for r in repos if len(r.names) > 200 and len(r.refs) > 100]
     _STATE['tok'] = tokenizer.load(token_file)
     _STATE['words'] = words_of(repos)
@@ -120,7 +120,8 @@ def _shard(job):
     return goal
 
 
-def run(work, token_file, name, n_rows, length, practice=0.0, bare=0.0, long_pack=0.1, seed=1, shard=400):
+def run(work, token_file, name, n_rows, length, practice=0.0, bare=0.0, long_pack=0.1, seed=1, shard=400,
+        made_by='index'):
     """Stage `data`: shards of rows under work/rows/NAME, those already made skipped."""
     folder = os.path.join(work, 'rows', name)
     os.makedirs(folder, exist_ok=True)
@@ -128,6 +129,6 @@ def run(work, token_file, name, n_rows, length, practice=0.0, bare=0.0, long_pac
             for i in range(-(-n_rows // shard))]
     jobs = [j for j in jobs if not os.path.exists(j[0])]
     if jobs:
-        with Pool(2, _start, (work, token_file)) as pool:
+        with Pool(2, _start, (work, token_file, made_by)) as pool:
             for goal in pool.imap(_shard, jobs):
                 print('rows', goal, flush=True)

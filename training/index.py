@@ -218,6 +218,7 @@ def run(work, packages):
               f'{sum(map(len, repo.refs.values()))} references', flush=True)
 
 
-def load(work, package):
-    with open(os.path.join(work, 'index', package + '.pkl'), 'rb') as f:
+def load(work, package, made_by='index'):
+    """A repository's index, made by this file ('index') or by the program ('product')."""
+    with open(os.path.join(work, made_by, package + '.pkl'), 'rb') as f:
         return pickle.load(f)

@@ -18,8 +18,8 @@ STAGES = [
     dict(name='early', rows='early', batch=4, steps=300, rate=(3e-3, 3e-3)),
     dict(name='main', rows='main', batch=4, steps=500, rate=(3e-3, 3e-3)),
     dict(name='teach', rows='long', batch=2, steps=100, rate=(3e-3, 3e-3), mode=TEACH),
-    dict(name='sparse', rows='late', batch=2, steps=400, rate=(3e-3, 2e-3), mode=SPARSE),
-    dict(name='full', rows='late', batch=2, steps=400, rate=(2e-3, 1e-4), skip=800, mode=FULL),
+    dict(name='sparse', rows='late', batch=2, steps=450, rate=(3e-3, 2e-3), mode=SPARSE),
+    dict(name='full', rows='product', batch=2, steps=560, rate=(2e-3, 4e-5), mode=FULL),
 ]
 
 # Training rows: practice = share of plain copying, bare = share without the system text, long_pack =
@@ -29,4 +29,5 @@ ROWS = {
     'main': dict(n_rows=8000, length=1024, practice=.03, bare=.15, long_pack=.1, seed=2, shard=400),
     'long': dict(n_rows=2000, length=2048, practice=0., bare=0., long_pack=.5, seed=3, shard=200),
     'late': dict(n_rows=1800, length=2048, practice=0., bare=0., long_pack=.5, seed=4, shard=200),
+    'product': dict(n_rows=1200, length=2048, practice=0., bare=0., long_pack=.5, seed=5, shard=200, made_by='product'),
 }
