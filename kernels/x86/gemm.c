@@ -24,12 +24,12 @@ static int64_t row_units(const dr_gemm *g)
     return (g->m + UNIT_ROWS - 1) / UNIT_ROWS;
 }
 
-static void copy_out(const dr_gemm *g, const float *t, int64_t row, int64_t n_rows, int64_t output, int64_t n)
+static void copy_out(const dr_gemm *g, const float *t, int64_t t_stride, int64_t row, int64_t n_rows, int64_t output, int64_t n)
 {
     for (int64_t i = 0; i < n_rows; i++) {
         float *y = g->y + (row + i) * g->y_stride + output;
         for (int64_t j = 0; j < n; j += LANES) {
-            const v16 v = v_load(t + i * UNIT_OUTPUTS + j), r = g->round_out ? v_round_bf16(v) : v;
+            const v16 v = v_load(t + i * t_stride + j), r = g->round_out ? v_round_bf16(v) : v;
             if (n - j >= LANES)
                 v_store(y + j, r);
             else
@@ -50,11 +50,16 @@ static void gemm_unit(const dr_gemm *g, int64_t unit, float *t, uint16_t *gather
             memcpy(gathered + i * k, (const uint16_t *)g->x + (g->rows ? g->rows[row + i] : row + i) * k, (size_t)k * sizeof *x);
         x = gathered;
     }
-    const dr_product p = {.y = t, .y_stride = UNIT_OUTPUTS, .x = x, .x_stride = k,
-                          .w = (const uint16_t *)g->w->packed + output * k, .w_stride = LANES * k,
-                          .m = m, .n_blocks = (n + LANES - 1) / LANES, .k = k, .scratch = scratch};
-    LEVEL(product)(&p);
-    copy_out(g, t, row, m, output, n);
+    /* Two blocks at a time when tiles do the work, so that copying out one pair runs beside the products of the next. */
+    const int64_t step = m > DR_PRODUCT_FEW ? 2 * LANES : UNIT_OUTPUTS;
+    for (int64_t o = 0; o < n; o += step) {
+        const int64_t left = n - o < step ? n - o : step;
+        const dr_product p = {.y = t, .y_stride = step, .x = x, .x_stride = k,
+                              .w = (const uint16_t *)g->w->packed + (output + o) * k, .w_stride = LANES * k,
+                              .m = m, .n_blocks = (left + LANES - 1) / LANES, .k = k, .scratch = scratch};
+        LEVEL(product)(&p);
+        copy_out(g, t, step, row, m, output + o, left);
+    }
 }
 
 static void gemm_units(void *arg, int64_t begin, int64_t end, int worker)

@@ -1,4 +1,4 @@
-/* Norms, rotary embedding, compressor pooling: one row at a time in vectors of 16; bound by reading and writing the rows. */
+/* Norms, a scaled rounding, rotary embedding, compressor pooling: one row at a time in vectors of 16; bound by reading and writing the rows. */
 #include "kernels/queue.h"
 #include "kernels/x86/lanes.h"
 #include "kernels/x86/slots.h"
@@ -47,6 +47,25 @@ static void rms_norm(dr_queue *q, float *y, const float *x, const float *w, int6
 {
     norm_task t = {y, x, w, k, eps};
     dr_queue__run(q, m, dr_slot__grain(m, m * k / 2), rms_norm_rows, &t);
+}
+
+typedef struct scale_task {
+    float *x;
+    float s;
+} scale_task;
+
+static void scale_values(void *arg, int64_t begin, int64_t end, int worker)
+{
+    const scale_task *t = arg;
+    (void)worker;
+    for (int64_t i = begin; i < end; i += LANES)
+        v_store_n(t->x + i, v_round_bf16(v_mul(v_load_n(t->x + i, lanes_at(i, end)), v_set(t->s))), lanes_at(i, end));
+}
+
+static void scale(dr_queue *q, float *x, int64_t n, float s)
+{
+    scale_task t = {x, s};
+    dr_queue__run(q, n, dr_slot__grain(n, n / 2), scale_values, &t);
 }
 
 static void head_norm_rows(void *arg, int64_t begin, int64_t end, int worker)
@@ -163,6 +182,7 @@ void LEVEL(table_norm)(dr_ops *ops)
 {
     ops->rms_norm = rms_norm;
     ops->head_norm = head_norm;
+    ops->scale = scale;
     ops->rope = rope;
     ops->pool = pool;
 }

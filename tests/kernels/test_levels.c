@@ -228,7 +228,7 @@ static void check_embed(int64_t m, int64_t d, int32_t n_streams)
 
 static void check_norms(fill how, int64_t m, int64_t k)
 {
-    begin("rms_norm, head_norm", how, "m %lld, k %lld", (long long)m, (long long)k);
+    begin("rms_norm, head_norm, scale", how, "m %lld, k %lld", (long long)m, (long long)k);
     float *x = rounded_floats(m * k, how), *w = floats(k, FILL_RANDOM);
     output y = output_new((size_t)(m * k) * sizeof(float));
     for (int in_place = 0; in_place < 2; in_place++) {
@@ -244,6 +244,9 @@ static void check_norms(fill how, int64_t m, int64_t k)
     level->head_norm(queue, (float *)(void *)y.got.bytes, m, k, 1e-6f);
     ref.head_norm(queue, (float *)(void *)y.want.bytes, m, k, 1e-6f);
     compare_floats(&y.got, &y.want, "head_norm");
+    level->scale(queue, (float *)(void *)y.got.bytes, m * k, 0.011048543f);
+    ref.scale(queue, (float *)(void *)y.want.bytes, m * k, 0.011048543f);
+    compare_floats(&y.got, &y.want, "scale");
     output_free(&y);
     free(x);
     free(w);
@@ -574,12 +577,13 @@ static void check_attentions(void)
             }
 }
 
-static void check_all_slots(void)
+/* With several threads only the sizes that are shared out. */
+static void check_all_slots(bool threaded)
 {
-    static const int64_t ms[] = {0, 1, 3, 16, 33, 130}, ks[] = {16, 32, 100, 128, 160, 256, 512, 1000};
+    static const int64_t ms[] = {130, 33, 16, 3, 1, 0}, ks[] = {16, 32, 100, 128, 160, 256, 512, 1000};
     check_matrix_products();
     check_attentions();
-    for (size_t i = 0; i < sizeof ms / sizeof ms[0]; i++) {
+    for (size_t i = 0; i < (threaded ? 2 : sizeof ms / sizeof ms[0]); i++) {
         const int64_t m = ms[i];
         for (int f = 0; f < N_FILLS; f++) {
             const fill how = (fill)f;
@@ -634,7 +638,7 @@ static void check_level(const char *name)
         dr_pool *pool = NULL;
         assert_int_equal(dr_pool_new(&pool, n_threads, NULL), DR_OK);
         assert_int_equal(dr_queue_new(&queue, pool, NULL), DR_OK);
-        check_all_slots();
+        check_all_slots(n_threads > 1);
         dr_queue_free(queue);
         dr_pool_free(pool);
     }
