@@ -146,6 +146,7 @@ dr_status dr_env__open(dr_env *e, const char *path, unsigned max_dbs, size_t map
         (rc = mdb_env_set_mapsize(e->env, map_bytes)) != 0 || (rc = mdb_env_open(e->env, path, flags, 0600)) != 0 ||
         (rc = mdb_env_stat(e->env, &ms)) != 0 || (rc = mdb_env_get_fd(e->env, &e->fd)) != 0)
         return dr_env__status(e, rc, "opening", err);
+    (void)fcntl(e->fd, F_SETFD, FD_CLOEXEC); /* LMDB leaves it to commands that the program starts */
     e->page_bytes = ms.ms_psize;
     dr_env__clear_dead_readers(e);
     return check(e, err);

@@ -5,8 +5,8 @@
  *          entries, links, state
  *   facts: commit   from here on the records exist
  *
- * The write lock of facts is held throughout, in whatever process, so ids cannot be taken twice. Checksums are
- * computed before it is taken. */
+ * What was used since the last time is written along. The write lock of facts is held throughout, in whatever process, so
+ * ids cannot be taken twice. Checksums are computed before it is taken. */
 #include "cache/kv_put.h"
 
 #include "cache/kv_index.h"
@@ -31,6 +31,7 @@ typedef struct put_job {
     uint8_t *refs; /* of all items, one behind the other; ids are filled in inside the transaction */
     slab_write *writes;
     size_t n_writes;
+    dr_uses uses;
 } put_job;
 
 typedef struct slab_batch {
@@ -179,6 +180,9 @@ static int put_items(MDB_txn *txn, void *arg, dr_error *err)
     j->n_writes = 0;
     if ((rc = dr_state__get(c, txn, &s)) != 0)
         return rc == MDB_NOTFOUND ? MDB_INVALID : rc;
+    /* First, so that eviction knows what was used, and a record that comes back does not inherit its former self's uses. */
+    if ((rc = dr_uses__write(c, txn, &s, &j->uses)) != 0)
+        return rc;
     const uint64_t first_sequence = s.sequence + 1;
     for (size_t i = 0; i < j->n_items; i++) {
         if ((rc = place_item(j, txn, &s, &j->items[i], refs, first_sequence)) != 0)
@@ -226,7 +230,10 @@ dr_status dr_kv_put__many(dr_cache *c, dr_kv_item *items, size_t n_items, dr_err
         }
         refs += (size_t)n * DR_SLAB_REF_BYTES;
     }
-    st = dr_env__update(&c->facts, put_items, &j, err);
+    (void)pthread_mutex_lock(&c->flush_lock);
+    if ((st = dr_env__update(&c->facts, put_items, &j, err)) == DR_OK)
+        dr_uses__forget(c, &j.uses);
+    (void)pthread_mutex_unlock(&c->flush_lock);
     if (st != DR_OK)
         for (size_t i = 0; i < n_items; i++)
             items[i].stored = false;

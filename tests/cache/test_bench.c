@@ -1,0 +1,31 @@
+/* The bench runs on little and gives figures that can be. */
+#include "support.h"
+
+#include "cache/bench.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static void bench__measures_and_leaves_nothing(void **state)
+{
+    dr_cache_bench b;
+    dr_error err = {0};
+    (void)state;
+    (void)scratch_new();
+    if (dr_cache_bench_run(&b, scratch_path("."), 16 << 20, 1 << 20, 3000, &err) != DR_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(b.n_bytes, 16 << 20);
+    assert_int_equal(b.n_index, 3000);
+    assert_true(b.memcpy_gb_s > 0 && b.warm_gb_s > 0 && b.write_mb_s > 0 && b.raw_write_mb_s > 0);
+    assert_true(b.find_us_mean > 0 && b.find_us_max >= b.find_us_mean);
+    char path[4096];
+    assert_non_null(realpath(scratch_path("."), path));
+    assert_int_equal(rmdir(path), 0); /* it is empty */
+    assert_int_equal(dr_cache_bench_run(&b, "/tmp", 10, 20, 1, NULL), DR_ERR_ARG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(bench__measures_and_leaves_nothing)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
