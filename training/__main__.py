@@ -1,9 +1,8 @@
 """python3 -m training STAGE ...: one stage, or `all` for everything up to the exported model.
 
-    all                                     sources, index, tokenizer, data, train, export
-    sources | index | tokenizer | data | train | export [--model DIR]
+    all --binary PATH [--model DIR]         sources, index, product, tokenizer, data, train, export to DIR
+    sources | index | product | tokenizer | data | train | export    one of them
     eval --binary PATH --model DIR [--n 200] [--random-weights]      through the program
-    score --model DIR [--n 40]                                       in Python, constrained
     logits MODEL_DIR TOKENS.json OUT.npy [--mtp]                     from the exported files alone
 
 Every stage skips what is already there, so an interrupted run continues where it stopped.
@@ -12,14 +11,21 @@ import argparse
 import os
 
 
-def make_all(args, names):
-    from . import data, export, index, recipe, sources, tokenizer, train
+STAGES = ('sources', 'index', 'product', 'tokenizer', 'data', 'train', 'export')
+
+
+def make(args, names):
+    from . import data, dialect, export, index, product, recipe, sources, tokenizer, train
     token_file = os.path.join(args.work, 'model', 'tokenizer.json')
     for name in names:
         if name == 'sources':
             sources.run(args.work)
         elif name == 'index':
             index.run(args.work, [row['package'] for row in sources.table()])
+        elif name == 'product':
+            if not args.binary:
+                raise SystemExit('product: say where the program is: --binary PATH')
+            product.run(args.work, args.binary, dialect.NANO)
         elif name == 'tokenizer' and not os.path.exists(token_file):
             tokenizer.train(data.tokenizer_texts(args.work), token_file)
         elif name == 'data':
@@ -43,17 +49,13 @@ def main():
     p.add_argument('--random-weights', action='store_true')
     p.add_argument('--mtp', action='store_true')
     args = p.parse_args()
-    stages = ['sources', 'index', 'tokenizer', 'data', 'train', 'export']
     if args.stage == 'all':
-        make_all(args, stages)
-    elif args.stage in stages:
-        make_all(args, [args.stage])
+        make(args, STAGES)
+    elif args.stage in STAGES:
+        make(args, [args.stage])
     elif args.stage == 'eval':
         from . import evaluate
         evaluate.run(args.work, args.binary, args.model, args.n, random_weights=args.random_weights)
-    elif args.stage == 'score':
-        from . import constrained
-        constrained.measure(args.model, args.work, args.n)
     elif args.stage == 'logits':
         from . import reference
         reference.run(*args.files, mtp=args.mtp)

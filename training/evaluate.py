@@ -3,7 +3,8 @@
 A definition is right when the cited path:line is a definition that universal-ctags knows too (never a
 prototype), fits what the question said of kind, file or folder, and is the first such line of the
 program's own result.  Uses are right when the answer cites exactly the (path, line) pairs of the result
-of find_refs on that name.  Nothing is read but the program's JSON events.
+of find_refs on that name.  Beside these, and not counted with them: names that do not exist, and questions
+that are out of reach.  Nothing is read but the program's JSON events.
 """
 import json
 import os
@@ -15,9 +16,9 @@ import subprocess
 import numpy as np
 
 from . import data, dialect, dialogues, index
-from .constrained import HELD_THREE
 from .reference import read_safetensors
 
+HELD_THREE = ('redis', 'jinja2', 'golang-github-gorilla-mux')
 REF_LINE = re.compile(r'^(\S.*?):(\d+): ', re.M)
 
 
@@ -34,10 +35,14 @@ def repository(work, package):
     return goal
 
 
+def question_of(turn):
+    return turn[0][0][len(dialect.USER):].split(dialect.ASSISTANT)[0]
+
+
 def questions(work, n, seed, names=HELD_THREE):
-    """[(package, task, question, name, fits)]: half definitions, half uses, in turns over the repositories."""
-    rng, out = random.Random(seed), []
-    tellers = {}
+    """[(package, task, question, name, good)]: n of them half definitions, half uses, in turns over the
+    repositories; then n / 10 each of absent names and of what should be declined.  good: the (path, line) set."""
+    rng, out, tellers = random.Random(seed), [], {}
     for package in names:
         repo = index.scan(repository(work, package), package, None)
         tellers[package] = dialogues.Teller(repo, rng, dialogues.Style(True), data.words_of([repo]))
@@ -51,13 +56,19 @@ def questions(work, n, seed, names=HELD_THREE):
             rows = teller.repo.by_name[name]
             if index.RANK.get(rows[0][2], 0) == 0 and (task == 'define' or name in teller.repo.refs):
                 break
-        question = turn[0][0][len(dialect.USER):].split(dialect.ASSISTANT)[0]
         good = {(p, line) for p, line, kind in rows if index.RANK.get(kind, 0) == 0}
         if task == 'define':
             target = re.search(r' is defined at (\S+):(\d+)\.<', turn[3][0])
             target = (target[1], int(target[2]))
             good = {target} if target in good and target != sorted(good)[0] else good
-        out.append((package, task, question, name, good))
+        out.append((package, task, question_of(turn), name, good))
+    for task in ('absent', 'decline'):
+        for i in range(n // 10):
+            package = names[i % len(names)]
+            turn = getattr(tellers[package], task)()
+            while task == 'absent' and 'I found no' not in turn[3][0]:
+                turn = tellers[package].absent()
+            out.append((package, task, question_of(turn), turn[-1][0].removesuffix(dialect.EOS), set()))
     return out
 
 
@@ -85,14 +96,14 @@ def judge(task, name, good, events):
     tool = 'find_symbol' if task == 'define' else 'find_refs'
     if not answers:
         return 'no answer'
+    if task in ('absent', 'decline'):                         # name is the whole sentence expected
+        return None if answers[-1].get('text') == name else f'answered {answers[-1].get("text")!r}'
     if not calls:
         return f'no call, answered {answers[-1].get("text")!r}'
     last = calls[-1]
     if last.get('name') != tool or (last.get('arguments') or {}).get('name') != name:
         return f'called {last.get("name")} {last.get("arguments")}'
-    result = next((r[k] for r in results[::-1] for k in ('text', 'result', 'content', 'output')
-                   if isinstance(r.get(k), str)), '')
-    shown = [(p, int(n)) for p, n in REF_LINE.findall(result)]
+    shown = [(p, int(n)) for p, n in REF_LINE.findall(results[-1]['text'] if results else '')]
     text = answers[-1].get('text', '')
     if task == 'uses':
         cited = {(p, int(n)) for p, n in re.findall(r'^- (\S.*?):(\d+) in `', text, re.M)}
@@ -153,8 +164,8 @@ def run(work, binary, model, n=200, seed=5, random_weights=False):
         row[1] += 1
         if wrong:
             print(f'{package} {task} {question!r}: {wrong}', flush=True)
-    for task, (right, all_) in sorted(table.items()):
+    for task, (right, all_) in table.items():
         print(f'{task}: {right} of {all_} exact')
-    right, all_ = (sum(r[i] for r in table.values()) for i in (0, 1))
-    print(f'all: {right} of {all_} exact ({100 * right / max(all_, 1):.1f} %)'
+    right, all_ = (table['define'][i] + table['uses'][i] for i in (0, 1))
+    print(f'define and uses: {right} of {all_} exact ({100 * right / all_:.1f} %)'
           + (', random weights' if random_weights else ''))

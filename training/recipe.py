@@ -18,8 +18,8 @@ STAGES = [
     dict(name='early', rows='early', batch=4, steps=300, rate=(3e-3, 3e-3)),
     dict(name='main', rows='main', batch=4, steps=500, rate=(3e-3, 3e-3)),
     dict(name='teach', rows='long', batch=2, steps=100, rate=(3e-3, 3e-3), mode=TEACH),
-    dict(name='sparse', rows='late', batch=2, steps=450, rate=(3e-3, 2e-3), mode=SPARSE),
-    dict(name='full', rows='product', batch=2, steps=560, rate=(2e-3, 4e-5), mode=FULL),
+    dict(name='sparse', rows='late', batch=2, steps=400, rate=(3e-3, 2e-3), mode=SPARSE),
+    dict(name='full', rows='product', batch=2, steps=580, rate=(2e-3, 4e-5), mode=FULL),
 ]
 
 # Training rows: practice = share of plain copying, bare = share without the system text, long_pack =

@@ -14,7 +14,7 @@ import torch
 os.environ.setdefault('TORCH_COMPILE_DISABLE', '1')
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from training import (constrained, dialect, dialogues, export, index, quant, questions, reference,  # noqa: E402
+from training import (dialect, dialogues, evaluate, export, index, quant, questions, reference,  # noqa: E402
                       sources, tokenizer)
 from training.model import MODE, Config, Nano  # noqa: E402
 
@@ -101,7 +101,7 @@ class Wordings(unittest.TestCase):
         self.assertEqual(len({r['package'] for r in rows}), len(rows))
         held = {r['package'] for r in rows if r['split'] == 'held'}
         self.assertGreaterEqual(len(held), 6)
-        self.assertTrue(set(constrained.HELD_THREE) <= held)
+        self.assertTrue(set(evaluate.HELD_THREE) <= held)
 
 
 class ToolTexts(unittest.TestCase):
