@@ -5,6 +5,9 @@
  * bytes. Cost of a test depends on the token's length and the grammar's ambiguity, not on the vocabulary or the size of a set: a set is a
  * sorted array narrowed by binary search, with no building cost.
  *
+ * Limits: 64 stacks at a time, 96 frames each (a sequence's last part takes no frame). A grammar that begins in more ways is refused; one
+ * that comes to more later loses alternatives: legal tokens may then be refused, illegal ones never pass.
+ *
  * Grammar: any thread reads it. Constraint: owned by one thread. */
 #ifndef DR_ENGINE_CONSTRAINT_H
 #define DR_ENGINE_CONSTRAINT_H
@@ -34,12 +37,13 @@ dr_node dr_grammar_bytes(dr_grammar *g, const uint64_t mask[4]);
 dr_node dr_grammar_text(dr_grammar *g, dr_str stop);
 /* One JSON value in the layout of the dialect (separators ", " and ": "), depth at most 16. */
 dr_node dr_grammar_json(dr_grammar *g);
-/* A node to be defined later, for recursion; define it before use. */
+/* A node to be defined later, for recursion; define it before use. A node must not begin with itself before something was taken. */
 dr_node dr_grammar_forward(dr_grammar *g);
 void dr_grammar_define(dr_grammar *g, dr_node forward, dr_node node);
-bool dr_grammar_ok(const dr_grammar *g, dr_node root); /* false when a builder call failed */
+bool dr_grammar_ok(const dr_grammar *g, dr_node root); /* false when a builder call failed, or a forward node breaks these rules */
 
 typedef struct dr_constraint dr_constraint;
+/* The grammar and what it borrows outlive the constraint. DR_ERR_ARG unless dr_grammar_ok; DR_ERR_LIMIT as said above. */
 dr_status dr_constraint_new(dr_constraint **out, const dr_grammar *g, dr_node root, dr_error *err);
 void dr_constraint_free(dr_constraint *c);
 dr_status dr_constraint_clone(dr_constraint **out, const dr_constraint *c, dr_error *err);
@@ -48,6 +52,11 @@ dr_status dr_constraint_clone(dr_constraint **out, const dr_constraint *c, dr_er
 bool dr_constraint_allows(const dr_constraint *c, const dr_tokenizer *t, int32_t id);
 /* Takes a legal token. DR_ERR_ARG when it is not. */
 dr_status dr_constraint_advance(dr_constraint *c, const dr_tokenizer *t, int32_t id, dr_error *err);
+/* All legal tokens, or the first cap of them, in no particular order; returns how many. For narrow places: cost grows with the number of
+ * different legal beginnings of tokens, where a test costs as little as above. Neither of the two allocates. */
+size_t dr_constraint_legal(const dr_constraint *c, const dr_tokenizer *t, int32_t *ids, size_t cap);
+/* Bytes that a legal token may begin with, and perhaps some more. */
+void dr_constraint_first(const dr_constraint *c, uint64_t mask[4]);
 bool dr_constraint_done(const dr_constraint *c); /* the root is complete here (more may still be legal) */
 /* When exactly one continuation is legal, its bytes (as many as are forced, 0 when a choice is open): for tests and display. */
 size_t dr_constraint_forced(const dr_constraint *c, char *out, size_t cap);

@@ -89,7 +89,8 @@ static void put_trained_text(dr_prompt *p, dr_str s)
         put_control(p, control);
         plain = at += control.n;
     }
-    put_text(p, (dr_str){s.s + plain, s.n - plain});
+    if (plain < s.n)
+        put_text(p, (dr_str){s.s + plain, s.n - plain});
 }
 
 /* ---- section 3: preprocessing ---- */

@@ -4,18 +4,26 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Tokens less likely than this share of the likeliest legal one are never drawn: beyond it every token's legality would have to
- * be tested for a mass that cannot be noticed. */
-#define TAIL 1e-6f
+enum {
+    BLOCK = 64, /* logits with one maximum kept */
+    LANES = 16,
+    TRIES = 24, /* likeliest tokens tested before the legal ones are listed */
+    MANY = 1024, /* candidates of a draw beyond which listing is cheaper than testing */
+};
+static const float TAIL = 0x1p-24f;
+
+enum { UNKNOWN = -2, NONE = -1 };
 
 struct dr_sampler {
     dr_sampling how;
-    int32_t vocab, n_heap;
-    uint64_t count; /* draws so far: the generator's counter */
-    int32_t *heap;  /* ids, best logit first */
-    int32_t *ids;   /* legal candidates, descending */
-    float *p;
+    int32_t vocab, n_blocks;
+    uint64_t count; /* draws so far */
+    float *top;     /* [n_blocks] largest logit not handed out yet */
+    int32_t *best;  /* [n_blocks] its id; UNKNOWN until looked for, NONE when all were handed out */
+    int32_t *ids;   /* [vocab] candidates of a draw */
+    float *weights; /* [vocab] */
 };
 
 dr_status dr_sampler_new(dr_sampler **out, dr_sampling how, int32_t vocab, dr_error *err)
@@ -23,16 +31,23 @@ dr_status dr_sampler_new(dr_sampler **out, dr_sampling how, int32_t vocab, dr_er
     dr_sampler *s = NULL;
 
     *out = NULL;
-    if (vocab < 1 || !(how.temperature >= 0) || !(how.top_p >= 0 && how.top_p <= 1) || !(how.min_p >= 0 && how.min_p <= 1))
+    if (vocab < 1 || !(how.temperature >= 0) || isinf(how.temperature) || !(how.top_p >= 0 && how.top_p <= 1) ||
+        !(how.min_p >= 0 && how.min_p <= 1))
         return dr_fail(err, DR_ERR_ARG, "sampling: temperature %g, top-p %g, min-p %g over %d tokens", (double)how.temperature,
                        (double)how.top_p, (double)how.min_p, vocab);
-    if (!(s = calloc(1, sizeof *s)) || !(s->heap = malloc((size_t)vocab * sizeof *s->heap)) ||
-        !(s->ids = malloc((size_t)vocab * sizeof *s->ids)) || !(s->p = malloc((size_t)vocab * sizeof *s->p))) {
-        dr_sampler_free(s);
-        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    }
+    if (!(s = calloc(1, sizeof *s)))
+        return dr_fail(err, DR_ERR_NOMEM, "sampling: out of memory");
     s->how = how;
     s->vocab = vocab;
+    s->n_blocks = (vocab - 1) / BLOCK + 1;
+    s->top = malloc((size_t)s->n_blocks * sizeof *s->top);
+    s->best = malloc((size_t)s->n_blocks * sizeof *s->best);
+    s->ids = malloc((size_t)vocab * sizeof *s->ids);
+    s->weights = malloc((size_t)vocab * sizeof *s->weights);
+    if (!s->top || !s->best || !s->ids || !s->weights) {
+        dr_sampler_free(s);
+        return dr_fail(err, DR_ERR_NOMEM, "sampling: out of memory");
+    }
     *out = s;
     return DR_OK;
 }
@@ -41,125 +56,215 @@ void dr_sampler_free(dr_sampler *s)
 {
     if (!s)
         return;
-    free(s->heap);
+    free(s->top);
+    free(s->best);
     free(s->ids);
-    free(s->p);
+    free(s->weights);
     free(s);
 }
 
-/* Larger logit first, ties to the lower id; NaN never. */
-static bool before(const float *l, int32_t a, int32_t b)
+static float value(const float *logits, int32_t id)
 {
-    const float x = isnan(l[a]) ? -INFINITY : l[a], y = isnan(l[b]) ? -INFINITY : l[b];
+    return logits[id] > -INFINITY ? logits[id] : -INFINITY; /* NaN compares false */
+}
+
+static bool comes_before(const float *logits, int32_t a, int32_t b)
+{
+    const float x = value(logits, a), y = value(logits, b);
+
     return x > y || (x == y && a < b);
 }
 
-static void sift(int32_t *h, int32_t n, int32_t at, const float *l)
+/* ---- ids in order of descending logit, without sorting: the maximum of every block, and inside a block on demand ---- */
+
+static void start(dr_sampler *s, const float *logits)
+{
+    for (int32_t b = 0; b < s->n_blocks; b++) {
+        const int32_t from = b * BLOCK, n = s->vocab - from < BLOCK ? s->vocab - from : BLOCK;
+        float lane[LANES];
+        for (int k = 0; k < LANES; k++)
+            lane[k] = -INFINITY;
+        int32_t i = 0;
+        for (; i + LANES <= n; i += LANES)
+            for (int k = 0; k < LANES; k++) {
+                const float v = logits[from + i + k];
+                lane[k] = v > lane[k] ? v : lane[k];
+            }
+        for (; i < n; i++)
+            lane[0] = logits[from + i] > lane[0] ? logits[from + i] : lane[0];
+        float top = lane[0];
+        for (int k = 1; k < LANES; k++)
+            top = lane[k] > top ? lane[k] : top;
+        s->top[b] = top;
+        s->best[b] = UNKNOWN;
+    }
+}
+
+/* The next id, or NONE. */
+static int32_t next_best(dr_sampler *s, const float *logits)
+{
+    int32_t b = NONE;
+
+    for (int32_t i = 0; i < s->n_blocks; i++)
+        if (s->best[i] != NONE && (b == NONE || s->top[i] > s->top[b]))
+            b = i;
+    if (b == NONE)
+        return NONE;
+    const int32_t from = b * BLOCK, end = s->vocab - from < BLOCK ? s->vocab : from + BLOCK;
+    int32_t id = s->best[b], after = NONE;
+    if (id == UNKNOWN)
+        for (id = from; value(logits, id) != s->top[b]; id++)
+            ;
+    for (int32_t i = from; i < end; i++)
+        if (comes_before(logits, id, i) && (after == NONE || comes_before(logits, i, after)))
+            after = i;
+    s->best[b] = after;
+    if (after != NONE)
+        s->top[b] = value(logits, after);
+    return id;
+}
+
+/* The likeliest legal token, or NONE. When the legal ones were listed to find it, *n_listed of them are in s->ids. */
+static int32_t best_legal(dr_sampler *s, const float *logits, const dr_constraint *c, const dr_tokenizer *t, int32_t *n_listed)
+{
+    int32_t best = NONE;
+
+    *n_listed = 0;
+    start(s, logits);
+    for (int i = 0; i < TRIES; i++) {
+        const int32_t id = next_best(s, logits);
+        if (id == NONE || !c || dr_constraint_allows(c, t, id))
+            return id;
+    }
+    const size_t n = dr_constraint_legal(c, t, s->ids, (size_t)s->vocab);
+    for (size_t i = 0; i < n; i++) {
+        if (s->ids[i] >= s->vocab) /* a token the model has no logit for */
+            continue;
+        s->ids[(*n_listed)++] = s->ids[i];
+        if (best == NONE || comes_before(logits, s->ids[i], best))
+            best = s->ids[i];
+    }
+    return best;
+}
+
+/* ---- drawing ---- */
+
+/* splitmix64 of seed and counter, as a number in [0, 1). */
+static double draw(uint64_t seed, uint64_t counter)
+{
+    uint64_t z = seed + (counter + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    z ^= z >> 31;
+    return (double)(z >> 11) * 0x1p-53;
+}
+
+/* Leaves in ids the candidates whose weight exp((logit - best) / temperature) is at least `least`, with their weights. listed: the legal
+ * tokens stand in ids already; else all are asked about that are likely enough. */
+static int32_t weigh(dr_sampler *s, const float *logits, int32_t best, float least, const dr_constraint *c, const dr_tokenizer *t,
+                     int32_t n_listed)
+{
+    /* A little below the logarithm of `least`: the exact comparison is of the weights. */
+    const float low = logits[best] + s->how.temperature * (dr_logf(least) - 0.01f);
+    bool listed = n_listed > 0;
+    int32_t n = 0, n_likely = 0;
+
+    if (c && !listed) {
+        for (int32_t i = 0; i < s->vocab; i++)
+            n_likely += logits[i] >= low;
+        if (n_likely > MANY) {
+            n_listed = (int32_t)dr_constraint_legal(c, t, s->ids, (size_t)s->vocab);
+            listed = true;
+        }
+    }
+    const int32_t n_asked = listed ? n_listed : s->vocab;
+    for (int32_t i = 0; i < n_asked; i++) {
+        const int32_t id = listed ? s->ids[i] : i;
+        if (id >= s->vocab || !(logits[id] >= low))
+            continue;
+        const float w = dr_expf((logits[id] - logits[best]) / s->how.temperature);
+        if (w < least || w > 1 || (c && !listed && !dr_constraint_allows(c, t, id)))
+            continue; /* more likely than the best legal token: not legal */
+        s->ids[n] = id;
+        s->weights[n++] = w;
+    }
+    return n;
+}
+
+static void swap(dr_sampler *s, int32_t a, int32_t b)
+{
+    const int32_t id = s->ids[a];
+    const float w = s->weights[a];
+
+    s->ids[a] = s->ids[b];
+    s->weights[a] = s->weights[b];
+    s->ids[b] = id;
+    s->weights[b] = w;
+}
+
+static bool is_above(const dr_sampler *s, const float *logits, int32_t a, int32_t b)
+{
+    return comes_before(logits, s->ids[a], s->ids[b]);
+}
+
+static void sift(dr_sampler *s, const float *logits, int32_t n, int32_t at)
 {
     for (;;) {
         int32_t best = at;
         for (int32_t child = 2 * at + 1; child <= 2 * at + 2 && child < n; child++)
-            if (before(l, h[child], h[best]))
+            if (is_above(s, logits, child, best))
                 best = child;
         if (best == at)
             return;
-        const int32_t t = h[at];
-        h[at] = h[best];
-        h[best] = t;
+        swap(s, at, best);
         at = best;
     }
 }
 
-static void heap_fill(dr_sampler *s, const float *l)
+/* Moves the likeliest candidates that top_p and min_p leave to the end of ids; returns where they begin. */
+static int32_t cut(dr_sampler *s, const float *logits, int32_t n)
 {
-    s->n_heap = s->vocab;
-    for (int32_t i = 0; i < s->vocab; i++)
-        s->heap[i] = i;
-    for (int32_t i = s->vocab / 2 - 1; i >= 0; i--)
-        sift(s->heap, s->n_heap, i, l);
-}
+    double total = 0, got = 0;
+    int32_t left = n;
 
-/* The next best legal token, or -1. */
-static int32_t heap_next(dr_sampler *s, const float *l, const dr_constraint *c, const dr_tokenizer *t)
-{
-    while (s->n_heap > 0) {
-        const int32_t id = s->heap[0];
-        s->heap[0] = s->heap[--s->n_heap];
-        sift(s->heap, s->n_heap, 0, l);
-        if (!c || dr_constraint_allows(c, t, id))
-            return id;
-    }
-    return -1;
-}
-
-/* splitmix64 of seed and counter, as a number in [0, 1). */
-static float draw(uint64_t seed, uint64_t counter)
-{
-    uint64_t z = seed + (counter + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    z ^= z >> 31;
-    return (float)(z >> 40) * 0x1p-24f;
-}
-
-static int32_t best_of_all(const dr_sampler *s, const float *l)
-{
-    int32_t best = 0;
-    for (int32_t i = 1; i < s->vocab; i++)
-        if (before(l, i, best))
-            best = i;
-    return best;
+    for (int32_t i = 0; i < n; i++)
+        total += (double)s->weights[i];
+    for (int32_t i = n / 2; i-- > 0;)
+        sift(s, logits, n, i);
+    do { /* heap sort, stopped early; at least one is kept */
+        swap(s, 0, --left);
+        got += (double)s->weights[left];
+        sift(s, logits, left, 0);
+    } while (left > 0 && got < (double)s->how.top_p * total && s->weights[0] >= s->how.min_p);
+    return left;
 }
 
 dr_status dr_sampler_pick(dr_sampler *s, int32_t *id, const float *logits, const dr_constraint *constraint,
                           const dr_tokenizer *t, dr_error *err)
 {
-    int32_t first = best_of_all(s, logits); /* mostly legal: then greedy needs no heap */
-    const bool greedy = s->how.temperature == 0;
+    int32_t n_listed;
+    const int32_t best = best_legal(s, logits, constraint, t, &n_listed);
 
-    if (!greedy || (constraint && !dr_constraint_allows(constraint, t, first))) {
-        heap_fill(s, logits);
-        first = heap_next(s, logits, constraint, t);
-    }
-    if (first < 0)
-        return dr_fail(err, DR_ERR_NOT_FOUND, "no token is legal here");
-    if (greedy) {
-        *id = first;
+    if (best == NONE)
+        return dr_fail(err, DR_ERR_NOT_FOUND, "sampling: no token is legal here");
+    *id = best;
+    if (s->how.temperature == 0)
         return DR_OK;
-    }
-
-    /* Candidates in descending order, unnormalised: exp((l - l_first) / temperature). */
-    const float least = s->how.min_p > TAIL ? s->how.min_p : TAIL;
-    int32_t n = 0;
-    float sum = 0;
-    for (int32_t next = first; next >= 0; next = heap_next(s, logits, constraint, t)) {
-        const float p = n ? dr_expf((logits[next] - logits[first]) / s->how.temperature) : 1.0f;
-        if (!(p >= least))
+    const double u = draw(s->how.seed, s->count++);
+    if (!isfinite(logits[best])) /* nothing is likely, or one thing infinitely so */
+        return DR_OK;
+    const bool all = s->how.top_p >= 1;
+    const int32_t n = weigh(s, logits, best, all && s->how.min_p > TAIL ? s->how.min_p : TAIL, constraint, t, n_listed);
+    int32_t i = all ? 0 : cut(s, logits, n);
+    double sum = 0;
+    for (int32_t k = i; k < n; k++)
+        sum += (double)s->weights[k];
+    for (double got = 0; i < n; i++) {
+        got += (double)s->weights[i];
+        *id = s->ids[i];
+        if (u * sum < got)
             break;
-        s->ids[n] = next;
-        s->p[n++] = p;
-        sum += p;
     }
-    if (s->how.top_p < 1) {
-        const float wanted = s->how.top_p * sum;
-        float got = 0;
-        for (int32_t i = 0; i < n; i++) {
-            got += s->p[i];
-            if (got >= wanted) {
-                n = i + 1;
-                break;
-            }
-        }
-        sum = 0;
-        for (int32_t i = 0; i < n; i++)
-            sum += s->p[i];
-    }
-    float u = draw(s->how.seed, s->count++) * sum;
-    int32_t i = 0;
-    while (i + 1 < n && u >= s->p[i]) {
-        u -= s->p[i];
-        i++;
-    }
-    *id = s->ids[i];
     return DR_OK;
 }

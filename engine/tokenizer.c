@@ -87,6 +87,7 @@ void dr_tokenizer_close(dr_tokenizer *t)
         free(t->added[i].v);
     dr_splitter__free(t->splitter);
     dr_merger__free(t->merger);
+    free(t->sorted);
     free(t->whole);
     free(t->slots);
     free(t->span);
@@ -231,6 +232,12 @@ int32_t dr_tokenizer_special(const dr_tokenizer *t, const char *text)
             return hit->id;
     }
     return -1;
+}
+
+const int32_t *dr_tokenizer_sorted(const dr_tokenizer *t, size_t *n)
+{
+    *n = t->n_sorted;
+    return t->sorted;
 }
 
 int32_t dr_tokenizer_size(const dr_tokenizer *t)
