@@ -150,6 +150,31 @@ void dr_walk__enter(dr_walk *w, int kind, TSNode name)
     s->kind = kind == DR_SCOPE_FUNCTION ? DR_SCOPE_FUNCTION : kind == DR_SCOPE_TYPE ? DR_SCOPE_TYPE : DR_SCOPE_MODULE;
 }
 
+/* Words that a confused parse may take for the name of something. */
+static bool is_c_keyword(dr_str s)
+{
+    static const char *const words[] = {
+        "auto", "bool", "break", "case", "char", "class", "const", "constexpr", "continue", "default", "do", "double", "else", "enum",
+        "explicit", "extern", "float", "for", "friend", "goto", "if", "inline", "int", "long", "namespace", "new", "operator", "private",
+        "protected", "public", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template", "throw", "try", "typedef",
+        "typename", "union", "unsigned", "using", "virtual", "void", "volatile", "while"};
+    if (s.n > 10)
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == s.n && memcmp(words[i], s.s, s.n) == 0)
+            return true;
+    return false;
+}
+
+/* In C and C++: not a keyword, and not half of a name that a macro pastes together. */
+static bool may_be_defined(const dr_walk *w, dr_str name, dr_sym_kind kind)
+{
+    if (w->lang != DR_LANG_C && w->lang != DR_LANG_CPP)
+        return true;
+    const size_t end = (size_t)(name.s - w->text.s) + name.n;
+    return (kind == DR_SYM_MACRO || !is_c_keyword(name)) && !(end + 1 < w->text.n && w->text.s[end] == '#' && w->text.s[end + 1] == '#');
+}
+
 static dr_extract_def *add_def(dr_walk *w)
 {
     if (!grow(w, &w->defs, w->n_defs, &w->cap_defs, sizeof *w->defs))
@@ -168,7 +193,7 @@ static dr_extract_def *add_def(dr_walk *w)
 void dr_walk__define(dr_walk *w, TSNode name, TSNode whole, dr_sym_kind kind, const TSNode *container)
 {
     const dr_str text = dr_walk__text(w, name);
-    if (text.n == 0 || (w->mark[text.s - w->text.s] & DR_MARK_DEF))
+    if (text.n == 0 || (w->mark[text.s - w->text.s] & DR_MARK_DEF) || !may_be_defined(w, text, kind))
         return;
     dr_extract_def *d = add_def(w);
     if (!d)
@@ -194,7 +219,7 @@ void dr_walk__define_at(dr_walk *w, uint32_t name_at, uint32_t name_n, uint32_t 
                         dr_sym_kind kind)
 {
     dr_extract_def *d;
-    if (name_n == 0 || (w->mark[name_at] & DR_MARK_DEF) || !(d = add_def(w)))
+    if (name_n == 0 || (w->mark[name_at] & DR_MARK_DEF) || !may_be_defined(w, (dr_str){w->text.s + name_at, name_n}, kind) || !(d = add_def(w)))
         return;
     w->mark[name_at] |= DR_MARK_DEF;
     d->name_at = name_at;

@@ -206,11 +206,11 @@ static void visit_declarators(dr_walk *w, TSNode node, uint8_t rule)
     TSTreeCursor c = ts_tree_cursor_new(node);
     const bool local = dr_walk__in_function(w);
     const bool is_extern = rule == R_DECLARATION && has_child_text(w, node, "storage_class_specifier", "extern");
-    const TSNode type = dr_walk__field(w, node, DR_FIELD_TYPE);
 
     for (bool more = ts_tree_cursor_goto_first_child(&c); more; more = ts_tree_cursor_goto_next_sibling(&c)) {
         const TSNode d = ts_tree_cursor_current_node(&c);
-        if (!is_declarator(dr_walk__rule(w, d)) || (!ts_node_is_null(type) && ts_node_eq(d, type)))
+        const char *field = ts_tree_cursor_current_field_name(&c);
+        if (!field || strcmp(field, "declarator") != 0 || !is_declarator(dr_walk__rule(w, d)))
             continue;
         bool is_function;
         TSNode qualifier;

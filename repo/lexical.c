@@ -188,7 +188,8 @@ static bool keyword_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint3
             uint32_t i = name.at + name.n;
             while (i < w->text.n && (w->text.s[i] == ' ' || w->text.s[i] == '\t' || w->text.s[i] == '\n' || w->text.s[i] == '\r'))
                 i++;
-            if (i >= w->text.n || (w->text.s[i] != '{' && !(w->lang == DR_LANG_CPP && w->text.s[i] == ':')))
+            const bool base = w->lang == DR_LANG_CPP && i + 1 < w->text.n && w->text.s[i] == ':' && w->text.s[i + 1] != ':';
+            if (i >= w->text.n || (w->text.s[i] != '{' && !base))
                 return false;
         }
         if (opened || !c_like)

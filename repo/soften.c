@@ -105,6 +105,9 @@ static bool is_macro_like(reader r, uint32_t at, uint32_t end)
 
 static const char *const type_words[] = {"class", "struct", "union", "enum", NULL};
 static const char *const qualifiers[] = {"const", "volatile", "restrict", "constexpr", NULL};
+/* Words before a type, which are not one. */
+static const char *const no_types[] = {"static", "extern", "inline", "const", "volatile", "register", "constexpr", "virtual", "explicit", "friend",
+                                       "typedef", "template", "typename", "unsigned", "signed", "public", "private", "protected", NULL};
 /* A statement, not a declaration, begins with these. */
 static const char *const statements[] = {"if",   "else", "for",    "while", "do",     "switch", "case",   "return", "goto", "break", "continue",
                                          "throw", "new",  "delete", "sizeof", "default", "and",    "or",     "not",    NULL};
@@ -143,7 +146,16 @@ static bool type_and_name(reader r, uint32_t i)
     }
     while (i < r.n && (r.s[i] == '*' || r.s[i] == '&'))
         i = skip_gap(r, i + 1);
-    return i < r.n && (is_start(r.s[i]) || r.s[i] == '~' || (r.s[i] == '(' && (skip_gap(r, i + 1) < r.n && r.s[skip_gap(r, i + 1)] == '*')));
+    if (i < r.n && (is_start(r.s[i]) || r.s[i] == '~'))
+        return true;
+    if (i >= r.n || r.s[i] != '(')
+        return false;
+    i = skip_gap(r, i + 1); /* int (*hook)(void), and int (name)(void), which keeps a macro of that name out */
+    if (i < r.n && r.s[i] == '*')
+        return true;
+    i = skip_gap(r, word_end(r, i));
+    i = i < r.n && r.s[i] == ')' ? skip_gap(r, i + 1) : r.n;
+    return i < r.n && r.s[i] == '(';
 }
 
 static void blank_out(dr_walk *w, char *copy, uint32_t begin, uint32_t end)
@@ -159,7 +171,8 @@ void dr_soften(dr_walk *w, char *copy)
 {
     const reader r = {w->text.s, (uint32_t)w->text.n};
     uint32_t previous = 0, previous_end = 0; /* the word before, if nothing but blanks lies between */
-    char before = ';';                       /* the last thing that is not blank */
+    uint32_t type = 0, type_end = 0;         /* the last class or struct that was named */
+    char before = ';';                       /* the last thing that is not blank; '.' for every way to reach a member */
     bool line_start = true;
 
     for (uint32_t i = 0; i < r.n;) {
@@ -185,6 +198,7 @@ void dr_soften(dr_walk *w, char *copy)
             before = ';';
             continue;
         }
+        const bool first = line_start;
         line_start = false;
         if (c == '"' || c == '\'') {
             uint32_t q = i + 1;
@@ -196,13 +210,23 @@ void dr_soften(dr_walk *w, char *copy)
             continue;
         }
         if (!is_start(c)) {
-            before = c;
+            before = (c == '>' && i && r.s[i - 1] == '-') || (c == ':' && i && r.s[i - 1] == ':') ? '.' : c;
             previous_end = 0;
             i = c >= '0' && c <= '9' ? word_end(r, i) : i + 1;
             continue;
         }
         const uint32_t end = word_end(r, i), next = skip_gap(r, end);
-        if (is_macro_like(r, i, end) && before != '.' && before != '>' && before != ':' && next < r.n) {
+        if (previous_end && is_one_of(r, previous, previous_end, type_words)) {
+            type = i;
+            type_end = end;
+        }
+        if (first && is_macro_like(r, i, end) && (next >= r.n || r.s[next] == '#') &&
+            (strchr(";{})", before) || (previous_end && is_macro_like(r, previous, previous_end)))) {
+            blank_out(w, copy, i, end); /* END_NAMESPACE and the like, with nothing to follow */
+            i = end;
+            continue;
+        }
+        if (is_macro_like(r, i, end) && before != '.' && next < r.n) {
             const bool after_type = previous_end && is_one_of(r, previous, previous_end, type_words);
             if (after_type && is_start(r.s[next])) { /* class API name { */
                 const uint32_t name_end = word_end(r, next), then = skip_gap(r, name_end);
@@ -213,7 +237,13 @@ void dr_soften(dr_walk *w, char *copy)
                     continue;
                 }
             } else if (is_start(r.s[next]) && !after_type) {
-                if (type_and_name(r, next)) {
+                const uint32_t name_end = word_end(r, next), then = skip_gap(r, name_end);
+                const bool called = then < r.n && r.s[then] == '(';
+                /* int API name(..), and API name(..) where name is the class: a constructor */
+                const bool after_typed = called && (before == '*' || (previous_end && !is_one_of(r, previous, previous_end, no_types) &&
+                                                                      !is_one_of(r, previous, previous_end, statements)));
+                const bool constructor = called && name_end - next == type_end - type && memcmp(r.s + next, r.s + type, type_end - type) == 0;
+                if (type_and_name(r, next) || after_typed || constructor) {
                     blank_out(w, copy, i, end);
                     i = end;
                     continue;

@@ -189,12 +189,17 @@ void memory_store_init(memory_store *m)
     m->store = (dr_blob_store){m, memory_get, memory_put};
 }
 
+void memory_store_cut(memory_store *m, size_t n_keep)
+{
+    for (; m->n_items > n_keep; m->n_items--) {
+        free(m->items[m->n_items - 1].key);
+        free(m->items[m->n_items - 1].value);
+    }
+}
+
 void memory_store_fini(memory_store *m)
 {
-    for (size_t i = 0; i < m->n_items; i++) {
-        free(m->items[i].key);
-        free(m->items[i].value);
-    }
+    memory_store_cut(m, 0);
 }
 
 dr_repo *open_ok(const char *path, const dr_repo_options *opt)

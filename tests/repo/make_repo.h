@@ -49,6 +49,7 @@ typedef struct memory_store {
     size_t n_items, n_hits, n_misses;
 } memory_store;
 void memory_store_init(memory_store *m);
+void memory_store_cut(memory_store *m, size_t n_keep); /* only the oldest stay */
 void memory_store_fini(memory_store *m);
 
 dr_repo *open_ok(const char *path, const dr_repo_options *opt);

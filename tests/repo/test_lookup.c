@@ -182,13 +182,14 @@ static void damaged_store__is_a_miss(void **state)
         for (size_t i = 0; i < store.n_items; i++)
             if (memcmp(store.items[i].key, "syt1", 4) == 0)
                 store.items[i].value[(step * 37) % store.items[i].n_value] ^= 1;
-        store.n_items = 5; /* what the last round stored anew is forgotten */
+        memory_store_cut(&store, 5); /* what the last round stored anew is forgotten */
         dr_symbols *s = index_of(r, &opt);
         assert_false(dr_symbols_get_stats(s)->restored && step == 0);
         check(s, r);
         dr_symbols_close(s);
     }
     dr_repo_close(r);
+    memory_store_fini(&store);
     world_end(&w);
 }
 
