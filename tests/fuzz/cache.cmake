@@ -1,0 +1,1 @@
+dr_fuzz(cache LIBS dr_cache)
