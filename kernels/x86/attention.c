@@ -19,7 +19,7 @@
 
 #include <assert.h>
 
-enum { N_SUMS = 4, TASK_ROWS = 256 };
+enum { N_SUMS = 4, TASK_ROWS = 1024 };
 
 /* Keys as rows and as packed values, n of them, n % 32 == 0. */
 typedef struct key_block {
@@ -330,7 +330,7 @@ static void attention(dr_queue *q, const dr_attention *a)
     t.tile_heads = a->n_heads < LANES ? a->n_heads : LANES;
     t.tile_queries = a->n_heads < LANES ? LANES / a->n_heads : 1;
     t.head_tiles = (a->n_heads + t.tile_heads - 1) / t.tile_heads;
-    /* About 256 rows share their keys; fewer when that would leave a worker idle. */
+    /* About 1,024 rows share their keys; fewer when that would leave a worker idle. */
     const int64_t even_share = (a->n_q + 2 * workers - 1) / (2 * workers);
     t.task_queries = TASK_ROWS / a->n_heads < even_share ? TASK_ROWS / a->n_heads : even_share;
     t.task_queries = (t.task_queries + t.tile_queries - 1) / t.tile_queries * t.tile_queries;

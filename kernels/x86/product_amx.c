@@ -1,7 +1,7 @@
 /* Order G in tiles: one TDPBF16PS adds 32 inputs of 16 rows and 16 outputs, in exactly the order of docs/numerics.md.
  *
  * Tiles 0-3 hold 2 x 2 blocks of results, 4 and 5 rows of x, 6 and 7 packed weights: four loads feed four products. Tile shapes are
- * all 16 x 64 bytes, so the configuration is set once per thread and stays. */
+ * all 16 x 64 bytes, so a thread's configuration is set once and stays. */
 #include "kernels/x86/product.h"
 #include "kernels/x86/roof.h"
 
@@ -9,9 +9,6 @@
 #include <string.h>
 
 enum { ROWS = 16, STEP = 32 };
-
-/* Tile state belongs to the thread, and only this file uses it. */
-static _Thread_local bool is_configured;
 
 /* What LDTILECFG reads. Constant data: gcc 12 tells the optimiser of the instruction's first eight bytes only, and drops
  * stores to the rest of a local. */
@@ -22,13 +19,17 @@ typedef struct tile_config {
 } tile_config;
 _Static_assert(sizeof(tile_config) == 64, "the layout of LDTILECFG");
 
+/* Tile state belongs to the thread, and only this file uses it. Asking costs 12 cycles, setting it again a thousand and more. */
 static void configure(void)
 {
+    tile_config now;
+    _tile_storeconfig(&now);
+    if (now.palette == 1)
+        return;
     static const tile_config config = {.palette = 1,
                                        .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
                                        .n_rows = {ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS}};
     _tile_loadconfig(&config);
-    is_configured = true;
 }
 
 /* 16 or 32 rows times 16 or 32 outputs; the two flags are constants where this is inlined. */
@@ -84,8 +85,7 @@ void dr_product__amx(const dr_product *p)
         dr_product__avx512(p);
         return;
     }
-    if (!is_configured)
-        configure();
+    configure();
     int64_t block = 0;
     for (; block + 2 <= p->n_blocks; block += 2) {
         int64_t row = 0;
@@ -106,8 +106,7 @@ void dr_product__amx(const dr_product *p)
 /* Four accumulators and no loads: what the tile unit can do. */
 double dr_roof_products__amx(int64_t n)
 {
-    if (!is_configured)
-        configure();
+    configure();
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);

@@ -328,20 +328,31 @@ static void ref__swiglu_clamps_one_sided_and_weighs_last(void **state)
     assert_true(y[0] == -600.0f);
 }
 
+/* Two heads with weights w and -w' leave only what a rounding changed: of the dot product, of its product with w, of the sum. */
 static void ref__index_scores_round_three_times(void **state)
 {
-    enum { DIM = 32, HEADS = 2 };
-    uint16_t q[HEADS * DIM] = {0}, keys[DIM] = {0};
-    const float w[HEADS] = {0.0110485f, -1.0f};
-    const int32_t n_visible = 1;
-    float score = -1.0f;
+    enum { DIM = 32, HEADS = 2, CASES = 4 };
+    static const struct {
+        float q[HEADS], w[HEADS], want;
+    } cases[CASES] = {
+        {{1.0f + 3 * 0x1p-9f, 1.0f}, {1.0f, -1.0f}, 0x1p-7f}, /* the dot product goes to 1 + 2^-7; exact: 3 * 2^-9 */
+        {{1.0f + 0x1p-7f, 1.0f}, {3.0f, -3.0f}, 0x1p-5f},     /* 3 + 3 * 2^-7 goes to 3 + 2^-5; exact: 3 * 2^-7 */
+        {{1.0f, 1.0f}, {1.0f, 0x1p-9f}, 1.0f},                /* the sum goes to 1; exact: 1 + 2^-9 */
+        {{1.0f, -3.0f}, {1.0f, -1.0f}, 1.0f},                 /* a negative product counts as zero, whatever its weight */
+    };
     (void)state;
-    q[0] = dr_bf16__of(1.0f);
-    q[2] = dr_bf16__of(0x1p-9f);
-    q[DIM] = dr_bf16__of(-3.0f); /* negative: relu */
-    keys[0] = keys[2] = dr_bf16__of(1.0f);
-    ref.index_scores(queue, &score, 1, q, w, keys, &n_visible, 1, HEADS, DIM);
-    assert_true(score == dr_round_bf16(dr_round_bf16(1.0f + 0x1p-9f) * w[0]));
+    for (int c = 0; c < CASES; c++) {
+        uint16_t q[HEADS * DIM] = {0}, keys[DIM] = {0};
+        const int32_t n_visible = 1;
+        float score = -1.0f;
+        for (int h = 0; h < HEADS; h++) { /* in two parts that BF16 holds: the even and the odd chain */
+            q[h * DIM] = dr_bf16__of(cases[c].q[h] < 0.0f ? cases[c].q[h] : 1.0f);
+            q[h * DIM + 1] = dr_bf16__of(cases[c].q[h] < 0.0f ? 0.0f : cases[c].q[h] - 1.0f);
+        }
+        keys[0] = keys[1] = dr_bf16__of(1.0f);
+        ref.index_scores(queue, &score, 1, q, cases[c].w, keys, &n_visible, 1, HEADS, DIM);
+        assert_true(score == cases[c].want);
+    }
 }
 
 static void ref__norms(void **state)
