@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "repo/classify.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -124,7 +125,7 @@ static void search_range(void *arg, int64_t begin, int64_t end, int worker)
             continue;
         }
         const dr_str text = dr_buf_view(&content);
-        const bool utf8 = f->cls == DR_FILE_TEXT || (f->cls == DR_FILE_GENERATED && pcre2_match(s->code, (PCRE2_SPTR)text.s, text.n, text.n, 0, data, context) >= PCRE2_ERROR_NOMATCH);
+        const bool utf8 = f->cls == DR_FILE_TEXT || (f->cls == DR_FILE_GENERATED && dr_classify__is_utf8(text));
         const pcre2_code *code = utf8 ? s->code : s->code_bytes;
         if (code)
             search_file(s, data, context, code, (uint32_t)i, text);
