@@ -105,7 +105,7 @@ static dr_status allocate(loader *l, const dr_json *vocab, const dr_json *added)
     dr_tokenizer *t = l->t;
     dr_status st;
     size_t n_bytes = 1, n_added = 0;
-    int32_t id, highest = -1;
+    int32_t id = 0, highest = -1;
     unsigned bits = 4;
 
     for (const dr_json *k = dr_json_first(vocab), *end = dr_json_end(vocab); k != end; k = dr_json_after(k + 1)) {
