@@ -247,7 +247,8 @@ dr_attr_set dr_attributes__get(const dr_attributes *a, dr_str path)
                 continue;
             skip = r->folder.n + 1;
         }
-        const dr_str text = r->whole_path ? (dr_str){path.s + skip, path.n - skip} : (dr_str){path.s + base, path.n - base};
+        const dr_str text =
+            r->whole_path ? (dr_str){path.s + skip, path.n - skip} : (dr_str){path.s + base, path.n - base};
         if (!dr_attributes__match(r->pattern, text))
             continue;
         say(&set.binary, r->set.binary);

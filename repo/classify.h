@@ -32,10 +32,11 @@ typedef enum dr_why {
     DR_N_WHYS
 } dr_why;
 
-const char *dr_why__text(dr_why why);       /* NULL for DR_WHY_NONE */
-dr_file_class dr_why__class(dr_why why);    /* every reason belongs to one class */
+const char *dr_why__text(dr_why why);    /* NULL for DR_WHY_NONE */
+dr_file_class dr_why__class(dr_why why); /* every reason belongs to one class */
 
-/* DR_WHY_NONE for a path that is safe to use: relative, UTF-8, no control characters, no empty, ".", ".." or ".git" part. */
+/* DR_WHY_NONE for a path that is safe to use: relative, UTF-8, no control characters, no empty, ".", ".." or ".git"
+ * part. */
 dr_why dr_classify__path(dr_str path);
 
 /* By the content of a regular file that is not too large. */

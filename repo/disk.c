@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Opens the folder that holds the last part of path, and says where that part starts. Negative: errno. The caller closes it. */
+/* Opens the folder that holds the last part of path, and says where that part starts. Negative: errno. The caller
+ * closes it. */
 static int open_parent(int root_fd, const char *path, const char **last)
 {
     char part[NAME_MAX + 1];

@@ -1,7 +1,7 @@
 /* repo/disk.h: files of a working tree or folder, reached without following a link.
  *
- * Every part of a path is opened relative to the one before it with O_NOFOLLOW, so a folder that is swapped for a link while we
- * look cannot lead outside the root. Any thread. */
+ * Every part of a path is opened relative to the one before it with O_NOFOLLOW, so a folder that is swapped for a link
+ * while we look cannot lead outside the root. Any thread. */
 #ifndef DR_REPO_DISK_H
 #define DR_REPO_DISK_H
 

@@ -38,8 +38,9 @@ _Static_assert(PTHREAD_ONCE_INIT == 0, "the once table above relies on it");
 static void learn(int lang)
 {
     static const char *const field_names[DR_N_FIELDS] = {
-        "name", "declarator", "body", "value", "type", "function", "field", "left", "right", "scope", "parameters", "object", "property",
-        "attribute", "alias", "pattern", "macro", "receiver", "constructor", "parameter", "key", "trait", "operand",
+        "name",  "declarator", "body",        "value",     "type",     "function",  "field",   "left",
+        "right", "scope",      "parameters",  "object",    "property", "attribute", "alias",   "pattern",
+        "macro", "receiver",   "constructor", "parameter", "key",      "trait",     "operand",
     };
     const TSLanguage *l = grammars[lang]->language();
     const uint32_t n = ts_language_symbol_count(l);
@@ -56,7 +57,11 @@ static void learn(int lang)
     ts_language_delete(l);
 }
 
-#define LEARN(NAME, LANG) static void NAME(void) { learn(LANG); }
+#define LEARN(NAME, LANG)                                                                                              \
+    static void NAME(void)                                                                                             \
+    {                                                                                                                  \
+        learn(LANG);                                                                                                   \
+    }
 LEARN(learn_c, DR_LANG_C)
 LEARN(learn_cpp, DR_LANG_CPP)
 LEARN(learn_python, DR_LANG_PYTHON)
@@ -69,9 +74,15 @@ LEARN(learn_java, DR_LANG_JAVA)
 #undef LEARN
 
 static void (*const learners[DR_N_LANGS])(void) = {
-    [DR_LANG_C] = learn_c,       [DR_LANG_CPP] = learn_cpp, [DR_LANG_PYTHON] = learn_python,
-    [DR_LANG_JAVASCRIPT] = learn_javascript, [DR_LANG_TYPESCRIPT] = learn_typescript, [DR_LANG_TSX] = learn_tsx,
-    [DR_LANG_GO] = learn_go,     [DR_LANG_RUST] = learn_rust, [DR_LANG_JAVA] = learn_java,
+    [DR_LANG_C] = learn_c,
+    [DR_LANG_CPP] = learn_cpp,
+    [DR_LANG_PYTHON] = learn_python,
+    [DR_LANG_JAVASCRIPT] = learn_javascript,
+    [DR_LANG_TYPESCRIPT] = learn_typescript,
+    [DR_LANG_TSX] = learn_tsx,
+    [DR_LANG_GO] = learn_go,
+    [DR_LANG_RUST] = learn_rust,
+    [DR_LANG_JAVA] = learn_java,
 };
 
 /* Room for one more element of size bytes. */
@@ -154,10 +165,12 @@ void dr_walk__enter(dr_walk *w, int kind, TSNode name)
 static bool is_c_keyword(dr_str s)
 {
     static const char *const words[] = {
-        "auto", "bool", "break", "case", "char", "class", "const", "constexpr", "continue", "default", "do", "double", "else", "enum",
-        "explicit", "extern", "float", "for", "friend", "goto", "if", "inline", "int", "long", "namespace", "new", "operator", "private",
-        "protected", "public", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template", "throw", "try", "typedef",
-        "typename", "union", "unsigned", "using", "virtual", "void", "volatile", "while"};
+        "auto",    "bool",      "break",    "case",   "char",    "class",    "const",     "constexpr", "continue",
+        "default", "do",        "double",   "else",   "enum",    "explicit", "extern",    "float",     "for",
+        "friend",  "goto",      "if",       "inline", "int",     "long",     "namespace", "new",       "operator",
+        "private", "protected", "public",   "return", "short",   "signed",   "sizeof",    "static",    "struct",
+        "switch",  "template",  "throw",    "try",    "typedef", "typename", "union",     "unsigned",  "using",
+        "virtual", "void",      "volatile", "while"};
     if (s.n > 10)
         return false;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -172,7 +185,8 @@ static bool may_be_defined(const dr_walk *w, dr_str name, dr_sym_kind kind)
     if (w->lang != DR_LANG_C && w->lang != DR_LANG_CPP)
         return true;
     const size_t end = (size_t)(name.s - w->text.s) + name.n;
-    return (kind == DR_SYM_MACRO || !is_c_keyword(name)) && !(end + 1 < w->text.n && w->text.s[end] == '#' && w->text.s[end + 1] == '#');
+    return (kind == DR_SYM_MACRO || !is_c_keyword(name)) &&
+           !(end + 1 < w->text.n && w->text.s[end] == '#' && w->text.s[end + 1] == '#');
 }
 
 static dr_extract_def *add_def(dr_walk *w)
@@ -215,11 +229,12 @@ void dr_walk__define(dr_walk *w, TSNode name, TSNode whole, dr_sym_kind kind, co
     }
 }
 
-void dr_walk__define_at(dr_walk *w, uint32_t name_at, uint32_t name_n, uint32_t line, uint32_t first_line, uint32_t end_line,
-                        dr_sym_kind kind)
+void dr_walk__define_at(dr_walk *w, uint32_t name_at, uint32_t name_n, uint32_t line, uint32_t first_line,
+                        uint32_t end_line, dr_sym_kind kind)
 {
     dr_extract_def *d;
-    if (name_n == 0 || (w->mark[name_at] & DR_MARK_DEF) || !may_be_defined(w, (dr_str){w->text.s + name_at, name_n}, kind) || !(d = add_def(w)))
+    if (name_n == 0 || (w->mark[name_at] & DR_MARK_DEF) ||
+        !may_be_defined(w, (dr_str){w->text.s + name_at, name_n}, kind) || !(d = add_def(w)))
         return;
     w->mark[name_at] |= DR_MARK_DEF;
     d->name_at = name_at;
@@ -294,8 +309,7 @@ void dr_walk__local(dr_walk *w, TSNode name)
     const size_t slot = local_slot(w, at, (uint32_t)text.n);
     if (w->local_slots[slot])
         return;
-    w->locals[w->n_locals].at = at;
-    w->locals[w->n_locals].n = (uint32_t)text.n;
+    w->locals[w->n_locals] = (dr_extract_name){at, (uint32_t)text.n};
     w->local_slots[slot] = (uint32_t)++w->n_locals;
 }
 
@@ -340,8 +354,7 @@ void dr_walk__lexical_range(dr_walk *w, uint32_t begin, uint32_t end)
 {
     if (!grow(w, &w->loose, w->n_loose, &w->cap_loose, sizeof *w->loose))
         return;
-    w->loose[w->n_loose].begin = begin;
-    w->loose[w->n_loose++].end = end;
+    w->loose[w->n_loose++] = (dr_extract_range){begin, end, 0};
 }
 
 static uint32_t line_of(const dr_walk *w, uint32_t at, uint32_t *from, uint32_t line)
@@ -378,27 +391,20 @@ static void walk_tree(dr_walk *w, TSNode root)
             w->n_scopes--;
         }
         if (symbol >= MAX_SYMBOLS) { /* only ERROR */
-            if (grow(w, &w->errors, w->n_errors, &w->cap_errors, sizeof *w->errors)) {
-                w->errors[w->n_errors].begin = ts_node_start_byte(node);
-                w->errors[w->n_errors].end = ts_node_end_byte(node);
-                w->errors[w->n_errors].line = ts_node_start_point(node).row + 1;
-                w->errors[w->n_errors++].in_function = dr_walk__in_function(w);
-            }
+            if (grow(w, &w->errors, w->n_errors, &w->cap_errors, sizeof *w->errors))
+                w->errors[w->n_errors++] = (dr_extract_range){ts_node_start_byte(node), ts_node_end_byte(node),
+                                                              ts_node_start_point(node).row + 1};
         } else {
             const uint8_t rule = rules[symbol];
             switch (rule) {
-            case DR_RULE_NONE:
-                break;
+            case DR_RULE_NONE: break;
             case DR_RULE_NAME:
             case DR_RULE_MEMBER:
                 visit_name(w, node, rule == DR_RULE_NAME);
                 descend = false;
                 break;
-            case DR_RULE_SKIP:
-                descend = false;
-                break;
-            default:
-                descend = w->grammar->visit(w, node, rule);
+            case DR_RULE_SKIP: descend = false; break;
+            default: descend = w->grammar->visit(w, node, rule);
             }
         }
         if (w->failed)
@@ -438,8 +444,8 @@ static bool on_progress(TSParseState *state)
     dr_walk *w = state->payload;
     if (++w->steps > w->max_steps)
         return true;
-    if (w->steps % TICK_STEPS == 0 && ((w->cancel && atomic_load_explicit(w->cancel, memory_order_relaxed)) ||
-                                       (w->tick && !w->tick(w->tick_arg))))
+    if (w->steps % TICK_STEPS == 0 &&
+        ((w->cancel && atomic_load_explicit(w->cancel, memory_order_relaxed)) || (w->tick && !w->tick(w->tick_arg))))
         return true;
     return false;
 }

@@ -1,8 +1,8 @@
 /* repo/extract.h: one file's text to facts: definitions and uses of names, by one walk over its syntax tree.
  *
- * The walk goes through every node once, in text order. A grammar gives rules by node type and a visitor for the types that mean
- * something to it; the visitor looks down from a construct (a function, a call) and marks the names inside by their byte offset, so
- * that the walk knows what a name is when it gets there:
+ * The walk goes through every node once, in text order. A grammar gives rules by node type and a visitor for the types
+ * that mean something to it; the visitor looks down from a construct (a function, a call) and marks the names inside by
+ * their byte offset, so that the walk knows what a name is when it gets there:
  *
  *   DEF     declared or defined here: not a use
  *   CALL    the callee
@@ -31,6 +31,14 @@ typedef struct dr_extract_ref {
     uint32_t at, n, line, is_call;
 } dr_extract_ref;
 
+typedef struct dr_extract_name {
+    uint32_t at, n;
+} dr_extract_name;
+
+typedef struct dr_extract_range {
+    uint32_t begin, end, line;
+} dr_extract_range;
+
 typedef struct dr_scope {
     uint32_t name_at, name_n;
     uint32_t depth;    /* of its node in the tree */
@@ -52,11 +60,12 @@ typedef struct dr_walk {
     dr_extract_def *defs;
     dr_extract_ref *refs;
     dr_scope *scopes;
-    struct { uint32_t at, n; } *locals; /* in the order they were added */
-    uint32_t *local_slots;              /* hash table over locals, index + 1 */
-    struct { uint32_t begin, end, line; bool in_function; } *errors;
-    size_t n_defs, cap_defs, n_refs, cap_refs, n_scopes, cap_scopes, n_locals, cap_locals, n_local_slots, n_errors, cap_errors;
-    struct { uint32_t begin, end; } *loose; /* text taken out before parsing, to be read word by word */
+    dr_extract_name *locals; /* in the order they were added */
+    uint32_t *local_slots;   /* hash table over locals, index + 1 */
+    dr_extract_range *errors;
+    size_t n_defs, cap_defs, n_refs, cap_refs, n_scopes, cap_scopes, n_locals, cap_locals, n_local_slots, n_errors,
+        cap_errors;
+    dr_extract_range *loose; /* text taken out before parsing, to be read word by word */
     size_t n_loose, cap_loose;
     dr_buf softened;
     bool failed; /* out of memory: everything after is a no-op */
@@ -79,10 +88,29 @@ enum {
 
 /* Fields by the number used here; a grammar that lacks one gets a null node. */
 enum {
-    DR_FIELD_NAME, DR_FIELD_DECLARATOR, DR_FIELD_BODY, DR_FIELD_VALUE, DR_FIELD_TYPE, DR_FIELD_FUNCTION, DR_FIELD_FIELD,
-    DR_FIELD_LEFT, DR_FIELD_RIGHT, DR_FIELD_SCOPE, DR_FIELD_PARAMETERS, DR_FIELD_OBJECT, DR_FIELD_PROPERTY, DR_FIELD_ATTRIBUTE,
-    DR_FIELD_ALIAS, DR_FIELD_PATTERN, DR_FIELD_MACRO, DR_FIELD_RECEIVER, DR_FIELD_CONSTRUCTOR, DR_FIELD_PARAMETER, DR_FIELD_KEY,
-    DR_FIELD_TRAIT, DR_FIELD_OPERAND,
+    DR_FIELD_NAME,
+    DR_FIELD_DECLARATOR,
+    DR_FIELD_BODY,
+    DR_FIELD_VALUE,
+    DR_FIELD_TYPE,
+    DR_FIELD_FUNCTION,
+    DR_FIELD_FIELD,
+    DR_FIELD_LEFT,
+    DR_FIELD_RIGHT,
+    DR_FIELD_SCOPE,
+    DR_FIELD_PARAMETERS,
+    DR_FIELD_OBJECT,
+    DR_FIELD_PROPERTY,
+    DR_FIELD_ATTRIBUTE,
+    DR_FIELD_ALIAS,
+    DR_FIELD_PATTERN,
+    DR_FIELD_MACRO,
+    DR_FIELD_RECEIVER,
+    DR_FIELD_CONSTRUCTOR,
+    DR_FIELD_PARAMETER,
+    DR_FIELD_KEY,
+    DR_FIELD_TRAIT,
+    DR_FIELD_OPERAND,
     DR_N_FIELDS
 };
 
@@ -98,22 +126,22 @@ typedef struct dr_grammar {
     bool (*visit)(dr_walk *w, TSNode node, uint8_t rule);
 } dr_grammar;
 
-extern const dr_grammar dr_grammar__c, dr_grammar__cpp, dr_grammar__python, dr_grammar__javascript, dr_grammar__typescript, dr_grammar__tsx,
-    dr_grammar__go, dr_grammar__rust, dr_grammar__java;
+extern const dr_grammar dr_grammar__c, dr_grammar__cpp, dr_grammar__python, dr_grammar__javascript,
+    dr_grammar__typescript, dr_grammar__tsx, dr_grammar__go, dr_grammar__rust, dr_grammar__java;
 
 /* For visitors. A null node is accepted everywhere and does nothing. */
 TSNode dr_walk__field(const dr_walk *w, TSNode node, int field);
 uint8_t dr_walk__rule(const dr_walk *w, TSNode node);
 dr_str dr_walk__text(const dr_walk *w, TSNode node);
-const dr_scope *dr_walk__scope(const dr_walk *w);          /* innermost, or NULL */
-bool dr_walk__in_function(const dr_walk *w);               /* innermost scope that is not a module is a function */
+const dr_scope *dr_walk__scope(const dr_walk *w); /* innermost, or NULL */
+bool dr_walk__in_function(const dr_walk *w);      /* innermost scope that is not a module is a function */
 void dr_walk__mark(dr_walk *w, TSNode name, uint8_t marks);
-void dr_walk__enter(dr_walk *w, int kind, TSNode name);    /* a scope: the node being visited */
+void dr_walk__enter(dr_walk *w, int kind, TSNode name); /* a scope: the node being visited */
 /* A definition; its container is the innermost scope's name unless `container` is a node. Marks the name. */
 void dr_walk__define(dr_walk *w, TSNode name, TSNode whole, dr_sym_kind kind, const TSNode *container);
-void dr_walk__define_at(dr_walk *w, uint32_t name_at, uint32_t name_n, uint32_t line, uint32_t first_line, uint32_t end_line,
-                        dr_sym_kind kind);
-void dr_walk__local(dr_walk *w, TSNode name);              /* marks it, and hides it in the function around */
+void dr_walk__define_at(dr_walk *w, uint32_t name_at, uint32_t name_n, uint32_t line, uint32_t first_line,
+                        uint32_t end_line, dr_sym_kind kind);
+void dr_walk__local(dr_walk *w, TSNode name); /* marks it, and hides it in the function around */
 /* Every name (DR_RULE_NAME) below a pattern is a local. */
 void dr_walk__locals_in(dr_walk *w, TSNode pattern);
 void dr_walk__use_at(dr_walk *w, uint32_t at, uint32_t n, uint32_t line, bool is_call);
@@ -130,7 +158,8 @@ void dr_lexical__definitions(dr_walk *w, uint32_t begin, uint32_t end, uint32_t 
 bool dr_walk_init(dr_walk *w); /* false: out of memory. Zeroed storage. */
 void dr_walk_fini(dr_walk *w);
 
-/* Facts of one text, replacing w's. DR_ERR_CANCELLED, DR_ERR_NOMEM. Text over its parse budget gets lexical facts only. */
+/* Facts of one text, replacing w's. DR_ERR_CANCELLED, DR_ERR_NOMEM. Text over its parse budget gets lexical facts only.
+ */
 dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text);
 
 #endif

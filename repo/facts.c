@@ -44,11 +44,13 @@ static dr_str clean_name(char room[MAX_NAME + 2], const dr_walk *w, uint32_t at,
         return none;
     bool odd = false;
     for (uint32_t i = 0; i < n; i++) {
-        if ((uint8_t)name.s[i] < 0x20 && name.s[i] != ' ' && name.s[i] != '\t' && name.s[i] != '\n' && name.s[i] != '\r')
+        if ((uint8_t)name.s[i] < 0x20 && name.s[i] != ' ' && name.s[i] != '\t' && name.s[i] != '\n' &&
+            name.s[i] != '\r')
             return none;
         odd |= (uint8_t)name.s[i] <= ' ';
     }
-    if (n > 8 && memcmp(name.s, op, 8) == 0 && (strchr(" \t\n\r", name.s[8]) || strchr("=<>!+-*/%^&|~,([\"", name.s[8]))) {
+    if (n > 8 && memcmp(name.s, op, 8) == 0 &&
+        (strchr(" \t\n\r", name.s[8]) || strchr("=<>!+-*/%^&|~,([\"", name.s[8]))) {
         size_t k = 9;
         memcpy(room, "operator ", 9);
         bool gap = false;
@@ -59,7 +61,8 @@ static dr_str clean_name(char room[MAX_NAME + 2], const dr_walk *w, uint32_t at,
             gap |= blank && k > 9;
             if (blank)
                 continue;
-            const bool word = (name.s[i] >= 'a' && name.s[i] <= 'z') || (name.s[i] >= 'A' && name.s[i] <= 'Z') || name.s[i] == '_';
+            const bool word =
+                (name.s[i] >= 'a' && name.s[i] <= 'z') || (name.s[i] >= 'A' && name.s[i] <= 'Z') || name.s[i] == '_';
             if (gap && word && k < MAX_NAME)
                 room[k++] = ' ';
             gap = false;
@@ -242,8 +245,8 @@ dr_facts_def dr_facts__def(dr_facts_reader *r)
         r->bad = true;
     d.line = get_varint(r);
     const uint32_t above = get_varint(r), below = get_varint(r);
-    if (r->bad || d.name >= r->n_names || (d.container != DR_SYM_NONE && d.container >= r->n_names) || d.kind >= DR_N_SYM_KINDS ||
-        above >= d.line || below > UINT32_MAX - d.line) {
+    if (r->bad || d.name >= r->n_names || (d.container != DR_SYM_NONE && d.container >= r->n_names) ||
+        d.kind >= DR_N_SYM_KINDS || above >= d.line || below > UINT32_MAX - d.line) {
         r->bad = true;
         return (dr_facts_def){0};
     }

@@ -4,7 +4,8 @@
  *   names   n_names x { varint n; n bytes }                      each once
  *   defs    n_defs  x { varint name; varint container + 1; byte kind;
  *                       varint line; varint line - first_line; varint end_line - line }     by place in the text
- *   refs    n_refs  x { varint 2 * name + is_call; varint line - the line before }           one a name and line, by line
+ *   refs    n_refs  x { varint 2 * name + is_call; varint line - the line before }           one a name and line, by
+ * line
  *
  * Varints are little-endian groups of 7 bits. Reading checks everything: the bytes come from a file. */
 #ifndef DR_REPO_FACTS_H

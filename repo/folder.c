@@ -116,8 +116,8 @@ dr_status dr_snapshot__list_folder(dr_repo *r, dr_error *err)
 {
     dr_buf prefix = {0};
     const int fd = openat(r->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const dr_status st = fd < 0 ? dr_fail(err, DR_ERR_IO, "%s: %s", r->id.root.s, strerror(errno))
-                                : walk_folder(r, fd, &prefix, 0, err);
+    const dr_status st =
+        fd < 0 ? dr_fail(err, DR_ERR_IO, "%s: %s", r->id.root.s, strerror(errno)) : walk_folder(r, fd, &prefix, 0, err);
     dr_buf_free(&prefix);
     return st;
 }

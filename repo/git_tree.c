@@ -5,8 +5,8 @@
 #include <string.h>
 
 enum {
-    MAX_PATH = 65536,      /* longer ones are cut off with the folder that holds them */
-    MAX_TREES = 1000000,   /* a handful of trees can name each other into billions of folders */
+    MAX_PATH = 65536,    /* longer ones are cut off with the folder that holds them */
+    MAX_TREES = 1000000, /* a handful of trees can name each other into billions of folders */
 };
 
 const char *dr_snapshot__git_error(void)
@@ -74,7 +74,8 @@ static int by_path(const void *a, const void *b)
     return dr_str_cmp(((const dr_entry *)a)->file.path, ((const dr_entry *)b)->file.path);
 }
 
-/* One path that differs between HEAD, index and disk: what lies on disk is the truth. n_listed entries came from HEAD. */
+/* One path that differs between HEAD, index and disk: what lies on disk is the truth. n_listed entries came from HEAD.
+ */
 static dr_status overlay_path(dr_repo *r, size_t n_listed, dr_str path, dr_error *err)
 {
     bool there = false;
@@ -120,10 +121,11 @@ dr_status dr_snapshot__overlay(dr_repo *r, dr_error *err)
     (void)git_status_options_init(&opt, GIT_STATUS_OPTIONS_VERSION);
     /* Modification time and size against the index first, content only where those differ. */
     opt.show = GIT_STATUS_SHOW_INDEX_AND_WORKDIR;
-    opt.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_RECURSE_UNTRACKED_DIRS | GIT_STATUS_OPT_EXCLUDE_SUBMODULES |
-                GIT_STATUS_OPT_DISABLE_PATHSPEC_MATCH;
+    opt.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_RECURSE_UNTRACKED_DIRS |
+                GIT_STATUS_OPT_EXCLUDE_SUBMODULES | GIT_STATUS_OPT_DISABLE_PATHSPEC_MATCH;
     if (git_status_list_new(&list, r->git, &opt) < 0) {
-        st = dr_fail(err, DR_ERR_FORMAT, "%s: comparing the working tree with HEAD: %s", r->id.root.s, dr_snapshot__git_error());
+        st = dr_fail(err, DR_ERR_FORMAT, "%s: comparing the working tree with HEAD: %s", r->id.root.s,
+                     dr_snapshot__git_error());
         goto done;
     }
     dr_str last = {NULL, 0};
@@ -133,7 +135,8 @@ dr_status dr_snapshot__overlay(dr_repo *r, dr_error *err)
         for (int k = 0; k < 2 && st == DR_OK; k++) {
             if (!deltas[k])
                 continue;
-            const dr_str path = dr_str_of(deltas[k]->new_file.path ? deltas[k]->new_file.path : deltas[k]->old_file.path);
+            const dr_str path =
+                dr_str_of(deltas[k]->new_file.path ? deltas[k]->new_file.path : deltas[k]->old_file.path);
             /* A final slash: a repository inside this one, which is not ours to read. */
             if (path.n == 0 || path.s[path.n - 1] == '/' || dr_str_eq(path, last))
                 continue;

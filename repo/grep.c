@@ -12,7 +12,7 @@
 enum {
     DEFAULT_MAX_HITS = 1000,
     DEFAULT_MAX_TIME_US = 10 * 1000 * 1000,
-    MATCH_LIMIT = 2000000,  /* PCRE2's own steps for one match: about 10 ms */
+    MATCH_LIMIT = 2000000, /* PCRE2's own steps for one match: about 10 ms */
     HEAP_LIMIT_KIB = 16384,
     MAX_PATTERN = 4096,
     MAX_LINE = 1024,
@@ -63,7 +63,8 @@ static bool keep_hit(file_hits *f, uint32_t file, uint32_t line, dr_str text)
 
 /* Whole-buffer matching in multi-line mode: most lines are never looked at one by one. A match that crosses a line end
  * counts for the line it starts on, and the search goes on at the next line. */
-static void search_file(search *s, pcre2_match_data *data, pcre2_match_context *context, const pcre2_code *code, uint32_t file, dr_str text)
+static void search_file(search *s, pcre2_match_data *data, pcre2_match_context *context, const pcre2_code *code,
+                        uint32_t file, dr_str text)
 {
     file_hits *f = &s->files[file];
     size_t at = 0, counted = 0;
@@ -86,7 +87,8 @@ static void search_file(search *s, pcre2_match_data *data, pcre2_match_context *
         size_t start = pcre2_get_ovector_pointer(data)[0];
         if (start >= text.n && (text.n == 0 || text.s[text.n - 1] == '\n'))
             return; /* the empty line after the last newline is not one */
-        for (const char *nl; (nl = memchr(text.s + counted, '\n', start - counted)); counted = (size_t)(nl - text.s) + 1)
+        for (const char *nl; (nl = memchr(text.s + counted, '\n', start - counted));
+             counted = (size_t)(nl - text.s) + 1)
             line++;
         const char *nl = memchr(text.s + counted, '\n', text.n - counted);
         const size_t end = nl ? (size_t)(nl - text.s) : text.n;
@@ -181,7 +183,8 @@ static pcre2_code *compile(dr_str pattern, uint32_t options, int *code, size_t *
     if (context) {
         pcre2_set_parens_nest_limit(context, 100);
         pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-        re = pcre2_compile((PCRE2_SPTR)pattern.s, pattern.n, options | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, code, &at, context);
+        re = pcre2_compile((PCRE2_SPTR)pattern.s, pattern.n, options | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, code,
+                           &at, context);
     }
     pcre2_compile_context_free(context);
     *offset = at;

@@ -1,7 +1,8 @@
 /* repo/grep.h: lines of a snapshot that match a PCRE2 pattern.
  *
- * Files of a text class, in path order, line by line ('.' and '$' never see a newline; UTF-8 when pattern and file are). A hit is a line,
- * however often it matches. Patterns come from a model: compile and match limits hold, and a clock. */
+ * Files of a text class, in path order, line by line ('.' and '$' never see a newline; UTF-8 when pattern and file
+ * are). A hit is a line, however often it matches. Patterns come from a model: compile and match limits hold, and a
+ * clock. */
 #ifndef DR_REPO_GREP_H
 #define DR_REPO_GREP_H
 
@@ -25,13 +26,13 @@ typedef struct dr_grep_hit {
 typedef struct dr_grep_result {
     dr_grep_hit *hits; /* by path, line */
     size_t n_hits;
-    uint64_t n_total;  /* lines that match, those not kept included */
-    bool incomplete;   /* time ran out, or a file could not be read or searched to its end */
+    uint64_t n_total; /* lines that match, those not kept included */
+    bool incomplete;  /* time ran out, or a file could not be read or searched to its end */
     void *storage;
 } dr_grep_result;
 
-/* DR_ERR_ARG: a pattern that does not compile, with PCRE2's words and the offset. DR_ERR_CANCELLED. Nothing found is DR_OK.
- * On any error *out is empty. Free with dr_grep_result_fini. */
+/* DR_ERR_ARG: a pattern that does not compile, with PCRE2's words and the offset. DR_ERR_CANCELLED. Nothing found is
+ * DR_OK. On any error *out is empty. Free with dr_grep_result_fini. */
 dr_status dr_grep(dr_grep_result *out, const dr_repo *repo, dr_str pattern, const dr_grep_options *opt, dr_error *err);
 void dr_grep_result_fini(dr_grep_result *r);
 

@@ -26,7 +26,8 @@ typedef struct job {
 
 enum { KEY_BYTES = 4 + 2 + 20 };
 
-/* What determines a blob's facts: this version of the extractors, the language, the bytes. A header's language hangs on its bytes too. */
+/* What determines a blob's facts: this version of the extractors, the language, the bytes. A header's language hangs on
+ * its bytes too. */
 static void blob_key(uint8_t key[KEY_BYTES], const dr_repo_file *f, uint8_t lang)
 {
     memcpy(key, "sym1", 4);
@@ -75,7 +76,8 @@ static dr_status one_file(job *j, dr_walk *walk, dr_buf *content, const item *it
     }
     atomic_fetch_add(&j->n_parsed, 1);
     if (store)
-        (void)store->put(store->self, (dr_cspan){key, sizeof key}, (dr_cspan){(const uint8_t *)out->data, out->n}, NULL);
+        (void)store->put(store->self, (dr_cspan){key, sizeof key}, (dr_cspan){(const uint8_t *)out->data, out->n},
+                         NULL);
     char *fit = realloc(out->data, out->n + 1); /* thousands of these wait for the join */
     if (fit) {
         out->data = fit;
@@ -125,7 +127,8 @@ static int largest_first(const void *a, const void *b)
     return (x->file > y->file) - (x->file < y->file);
 }
 
-dr_status dr_index__facts(dr_file_facts *files, dr_symbols_stats *stats, const dr_repo *repo, const dr_symbols_options *opt, dr_error *err)
+dr_status dr_index__facts(dr_file_facts *files, dr_symbols_stats *stats, const dr_repo *repo,
+                          const dr_symbols_options *opt, dr_error *err)
 {
     dr_status st = DR_OK;
     const size_t n = dr_repo_n_files(repo);

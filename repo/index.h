@@ -19,8 +19,10 @@ typedef struct dr_file_facts {
     dr_buf bytes; /* empty: no known language, or nothing to say */
 } dr_file_facts;
 
-/* Facts of every file, from the store or by parsing; stats are counted. files: [n_files of repo], zeroed; the caller frees each. */
-dr_status dr_index__facts(dr_file_facts *files, dr_symbols_stats *stats, const dr_repo *repo, const dr_symbols_options *opt, dr_error *err);
+/* Facts of every file, from the store or by parsing; stats are counted. files: [n_files of repo], zeroed; the caller
+ * frees each. */
+dr_status dr_index__facts(dr_file_facts *files, dr_symbols_stats *stats, const dr_repo *repo,
+                          const dr_symbols_options *opt, dr_error *err);
 
 enum { DR_TABLE_VERSION = 1 };
 
@@ -34,7 +36,8 @@ typedef struct dr_table_header {
 } dr_table_header;
 
 /* Appends the table. DR_ERR_NOMEM; DR_ERR_LIMIT past 4 GiB of anything. Facts that do not read well count as none. */
-dr_status dr_table__join(dr_buf *out, const dr_file_facts *files, size_t n_files, const dr_symbols_stats *stats, dr_error *err);
+dr_status dr_table__join(dr_buf *out, const dr_file_facts *files, size_t n_files, const dr_symbols_stats *stats,
+                         dr_error *err);
 
 /* Where the parts of a table lie; false when the bytes are not a whole, sound table for n_files files. */
 typedef struct dr_table {

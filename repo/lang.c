@@ -6,7 +6,8 @@ enum { SMELL_BYTES = 65536 };
 
 const char *dr_lang_name(dr_lang lang)
 {
-    static const char *const names[DR_N_LANGS] = {"", "c", "c++", "python", "javascript", "typescript", "tsx", "go", "rust", "java"};
+    static const char *const names[DR_N_LANGS] = {"",           "c",   "c++", "python", "javascript",
+                                                  "typescript", "tsx", "go",  "rust",   "java"};
     return (unsigned)lang < DR_N_LANGS ? names[lang] : "";
 }
 
@@ -19,8 +20,9 @@ static bool has_word_at(const char *s, size_t n, const char *word)
 /* Does a header hold C++? Only outside what it hides from C itself (#ifdef __cplusplus). */
 static bool smells_of_cpp(dr_str text)
 {
-    static const char *const starts[] = {"namespace ", "template <", "template<", "public:", "private:", "protected:", "using namespace ",
-                                         "using ", "virtual ", "explicit ", "constexpr ", "friend ", "class "};
+    static const char *const starts[] = {
+        "namespace ", "template <", "template<", "public:",    "private:", "protected:", "using namespace ",
+        "using ",     "virtual ",   "explicit ", "constexpr ", "friend ",  "class "};
     const size_t limit = text.n < SMELL_BYTES ? text.n : SMELL_BYTES;
     int depth = 0, hidden = 0; /* of #if; where __cplusplus hides the rest, 0: nowhere */
     bool comment = false;
@@ -75,11 +77,32 @@ dr_lang dr_lang_of(dr_str path, dr_str text)
         const char *ending;
         dr_lang lang;
     } endings[] = {
-        {"c", DR_LANG_C}, {"h", DR_LANG_C}, {"cc", DR_LANG_CPP}, {"cpp", DR_LANG_CPP}, {"cxx", DR_LANG_CPP}, {"c++", DR_LANG_CPP},
-        {"C", DR_LANG_CPP}, {"hh", DR_LANG_CPP}, {"hpp", DR_LANG_CPP}, {"hxx", DR_LANG_CPP}, {"h++", DR_LANG_CPP}, {"inl", DR_LANG_CPP},
-        {"ipp", DR_LANG_CPP}, {"tcc", DR_LANG_CPP}, {"py", DR_LANG_PYTHON}, {"pyi", DR_LANG_PYTHON}, {"js", DR_LANG_JAVASCRIPT},
-        {"jsx", DR_LANG_JAVASCRIPT}, {"mjs", DR_LANG_JAVASCRIPT}, {"cjs", DR_LANG_JAVASCRIPT}, {"ts", DR_LANG_TYPESCRIPT},
-        {"mts", DR_LANG_TYPESCRIPT}, {"cts", DR_LANG_TYPESCRIPT}, {"tsx", DR_LANG_TSX}, {"go", DR_LANG_GO}, {"rs", DR_LANG_RUST},
+        {"c", DR_LANG_C},
+        {"h", DR_LANG_C},
+        {"cc", DR_LANG_CPP},
+        {"cpp", DR_LANG_CPP},
+        {"cxx", DR_LANG_CPP},
+        {"c++", DR_LANG_CPP},
+        {"C", DR_LANG_CPP},
+        {"hh", DR_LANG_CPP},
+        {"hpp", DR_LANG_CPP},
+        {"hxx", DR_LANG_CPP},
+        {"h++", DR_LANG_CPP},
+        {"inl", DR_LANG_CPP},
+        {"ipp", DR_LANG_CPP},
+        {"tcc", DR_LANG_CPP},
+        {"py", DR_LANG_PYTHON},
+        {"pyi", DR_LANG_PYTHON},
+        {"js", DR_LANG_JAVASCRIPT},
+        {"jsx", DR_LANG_JAVASCRIPT},
+        {"mjs", DR_LANG_JAVASCRIPT},
+        {"cjs", DR_LANG_JAVASCRIPT},
+        {"ts", DR_LANG_TYPESCRIPT},
+        {"mts", DR_LANG_TYPESCRIPT},
+        {"cts", DR_LANG_TYPESCRIPT},
+        {"tsx", DR_LANG_TSX},
+        {"go", DR_LANG_GO},
+        {"rs", DR_LANG_RUST},
         {"java", DR_LANG_JAVA},
     };
     size_t dot = path.n;

@@ -108,7 +108,8 @@ static bool is_declarator(uint8_t rule)
 }
 
 /* The name that a declarator declares; null when there is none to be found. is_function: what touches the name first
- * is a parameter list, so `int (*f)(void)` is not one and `int *f(void)` is. *qualifier: the part before the last "::", or null. */
+ * is a parameter list, so `int (*f)(void)` is not one and `int *f(void)` is. *qualifier: the part before the last "::",
+ * or null. */
 static TSNode declared_name(const dr_walk *w, TSNode d, bool *is_function, TSNode *qualifier)
 {
     static const TSNode none;
@@ -231,7 +232,9 @@ static void visit_declarators(dr_walk *w, TSNode node, uint8_t rule)
         else if (rule == R_FIELD_DECLARATION)
             dr_walk__define(w, name, node, DR_SYM_MEMBER, NULL);
         else
-            dr_walk__define(w, name, node, is_extern && dr_walk__rule(w, d) != R_INIT_DECLARATOR ? DR_SYM_PROTOTYPE : DR_SYM_VARIABLE, in);
+            dr_walk__define(w, name, node,
+                            is_extern && dr_walk__rule(w, d) != R_INIT_DECLARATOR ? DR_SYM_PROTOTYPE : DR_SYM_VARIABLE,
+                            in);
     }
     ts_tree_cursor_delete(&c);
 }
@@ -279,7 +282,8 @@ static void mark_callee(dr_walk *w, TSNode f)
         TSNode next = dr_walk__field(w, f, DR_FIELD_FIELD);
         if (ts_node_is_null(next))
             next = dr_walk__field(w, f, DR_FIELD_NAME);
-        if (ts_node_is_null(next) && strcmp(ts_node_type(f), "parenthesized_expression") == 0 && ts_node_named_child_count(f))
+        if (ts_node_is_null(next) && strcmp(ts_node_type(f), "parenthesized_expression") == 0 &&
+            ts_node_named_child_count(f))
             next = ts_node_named_child(f, 0);
         f = next;
     }
@@ -291,27 +295,18 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     TSNode qualifier, name;
 
     switch (rule) {
-    case R_FUNCTION:
-        return visit_function(w, node);
+    case R_FUNCTION: return visit_function(w, node);
     case R_DECLARATION:
     case R_FIELD_DECLARATION:
-    case R_TYPEDEF:
-        visit_declarators(w, node, rule);
-        return true;
-    case R_STRUCT:
-        return visit_type(w, node, DR_SYM_STRUCT);
-    case R_UNION:
-        return visit_type(w, node, DR_SYM_UNION);
-    case R_ENUM:
-        return visit_type(w, node, DR_SYM_ENUM);
-    case R_CLASS:
-        return visit_type(w, node, DR_SYM_CLASS);
+    case R_TYPEDEF: visit_declarators(w, node, rule); return true;
+    case R_STRUCT: return visit_type(w, node, DR_SYM_STRUCT);
+    case R_UNION: return visit_type(w, node, DR_SYM_UNION);
+    case R_ENUM: return visit_type(w, node, DR_SYM_ENUM);
+    case R_CLASS: return visit_type(w, node, DR_SYM_CLASS);
     case R_ENUMERATOR:
         dr_walk__define(w, dr_walk__field(w, node, DR_FIELD_NAME), node, DR_SYM_ENUMERATOR, NULL);
         return true;
-    case R_MACRO:
-        dr_walk__define(w, dr_walk__field(w, node, DR_FIELD_NAME), node, DR_SYM_MACRO, NULL);
-        return true;
+    case R_MACRO: dr_walk__define(w, dr_walk__field(w, node, DR_FIELD_NAME), node, DR_SYM_MACRO, NULL); return true;
     case R_MACRO_BODY:
         dr_lexical__uses(w, ts_node_start_byte(node), ts_node_end_byte(node), ts_node_start_point(node).row + 1);
         return false;
@@ -347,22 +342,13 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
                 break;
             }
         return true;
-    case R_RANGE_LOOP:
-        dr_walk__locals_in(w, dr_walk__field(w, node, DR_FIELD_DECLARATOR));
-        return true;
-    case R_CALL:
-        mark_callee(w, dr_walk__field(w, node, DR_FIELD_FUNCTION));
-        return true;
-    case R_NEW:
-        mark_callee(w, dr_walk__field(w, node, DR_FIELD_TYPE));
-        return true;
-    case R_LAMBDA:
-        dr_walk__enter(w, DR_SCOPE_FUNCTION, (TSNode){.id = NULL});
-        return true;
+    case R_RANGE_LOOP: dr_walk__locals_in(w, dr_walk__field(w, node, DR_FIELD_DECLARATOR)); return true;
+    case R_CALL: mark_callee(w, dr_walk__field(w, node, DR_FIELD_FUNCTION)); return true;
+    case R_NEW: mark_callee(w, dr_walk__field(w, node, DR_FIELD_TYPE)); return true;
+    case R_LAMBDA: dr_walk__enter(w, DR_SCOPE_FUNCTION, (TSNode){.id = NULL}); return true;
     case R_ODD_NAME:
         return strcmp(ts_node_type(node), "destructor_name") != 0; /* the class in ~Name is not a use of it */
-    default:
-        return true; /* parts of declarators */
+    default: return true;                                          /* parts of declarators */
     }
 }
 

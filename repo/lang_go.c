@@ -102,9 +102,7 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         dr_walk__enter(w, DR_SCOPE_FUNCTION, name);
         return true;
     }
-    case R_FUNC_LITERAL:
-        dr_walk__enter(w, DR_SCOPE_FUNCTION, (TSNode){.id = NULL});
-        return true;
+    case R_FUNC_LITERAL: dr_walk__enter(w, DR_SCOPE_FUNCTION, (TSNode){.id = NULL}); return true;
     case R_TYPE: {
         const TSNode type = dr_walk__field(w, node, DR_FIELD_TYPE);
         const char *is = ts_node_is_null(type) ? "" : ts_node_type(type);
@@ -116,18 +114,10 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         dr_walk__enter(w, DR_SCOPE_TYPE, name);
         return true;
     }
-    case R_CONST:
-        each_name(w, node, DR_SYM_CONSTANT);
-        return true;
-    case R_VAR:
-        each_name(w, node, DR_SYM_VARIABLE);
-        return true;
-    case R_FIELD:
-        each_name(w, node, DR_SYM_FIELD);
-        return true;
-    case R_METHOD_SPEC:
-        dr_walk__define(w, name, node, DR_SYM_METHOD, NULL);
-        return true;
+    case R_CONST: each_name(w, node, DR_SYM_CONSTANT); return true;
+    case R_VAR: each_name(w, node, DR_SYM_VARIABLE); return true;
+    case R_FIELD: each_name(w, node, DR_SYM_FIELD); return true;
+    case R_METHOD_SPEC: dr_walk__define(w, name, node, DR_SYM_METHOD, NULL); return true;
     case R_PARAMETER: {
         TSTreeCursor c = ts_tree_cursor_new(node);
         for (bool more = ts_tree_cursor_goto_first_child(&c); more; more = ts_tree_cursor_goto_next_sibling(&c)) {
@@ -147,9 +137,7 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
                 dr_walk__local(w, ts_node_named_child(left, i));
         return true;
     }
-    case R_TYPE_PARAMETER:
-        dr_walk__mark(w, name, DR_MARK_DEF);
-        return true;
+    case R_TYPE_PARAMETER: dr_walk__mark(w, name, DR_MARK_DEF); return true;
     case R_CALL: {
         TSNode f = dr_walk__field(w, node, DR_FIELD_FUNCTION);
         if (!ts_node_is_null(f) && strcmp(ts_node_type(f), "selector_expression") == 0)
@@ -165,11 +153,11 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     case R_KEYED: {
         const TSNode key = ts_node_named_child_count(node) ? ts_node_named_child(node, 0) : node;
         if (ts_node_named_child_count(key) == 1 && dr_walk__rule(w, ts_node_named_child(key, 0)) == DR_RULE_NAME)
-            dr_walk__mark(w, ts_node_named_child(key, 0), DR_MARK_MEMBER); /* a struct's field, whatever locals are called */
+            dr_walk__mark(w, ts_node_named_child(key, 0),
+                          DR_MARK_MEMBER); /* a struct's field, whatever locals are called */
         return true;
     }
-    default:
-        return true;
+    default: return true;
     }
 }
 

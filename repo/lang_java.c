@@ -94,7 +94,11 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     case R_CLASS:
     case R_INTERFACE:
     case R_ENUM:
-        dr_walk__define(w, name, node, rule == R_CLASS ? DR_SYM_CLASS : rule == R_ENUM ? DR_SYM_ENUM : DR_SYM_INTERFACE, NULL);
+        dr_walk__define(w, name, node,
+                        rule == R_CLASS  ? DR_SYM_CLASS
+                        : rule == R_ENUM ? DR_SYM_ENUM
+                                         : DR_SYM_INTERFACE,
+                        NULL);
         dr_walk__enter(w, DR_SCOPE_TYPE, name);
         return true;
     case R_METHOD:
@@ -102,24 +106,18 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         dr_walk__enter(w, DR_SCOPE_FUNCTION, name);
         return true;
     case R_FIELD:
-        each_declarator(w, node, has_modifier(w, node, "static") && has_modifier(w, node, "final") ? DR_SYM_CONSTANT : DR_SYM_FIELD, false);
+        each_declarator(
+            w, node, has_modifier(w, node, "static") && has_modifier(w, node, "final") ? DR_SYM_CONSTANT : DR_SYM_FIELD,
+            false);
         return true;
-    case R_CONSTANT:
-        each_declarator(w, node, DR_SYM_CONSTANT, false);
-        return true;
-    case R_ENUM_CONSTANT:
-        dr_walk__define(w, name, node, DR_SYM_ENUMERATOR, NULL);
-        return true;
-    case R_LOCALS:
-        each_declarator(w, node, DR_SYM_VARIABLE, true);
-        return true;
+    case R_CONSTANT: each_declarator(w, node, DR_SYM_CONSTANT, false); return true;
+    case R_ENUM_CONSTANT: dr_walk__define(w, name, node, DR_SYM_ENUMERATOR, NULL); return true;
+    case R_LOCALS: each_declarator(w, node, DR_SYM_VARIABLE, true); return true;
     case R_NAMED_LOCAL:
         if (dr_walk__rule(w, name) == DR_RULE_NAME)
             dr_walk__local(w, name);
         return true;
-    case R_PARAMETER_LIST:
-        dr_walk__locals_in(w, node);
-        return true;
+    case R_PARAMETER_LIST: dr_walk__locals_in(w, node); return true;
     case R_LAMBDA: {
         const TSNode p = dr_walk__field(w, node, DR_FIELD_PARAMETERS);
         dr_walk__enter(w, DR_SCOPE_FUNCTION, (TSNode){.id = NULL});
@@ -134,9 +132,7 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
                 break;
             }
         return true;
-    case R_CALL:
-        dr_walk__mark(w, name, DR_MARK_CALL | DR_MARK_MEMBER);
-        return true;
+    case R_CALL: dr_walk__mark(w, name, DR_MARK_CALL | DR_MARK_MEMBER); return true;
     case R_NEW: {
         TSNode type = dr_walk__field(w, node, DR_FIELD_TYPE);
         for (int level = 0; level < 8 && !ts_node_is_null(type) && dr_walk__rule(w, type) != DR_RULE_MEMBER; level++) {
@@ -155,15 +151,12 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
                 dr_walk__enter(w, DR_SCOPE_TYPE, (TSNode){.id = NULL});
         return true;
     }
-    case R_FIELD_ACCESS:
-        dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_FIELD), DR_MARK_MEMBER);
-        return true;
+    case R_FIELD_ACCESS: dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_FIELD), DR_MARK_MEMBER); return true;
     case R_TYPE_PATTERN:
         if (ts_node_named_child_count(node) > 1)
             dr_walk__locals_in(w, ts_node_named_child(node, ts_node_named_child_count(node) - 1));
         return true;
-    default:
-        return true;
+    default: return true;
     }
 }
 

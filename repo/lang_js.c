@@ -116,7 +116,8 @@ static void declare_pattern(dr_walk *w, TSNode pattern, TSNode whole, dr_sym_kin
         declare_pattern(w, dr_walk__field(w, pattern, DR_FIELD_VALUE), whole, kind, depth + 1);
     else if (is_type(pattern, "assignment_pattern") || is_type(pattern, "object_assignment_pattern"))
         declare_pattern(w, dr_walk__field(w, pattern, DR_FIELD_LEFT), whole, kind, depth + 1);
-    else if (is_type(pattern, "object_pattern") || is_type(pattern, "array_pattern") || is_type(pattern, "rest_pattern"))
+    else if (is_type(pattern, "object_pattern") || is_type(pattern, "array_pattern") ||
+             is_type(pattern, "rest_pattern"))
         for (uint32_t i = 0; i < ts_node_named_child_count(pattern) && i < 64; i++)
             declare_pattern(w, ts_node_named_child(pattern, i), whole, kind, depth + 1);
 }
@@ -137,7 +138,8 @@ static void visit_lexical(dr_walk *w, TSNode node)
         if (is_name(w, name) && (is_function_value(value) || is_type(value, "class"))) {
             dr_walk__define(w, name, whole, is_type(value, "class") ? DR_SYM_CLASS : DR_SYM_FUNCTION, NULL);
         } else if (dr_walk__in_function(w)) {
-            /* Known to the index too, as variables, when they look like more than a counter: universal-ctags lists just these. */
+            /* Known to the index too, as variables, when they look like more than a counter: universal-ctags lists just
+             * these. */
             if (plain == DR_SYM_CONSTANT || is_type(value, "object"))
                 declare_pattern(w, name, whole, DR_SYM_VARIABLE, 0);
             dr_walk__locals_in(w, name);
@@ -161,7 +163,8 @@ static void visit_assignment(dr_walk *w, TSNode node)
     if (!is_name(w, name))
         return;
     if (is_type(object, "member_expression")) {
-        const TSNode inner = dr_walk__field(w, object, DR_FIELD_OBJECT), last = dr_walk__field(w, object, DR_FIELD_PROPERTY);
+        const TSNode inner = dr_walk__field(w, object, DR_FIELD_OBJECT),
+                     last = dr_walk__field(w, object, DR_FIELD_PROPERTY);
         object = dr_str_eq(dr_walk__text(w, last), DR_STR("prototype")) ? inner : last;
     }
     const bool named = is_name(w, object) && !exported;
@@ -174,7 +177,8 @@ static void visit_assignment(dr_walk *w, TSNode node)
 
 static void mark_callee(dr_walk *w, TSNode f)
 {
-    for (int level = 0; level < 4 && (is_type(f, "parenthesized_expression") || is_type(f, "non_null_expression")); level++)
+    for (int level = 0; level < 4 && (is_type(f, "parenthesized_expression") || is_type(f, "non_null_expression"));
+         level++)
         f = ts_node_named_child_count(f) ? ts_node_named_child(f, 0) : none;
     if (is_type(f, "member_expression"))
         f = dr_walk__field(w, f, DR_FIELD_PROPERTY);
@@ -218,17 +222,16 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
             dr_walk__define(w, name, node, DR_SYM_METHOD, NULL);
         return true;
     case R_FIELD: {
-        const TSNode property = dr_walk__field(w, node, DR_FIELD_PROPERTY), field = ts_node_is_null(name) ? property : name;
+        const TSNode property = dr_walk__field(w, node, DR_FIELD_PROPERTY),
+                     field = ts_node_is_null(name) ? property : name;
         if (is_name(w, field))
-            dr_walk__define(w, field, node, is_function_value(dr_walk__field(w, node, DR_FIELD_VALUE)) ? DR_SYM_METHOD : DR_SYM_FIELD, NULL);
+            dr_walk__define(w, field, node,
+                            is_function_value(dr_walk__field(w, node, DR_FIELD_VALUE)) ? DR_SYM_METHOD : DR_SYM_FIELD,
+                            NULL);
         return true;
     }
-    case R_LEXICAL:
-        visit_lexical(w, node);
-        return true;
-    case R_ASSIGNMENT:
-        visit_assignment(w, node);
-        return true;
+    case R_LEXICAL: visit_lexical(w, node); return true;
+    case R_ASSIGNMENT: visit_assignment(w, node); return true;
     case R_PAIR: {
         const TSNode key = dr_walk__field(w, node, DR_FIELD_KEY);
         if (is_name(w, key) && is_function_value(dr_walk__field(w, node, DR_FIELD_VALUE)))
@@ -275,30 +278,17 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
                 dr_walk__locals_in(w, p);
         }
         return true;
-    case R_TS_PARAMETER:
-        dr_walk__locals_in(w, dr_walk__field(w, node, DR_FIELD_PATTERN));
-        return true;
-    case R_CATCH:
-        dr_walk__locals_in(w, dr_walk__field(w, node, DR_FIELD_PARAMETER));
-        return true;
+    case R_TS_PARAMETER: dr_walk__locals_in(w, dr_walk__field(w, node, DR_FIELD_PATTERN)); return true;
+    case R_CATCH: dr_walk__locals_in(w, dr_walk__field(w, node, DR_FIELD_PARAMETER)); return true;
     case R_FOR_IN:
         if (dr_walk__in_function(w))
             dr_walk__locals_in(w, dr_walk__field(w, node, DR_FIELD_LEFT));
         return true;
-    case R_CALL:
-        mark_callee(w, dr_walk__field(w, node, DR_FIELD_FUNCTION));
-        return true;
-    case R_NEW:
-        mark_callee(w, dr_walk__field(w, node, DR_FIELD_CONSTRUCTOR));
-        return true;
-    case R_RENAMED:
-        dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_ALIAS), DR_MARK_DEF);
-        return true;
-    case R_TYPE_PARAMETER:
-        dr_walk__mark(w, name, DR_MARK_DEF);
-        return true;
-    default:
-        return true;
+    case R_CALL: mark_callee(w, dr_walk__field(w, node, DR_FIELD_FUNCTION)); return true;
+    case R_NEW: mark_callee(w, dr_walk__field(w, node, DR_FIELD_CONSTRUCTOR)); return true;
+    case R_RENAMED: dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_ALIAS), DR_MARK_DEF); return true;
+    case R_TYPE_PARAMETER: dr_walk__mark(w, name, DR_MARK_DEF); return true;
+    default: return true;
     }
 }
 

@@ -70,14 +70,16 @@ static bool is_constant_name(dr_str s)
     return letter && s.n > 1;
 }
 
-/* The first assignment is the definition. Names of one scope lie next to each other nearly always, so the search is short. */
+/* The first assignment is the definition. Names of one scope lie next to each other nearly always, so the search is
+ * short. */
 static bool known_in_scope(const dr_walk *w, dr_str name)
 {
     const dr_scope *scope = dr_walk__scope(w);
     const uint32_t at = scope ? scope->name_at : 0, n = scope ? scope->name_n : 0;
     for (size_t i = w->n_defs, seen = 0; i-- > 0 && seen < 400; seen++) {
         const dr_extract_def *d = &w->defs[i];
-        if (d->container_at == at && d->container_n == n && d->name_n == name.n && memcmp(w->text.s + d->name_at, name.s, name.n) == 0)
+        if (d->container_at == at && d->container_n == n && d->name_n == name.n &&
+            memcmp(w->text.s + d->name_at, name.s, name.n) == 0)
             return true;
     }
     return false;
@@ -108,7 +110,8 @@ static void assign(dr_walk *w, TSNode target, TSNode whole, int depth)
     const char *type = ts_node_type(target);
     if (strcmp(type, "identifier") == 0) {
         assign_name(w, target, whole);
-    } else if (strcmp(type, "pattern_list") == 0 || strcmp(type, "tuple_pattern") == 0 || strcmp(type, "list_pattern") == 0) {
+    } else if (strcmp(type, "pattern_list") == 0 || strcmp(type, "tuple_pattern") == 0 ||
+               strcmp(type, "list_pattern") == 0) {
         for (uint32_t i = 0; i < ts_node_named_child_count(target) && i < 32; i++)
             assign(w, ts_node_named_child(target, i), whole, depth + 1);
     }
@@ -122,7 +125,8 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     switch (rule) {
     case R_FUNCTION:
         name = dr_walk__field(w, node, DR_FIELD_NAME);
-        dr_walk__define(w, name, with_decorators(node), scope && scope->kind == DR_SCOPE_TYPE ? DR_SYM_METHOD : DR_SYM_FUNCTION, NULL);
+        dr_walk__define(w, name, with_decorators(node),
+                        scope && scope->kind == DR_SCOPE_TYPE ? DR_SYM_METHOD : DR_SYM_FUNCTION, NULL);
         dr_walk__enter(w, DR_SCOPE_FUNCTION, name);
         return true;
     case R_CLASS:
@@ -130,26 +134,19 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         dr_walk__define(w, name, with_decorators(node), DR_SYM_CLASS, NULL);
         dr_walk__enter(w, DR_SCOPE_TYPE, name);
         return true;
-    case R_ASSIGNMENT:
-        assign(w, dr_walk__field(w, node, DR_FIELD_LEFT), node, 0);
-        return true;
-    case R_NAMED_EXPRESSION:
-        dr_walk__local(w, dr_walk__field(w, node, DR_FIELD_NAME));
-        return true;
-    case R_LAMBDA:
-        dr_walk__enter(w, DR_SCOPE_FUNCTION, (TSNode){.id = NULL});
-        return true;
+    case R_ASSIGNMENT: assign(w, dr_walk__field(w, node, DR_FIELD_LEFT), node, 0); return true;
+    case R_NAMED_EXPRESSION: dr_walk__local(w, dr_walk__field(w, node, DR_FIELD_NAME)); return true;
+    case R_LAMBDA: dr_walk__enter(w, DR_SCOPE_FUNCTION, (TSNode){.id = NULL}); return true;
     case R_PARAMETERS: /* plain ones; the others are visited on their own */
         for (uint32_t i = 0; i < ts_node_named_child_count(node) && i < 64; i++) {
             const TSNode p = ts_node_named_child(node, i);
             const char *type = ts_node_type(p);
-            if (strcmp(type, "identifier") == 0 || strcmp(type, "list_splat_pattern") == 0 || strcmp(type, "dictionary_splat_pattern") == 0)
+            if (strcmp(type, "identifier") == 0 || strcmp(type, "list_splat_pattern") == 0 ||
+                strcmp(type, "dictionary_splat_pattern") == 0)
                 dr_walk__locals_in(w, p);
         }
         return true;
-    case R_DEFAULT_PARAMETER:
-        dr_walk__local(w, dr_walk__field(w, node, DR_FIELD_NAME));
-        return true;
+    case R_DEFAULT_PARAMETER: dr_walk__local(w, dr_walk__field(w, node, DR_FIELD_NAME)); return true;
     case R_TYPED_PARAMETER:
         if (ts_node_named_child_count(node))
             dr_walk__locals_in(w, ts_node_named_child(node, 0));
@@ -161,12 +158,8 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         else if (dr_walk__rule(w, name) == DR_RULE_NAME)
             dr_walk__mark(w, name, DR_MARK_DEF);
         return true;
-    case R_AS_TARGET:
-        dr_walk__locals_in(w, node);
-        return true;
-    case R_ALIAS:
-        dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_ALIAS), DR_MARK_DEF);
-        return true;
+    case R_AS_TARGET: dr_walk__locals_in(w, node); return true;
+    case R_ALIAS: dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_ALIAS), DR_MARK_DEF); return true;
     case R_CALL:
         name = dr_walk__field(w, node, DR_FIELD_FUNCTION);
         if (!ts_node_is_null(name) && strcmp(ts_node_type(name), "attribute") == 0)
@@ -174,21 +167,15 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         if (dr_walk__rule(w, name) == DR_RULE_NAME)
             dr_walk__mark(w, name, DR_MARK_CALL);
         return true;
-    case R_ATTRIBUTE:
-        dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_ATTRIBUTE), DR_MARK_MEMBER);
-        return true;
-    case R_KEYWORD_ARGUMENT:
-        dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_NAME), DR_MARK_DEF);
-        return true;
-    case R_GLOBAL: /* the names mean the module's: they stay uses */
-        return true;
+    case R_ATTRIBUTE: dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_ATTRIBUTE), DR_MARK_MEMBER); return true;
+    case R_KEYWORD_ARGUMENT: dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_NAME), DR_MARK_DEF); return true;
+    case R_GLOBAL: /* the names mean the module's: they stay uses */ return true;
     case R_TYPE_ALIAS:
         name = dr_walk__field(w, node, DR_FIELD_LEFT);
         if (!ts_node_is_null(name) && ts_node_named_child_count(name) && !dr_walk__in_function(w))
             dr_walk__define(w, ts_node_named_child(name, 0), node, DR_SYM_TYPE, NULL);
         return true;
-    default:
-        return true;
+    default: return true;
     }
 }
 

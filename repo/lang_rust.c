@@ -152,38 +152,20 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
                         NULL);
         dr_walk__enter(w, DR_SCOPE_TYPE, name);
         return true;
-    case R_IMPL:
-        dr_walk__enter(w, DR_SCOPE_TYPE, last_name(w, dr_walk__field(w, node, DR_FIELD_TYPE)));
-        return true;
+    case R_IMPL: dr_walk__enter(w, DR_SCOPE_TYPE, last_name(w, dr_walk__field(w, node, DR_FIELD_TYPE))); return true;
     case R_MOD:
         dr_walk__define(w, name, node, DR_SYM_MODULE, NULL);
         dr_walk__enter(w, DR_SCOPE_MODULE, name);
         return true;
-    case R_VARIANT:
-        dr_walk__define(w, name, node, DR_SYM_ENUMERATOR, NULL);
-        return true;
-    case R_CONST:
-        dr_walk__define(w, name, node, DR_SYM_CONSTANT, NULL);
-        return true;
-    case R_STATIC:
-        dr_walk__define(w, name, node, DR_SYM_VARIABLE, NULL);
-        return true;
-    case R_TYPE:
-        dr_walk__define(w, name, node, DR_SYM_TYPE, NULL);
-        return true;
-    case R_MACRO:
-        dr_walk__define(w, name, node, DR_SYM_MACRO, NULL);
-        return true;
-    case R_FIELD:
-        dr_walk__define(w, name, node, DR_SYM_FIELD, NULL);
-        return true;
+    case R_VARIANT: dr_walk__define(w, name, node, DR_SYM_ENUMERATOR, NULL); return true;
+    case R_CONST: dr_walk__define(w, name, node, DR_SYM_CONSTANT, NULL); return true;
+    case R_STATIC: dr_walk__define(w, name, node, DR_SYM_VARIABLE, NULL); return true;
+    case R_TYPE: dr_walk__define(w, name, node, DR_SYM_TYPE, NULL); return true;
+    case R_MACRO: dr_walk__define(w, name, node, DR_SYM_MACRO, NULL); return true;
+    case R_FIELD: dr_walk__define(w, name, node, DR_SYM_FIELD, NULL); return true;
     case R_LET:
-    case R_PARAMETER:
-        bind(w, dr_walk__field(w, node, DR_FIELD_PATTERN), 0);
-        return true;
-    case R_CLOSURE:
-        dr_walk__enter(w, DR_SCOPE_FUNCTION, none);
-        return true;
+    case R_PARAMETER: bind(w, dr_walk__field(w, node, DR_FIELD_PATTERN), 0); return true;
+    case R_CLOSURE: dr_walk__enter(w, DR_SCOPE_FUNCTION, none); return true;
     case R_CLOSURE_PARAMETERS:
         for (uint32_t i = 0; i < ts_node_named_child_count(node) && i < 32; i++)
             if (!is_type(ts_node_named_child(node, i), "parameter"))
@@ -193,12 +175,8 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         if (ts_node_named_child_count(node))
             bind(w, ts_node_named_child(node, 0), 0);
         return true;
-    case R_TYPE_PARAMETER:
-        dr_walk__mark(w, name, DR_MARK_DEF);
-        return true;
-    case R_CALL:
-        dr_walk__mark(w, last_name(w, dr_walk__field(w, node, DR_FIELD_FUNCTION)), DR_MARK_CALL);
-        return true;
+    case R_TYPE_PARAMETER: dr_walk__mark(w, name, DR_MARK_DEF); return true;
+    case R_CALL: dr_walk__mark(w, last_name(w, dr_walk__field(w, node, DR_FIELD_FUNCTION)), DR_MARK_CALL); return true;
     case R_INVOCATION:
         dr_walk__mark(w, last_name(w, dr_walk__field(w, node, DR_FIELD_MACRO)), DR_MARK_CALL);
         return true;
@@ -215,11 +193,8 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         ts_tree_cursor_delete(&c);
         return true;
     }
-    case R_USE_AS:
-        dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_ALIAS), DR_MARK_DEF);
-        return true;
-    default:
-        return true;
+    case R_USE_AS: dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_ALIAS), DR_MARK_DEF); return true;
+    default: return true;
     }
 }
 

@@ -1,4 +1,5 @@
-/* What can be said about text without a tree: uses by reading word by word, definitions by how their first line looks. */
+/* What can be said about text without a tree: uses by reading word by word, definitions by how their first line looks.
+ */
 #include "repo/extract.h"
 
 #include <string.h>
@@ -126,15 +127,22 @@ typedef struct keyword {
 static const keyword *keywords_of(dr_lang lang)
 {
     static const keyword python[] = {{"def", DR_SYM_FUNCTION}, {"class", DR_SYM_CLASS}, {NULL, 0}};
-    static const keyword js[] = {{"function", DR_SYM_FUNCTION}, {"class", DR_SYM_CLASS}, {"interface", DR_SYM_INTERFACE},
-                                 {"enum", DR_SYM_ENUM}, {"namespace", DR_SYM_MODULE}, {NULL, 0}};
+    static const keyword js[] = {{"function", DR_SYM_FUNCTION},   {"class", DR_SYM_CLASS},
+                                 {"interface", DR_SYM_INTERFACE}, {"enum", DR_SYM_ENUM},
+                                 {"namespace", DR_SYM_MODULE},    {NULL, 0}};
     static const keyword go[] = {{"func", DR_SYM_FUNCTION}, {"type", DR_SYM_TYPE}, {NULL, 0}};
-    static const keyword rust[] = {{"fn", DR_SYM_FUNCTION}, {"struct", DR_SYM_STRUCT}, {"enum", DR_SYM_ENUM}, {"trait", DR_SYM_TRAIT},
-                                   {"union", DR_SYM_UNION}, {"mod", DR_SYM_MODULE}, {NULL, 0}};
-    static const keyword java[] = {{"class", DR_SYM_CLASS}, {"interface", DR_SYM_INTERFACE}, {"enum", DR_SYM_ENUM}, {NULL, 0}};
+    static const keyword rust[] = {{"fn", DR_SYM_FUNCTION},
+                                   {"struct", DR_SYM_STRUCT},
+                                   {"enum", DR_SYM_ENUM},
+                                   {"trait", DR_SYM_TRAIT},
+                                   {"union", DR_SYM_UNION},
+                                   {"mod", DR_SYM_MODULE},
+                                   {NULL, 0}};
+    static const keyword java[] = {
+        {"class", DR_SYM_CLASS}, {"interface", DR_SYM_INTERFACE}, {"enum", DR_SYM_ENUM}, {NULL, 0}};
     static const keyword c[] = {{"struct", DR_SYM_STRUCT}, {"union", DR_SYM_UNION}, {"enum", DR_SYM_ENUM}, {NULL, 0}};
-    static const keyword cpp[] = {{"struct", DR_SYM_STRUCT}, {"union", DR_SYM_UNION}, {"enum", DR_SYM_ENUM}, {"class", DR_SYM_CLASS},
-                                  {"namespace", DR_SYM_MODULE}, {NULL, 0}};
+    static const keyword cpp[] = {{"struct", DR_SYM_STRUCT}, {"union", DR_SYM_UNION},      {"enum", DR_SYM_ENUM},
+                                  {"class", DR_SYM_CLASS},   {"namespace", DR_SYM_MODULE}, {NULL, 0}};
     switch (lang) {
     case DR_LANG_PYTHON: return python;
     case DR_LANG_JAVASCRIPT:
@@ -150,8 +158,9 @@ static const keyword *keywords_of(dr_lang lang)
 
 static bool is_modifier(const dr_walk *w, word x)
 {
-    static const char *const words[] = {"export", "default", "async", "abstract", "public", "private", "protected", "static", "final",
-                                        "pub", "unsafe", "const", "typedef", "extern", "inline", "declare"};
+    static const char *const words[] = {"export",    "default", "async",  "abstract", "public", "private",
+                                        "protected", "static",  "final",  "pub",      "unsafe", "const",
+                                        "typedef",   "extern",  "inline", "declare"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (word_is(w, x, words[i]))
             return true;
@@ -186,9 +195,11 @@ static bool keyword_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint3
             last = block_end(w, name.at + name.n, line, &opened);
         if (c_like) { /* `struct foo *f(void) {` is a function: only a brace or a base may follow the name */
             uint32_t i = name.at + name.n;
-            while (i < w->text.n && (w->text.s[i] == ' ' || w->text.s[i] == '\t' || w->text.s[i] == '\n' || w->text.s[i] == '\r'))
+            while (i < w->text.n &&
+                   (w->text.s[i] == ' ' || w->text.s[i] == '\t' || w->text.s[i] == '\n' || w->text.s[i] == '\r'))
                 i++;
-            const bool base = w->lang == DR_LANG_CPP && i + 1 < w->text.n && w->text.s[i] == ':' && w->text.s[i + 1] != ':';
+            const bool base =
+                w->lang == DR_LANG_CPP && i + 1 < w->text.n && w->text.s[i] == ':' && w->text.s[i + 1] != ':';
             if (i >= w->text.n || (w->text.s[i] != '{' && !base))
                 return false;
         }
@@ -202,8 +213,9 @@ static bool keyword_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint3
 /* C's way: a line that starts at the margin, holds NAME( ... ) and is followed by a brace. */
 static void function_at_margin(dr_walk *w, uint32_t at, uint32_t line)
 {
-    static const char *const never[] = {"if", "for", "while", "switch", "return", "else", "do", "case", "sizeof", "typedef", "defined",
-                                        "struct", "union", "enum", "goto", "__attribute__", "extern", "namespace"};
+    static const char *const never[] = {"if",    "for",  "while",  "switch",        "return",  "else",
+                                        "do",    "case", "sizeof", "typedef",       "defined", "struct",
+                                        "union", "enum", "goto",   "__attribute__", "extern",  "namespace"};
     const char *s = w->text.s;
     const uint32_t end = (uint32_t)w->text.n;
     uint32_t i = at, n_lines = 0, name_line = line;
@@ -285,7 +297,8 @@ void dr_lexical__definitions(dr_walk *w, uint32_t begin, uint32_t end, uint32_t 
     for (uint32_t at = begin; at < end && !w->failed; line++) {
         const char *nl = memchr(s + at, '\n', w->text.n - at);
         const uint32_t line_end = nl ? (uint32_t)(nl - s) : (uint32_t)w->text.n;
-        if (line_end > at && !(c_like && macro_definition(w, at, line_end, line)) && !keyword_definition(w, at, line_end, line) && c_like)
+        if (line_end > at && !(c_like && macro_definition(w, at, line_end, line)) &&
+            !keyword_definition(w, at, line_end, line) && c_like)
             function_at_margin(w, at, line);
         at = line_end + 1;
     }

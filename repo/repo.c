@@ -165,13 +165,14 @@ static void classify_range(void *arg, int64_t begin, int64_t end, int worker)
         if (read_entry(job->r, e, &content, NULL) != DR_OK)
             e->why = e->on_disk ? DR_WHY_UNREADABLE : DR_WHY_MISSING;
         else
-            e->why = (uint8_t)dr_classify__content(e->file.path, dr_buf_view(&content), attr.binary == 1, attr.generated);
+            e->why =
+                (uint8_t)dr_classify__content(e->file.path, dr_buf_view(&content), attr.binary == 1, attr.generated);
     }
     dr_buf_free(&content);
 }
 
-/* In path order a folder's file comes before those of its folders: "a/.gitattributes" < "a/b/.gitattributes" only if '.' < 'b', which
- * names starting with '!' or '-' break; so by depth. */
+/* In path order a folder's file comes before those of its folders: "a/.gitattributes" < "a/b/.gitattributes" only if
+ * '.' < 'b', which names starting with '!' or '-' break; so by depth. */
 static dr_status load_attributes(dr_attributes *a, const dr_repo *r, dr_error *err)
 {
     static const char name[] = ".gitattributes";
@@ -184,15 +185,16 @@ static dr_status load_attributes(dr_attributes *a, const dr_repo *r, dr_error *e
         for (size_t i = 0; i < r->n && st == DR_OK; i++) {
             const dr_entry *e = &r->entries[i];
             const dr_str p = e->file.path;
-            if (p.n < n_name || memcmp(p.s + p.n - n_name, name, n_name) != 0 || (p.n > n_name && p.s[p.n - n_name - 1] != '/') ||
-                e->kind != DR_ENTRY_FILE || e->why != DR_WHY_NONE)
+            if (p.n < n_name || memcmp(p.s + p.n - n_name, name, n_name) != 0 ||
+                (p.n > n_name && p.s[p.n - n_name - 1] != '/') || e->kind != DR_ENTRY_FILE || e->why != DR_WHY_NONE)
                 continue;
             size_t slashes = 0;
             for (size_t k = 0; k < p.n; k++)
                 slashes += p.s[k] == '/';
             deepest = slashes > deepest ? slashes : deepest;
             dr_entry copy = *e;
-            if (slashes != depth || !classify_without_content(r, &copy) || read_entry(r, &copy, &content, NULL) != DR_OK)
+            if (slashes != depth || !classify_without_content(r, &copy) ||
+                read_entry(r, &copy, &content, NULL) != DR_OK)
                 continue;
             const dr_str folder = {p.s, p.n > n_name ? p.n - n_name - 1 : 0};
             st = dr_attributes__add(a, folder, dr_buf_view(&content), err);
@@ -218,8 +220,8 @@ static bool restore_classes(dr_repo *r, const dr_blob_store *store)
     bool ok = false;
 
     class_key(key, r);
-    if (store->get(store->self, &table, (dr_cspan){key, sizeof key}, NULL) == DR_OK && table.n == CLASS_HEADER + r->n * CLASS_RECORD &&
-        dr_load_u64(table.data) == r->n) {
+    if (store->get(store->self, &table, (dr_cspan){key, sizeof key}, NULL) == DR_OK &&
+        table.n == CLASS_HEADER + r->n * CLASS_RECORD && dr_load_u64(table.data) == r->n) {
         const uint8_t *p = (const uint8_t *)table.data + CLASS_HEADER;
         ok = true;
         for (size_t i = 0; i < r->n && ok; i++)
@@ -252,7 +254,8 @@ static void store_classes(const dr_repo *r, const dr_blob_store *store)
         dr_buf_add(&table, field, CLASS_RECORD);
     }
     if (!table.failed)
-        (void)store->put(store->self, (dr_cspan){key, sizeof key}, (dr_cspan){(const uint8_t *)table.data, table.n}, NULL);
+        (void)store->put(store->self, (dr_cspan){key, sizeof key}, (dr_cspan){(const uint8_t *)table.data, table.n},
+                         NULL);
 done:
     dr_buf_free(&table);
 }
@@ -330,7 +333,8 @@ static bool owns_worktree(git_repository *git)
     if (S_ISREG(there.st_mode)) {
         static const char start[] = "gitdir: ";
         const size_t n_start = sizeof start - 1;
-        if (dr_read_file(&link, path.data, 65536, NULL) != DR_OK || link.n <= n_start || memcmp(link.data, start, n_start) != 0)
+        if (dr_read_file(&link, path.data, 65536, NULL) != DR_OK || link.n <= n_start ||
+            memcmp(link.data, start, n_start) != 0)
             goto done;
         while (link.n && (link.data[link.n - 1] == '\n' || link.data[link.n - 1] == '\r'))
             link.data[--link.n] = 0;
@@ -350,7 +354,8 @@ done:
     return ok;
 }
 
-/* The commit of rev (HEAD when NULL). *commit stays NULL before the first commit of a repository with a working tree. */
+/* The commit of rev (HEAD when NULL). *commit stays NULL before the first commit of a repository with a working tree.
+ */
 static dr_status find_commit(git_commit **commit, dr_repo *r, const char *rev, bool worktree, dr_error *err)
 {
     git_object *object = NULL;
@@ -363,7 +368,8 @@ static dr_status find_commit(git_commit **commit, dr_repo *r, const char *rev, b
         return dr_fail(err, DR_ERR_NOT_FOUND, "%s has no commit yet", r->id.root.s);
     }
     if (git_revparse_single(&object, r->git, rev ? rev : "HEAD") < 0)
-        st = dr_fail(err, DR_ERR_NOT_FOUND, "%s: no revision %s (%s)", r->id.root.s, rev ? rev : "HEAD", dr_snapshot__git_error());
+        st = dr_fail(err, DR_ERR_NOT_FOUND, "%s: no revision %s (%s)", r->id.root.s, rev ? rev : "HEAD",
+                     dr_snapshot__git_error());
     else if (git_object_peel((git_object **)commit, object, GIT_OBJECT_COMMIT) < 0)
         st = dr_fail(err, DR_ERR_NOT_FOUND, "%s: %s is not a commit", r->id.root.s, rev ? rev : "HEAD");
     git_object_free(object);
@@ -436,7 +442,8 @@ dr_status dr_repo_open(dr_repo **out, const char *path, const dr_repo_options *o
     *out = NULL;
     opt = opt ? opt : &defaults;
     if (stat(path, &sb) < 0) {
-        st = dr_fail(err, errno == ENOENT || errno == ENOTDIR ? DR_ERR_NOT_FOUND : DR_ERR_IO, "%s: %s", path, strerror(errno));
+        st = dr_fail(err, errno == ENOENT || errno == ENOTDIR ? DR_ERR_NOT_FOUND : DR_ERR_IO, "%s: %s", path,
+                     strerror(errno));
         goto done;
     }
     if (!S_ISDIR(sb.st_mode)) {
@@ -455,8 +462,8 @@ dr_status dr_repo_open(dr_repo **out, const char *path, const dr_repo_options *o
         goto done;
     }
     r->counted = true;
-    /* Who owns the repository does not matter here: nothing that its settings name is run, and owns_worktree guards the rest. Without
-     * this, a checkout mounted into a container could not be read. */
+    /* Who owns the repository does not matter here: nothing that its settings name is run, and owns_worktree guards the
+     * rest. Without this, a checkout mounted into a container could not be read. */
     (void)git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
     const int found = git_repository_open_ext(&r->git, path, 0, NULL);
     if (found == GIT_ENOTFOUND) {
@@ -464,8 +471,10 @@ dr_status dr_repo_open(dr_repo **out, const char *path, const dr_repo_options *o
         st = open_folder(r, path, opt->rev, err);
     } else if (found < 0) {
         const char *why = dr_snapshot__git_error();
-        st = strstr(why, "objectformat") ? dr_fail(err, DR_ERR_FORMAT, "%s: a repository with SHA-256 object names, which are not read yet", path)
-                                         : dr_fail(err, DR_ERR_FORMAT, "%s: %s", path, why);
+        st = strstr(why, "objectformat")
+                 ? dr_fail(err, DR_ERR_FORMAT, "%s: a repository with SHA-256 object names, which are not read yet",
+                           path)
+                 : dr_fail(err, DR_ERR_FORMAT, "%s: %s", path, why);
     } else {
         st = open_git(r, opt->rev, err);
     }
@@ -531,7 +540,8 @@ dr_status dr_repo_read(const dr_repo *r, size_t index, dr_buf *out, dr_error *er
         return dr_fail(err, DR_ERR_ARG, "file %zu of %zu", index, r->n);
     const dr_entry *e = &r->entries[index];
     if (!dr_repo_is_text(&e->file))
-        return dr_fail(err, DR_ERR_ARG, "%s is not read: %s", e->why >= DR_WHY_NAME_CONTROL ? "a file" : e->file.path.s, e->file.why);
+        return dr_fail(err, DR_ERR_ARG, "%s is not read: %s", e->why >= DR_WHY_NAME_CONTROL ? "a file" : e->file.path.s,
+                       e->file.why);
     return read_entry(r, e, out, err);
 }
 

@@ -1,17 +1,18 @@
 /* repo/repo.h: one snapshot of a source tree: its files, what each one is, and its bytes.
  *
- * A snapshot is a commit (any revision of a repository, bare or not, worktrees included), or the working tree (HEAD with
- * every file that differs from it taken from disk, untracked files that are not ignored added, deleted ones gone), or a
- * plain folder outside git. All three look the same from here: files sorted by path bytes, each with the id that
+ * A snapshot is a commit (any revision of a repository, bare or not, worktrees included), or the working tree (HEAD
+ * with every file that differs from it taken from disk, untracked files that are not ignored added, deleted ones gone),
+ * or a plain folder outside git. All three look the same from here: files sorted by path bytes, each with the id that
  * git gives its content, so facts about a file are keyed by id wherever it came from.
  *
- * Everything in a repository is hostile. Commits are read from the object database, never checked out, no filter and no hook
- * runs. A file on disk is reached from the root folder part by part without following a link, and read only if its
+ * Everything in a repository is hostile. Commits are read from the object database, never checked out, no filter and no
+ * hook runs. A file on disk is reached from the root folder part by part without following a link, and read only if its
  * bytes still have the id of the snapshot. A name that could mislead (control characters, not UTF-8, "..", ".git",
  * absolute) is listed as refused and never used. A working tree counts only if it holds the .git that
  * belongs to it, so a repository's settings cannot point this program at another folder.
  *
- * Immutable after dr_repo_open: every function may be called from any thread. Pointers are borrowed until dr_repo_close. */
+ * Immutable after dr_repo_open: every function may be called from any thread. Pointers are borrowed until
+ * dr_repo_close. */
 #ifndef DR_REPO_REPO_H
 #define DR_REPO_REPO_H
 
@@ -24,41 +25,44 @@ typedef struct dr_repo dr_repo;
 
 typedef enum dr_file_class {
     DR_FILE_TEXT = 0,
-    DR_FILE_GENERATED,   /* text that a program wrote: by attribute, name, first lines, or very long lines */
-    DR_FILE_NON_UTF8,    /* text in another encoding */
-    DR_FILE_BINARY,      /* NUL in the first 8,000 bytes, a UTF-16 or UTF-32 mark, or the attribute */
+    DR_FILE_GENERATED, /* text that a program wrote: by attribute, name, first lines, or very long lines */
+    DR_FILE_NON_UTF8,  /* text in another encoding */
+    DR_FILE_BINARY,    /* NUL in the first 8,000 bytes, a UTF-16 or UTF-32 mark, or the attribute */
     DR_FILE_TOO_LARGE,
     DR_FILE_LFS_POINTER,
     DR_FILE_SUBMODULE,
-    DR_FILE_SYMLINK,     /* listed, never followed */
-    DR_FILE_MISSING,     /* named by the tree, not in the object database (partial clone, damage) */
-    DR_FILE_REFUSED,     /* a name that is not safe to use */
+    DR_FILE_SYMLINK, /* listed, never followed */
+    DR_FILE_MISSING, /* named by the tree, not in the object database (partial clone, damage) */
+    DR_FILE_REFUSED, /* a name that is not safe to use */
     DR_N_FILE_CLASSES
 } dr_file_class;
 
-/* "text", "generated", "non_utf8", "binary", "too_large", "lfs_pointer", "submodule", "symlink", "missing", "refused" */
+/* "text", "generated", "non_utf8", "binary", "too_large", "lfs_pointer", "submodule", "symlink", "missing", "refused"
+ */
 const char *dr_file_class_name(dr_file_class cls);
 
 typedef struct dr_repo_file {
-    dr_str path;          /* relative to the root, '/' between parts; s is terminated. Refused names are raw bytes. */
-    uint64_t size;        /* bytes of content; 0 for submodules and missing files */
-    uint8_t id[20];       /* git's name of the content (a commit for submodules; zero for a folder's too large files) */
+    dr_str path;    /* relative to the root, '/' between parts; s is terminated. Refused names are raw bytes. */
+    uint64_t size;  /* bytes of content; 0 for submodules and missing files */
+    uint8_t id[20]; /* git's name of the content (a commit for submodules; zero for a folder's too large files) */
     dr_file_class cls;
-    bool dirty;           /* from disk: differs from HEAD or is not in it */
-    bool vendored;        /* by attribute (linguist-vendored); still text */
-    const char *why;      /* one short phrase for what is not plain text; NULL for DR_FILE_TEXT. Static. */
+    bool dirty;      /* from disk: differs from HEAD or is not in it */
+    bool vendored;   /* by attribute (linguist-vendored); still text */
+    const char *why; /* one short phrase for what is not plain text; NULL for DR_FILE_TEXT. Static. */
 } dr_repo_file;
 
 typedef struct dr_repo_options {
     const char *rev;         /* any revision git understands: that commit. NULL: HEAD and the working tree over it */
     uint64_t max_file_bytes; /* larger is DR_FILE_TOO_LARGE; 0: 1 MiB */
-    const dr_blob_store *store;    /* keeps the classes of a snapshot, so that a second open reads no content; may be NULL */
-    dr_pool *pool;           /* reads for classification in parallel; NULL: this thread */
+    const dr_blob_store
+        *store;    /* keeps the classes of a snapshot, so that a second open reads no content; may be NULL */
+    dr_pool *pool; /* reads for classification in parallel; NULL: this thread */
 } dr_repo_options;
 
 /* path: the root, a folder inside it, a bare repository, or a folder outside git. opt NULL: all defaults.
- * DR_ERR_NOT_FOUND: no such folder, no such revision, a revision asked of a plain folder or of a repository without commits.
- * DR_ERR_FORMAT: a damaged repository, or a kind not read (SHA-256 object names). DR_ERR_LIMIT: more than a million files. */
+ * DR_ERR_NOT_FOUND: no such folder, no such revision, a revision asked of a plain folder or of a repository without
+ * commits. DR_ERR_FORMAT: a damaged repository, or a kind not read (SHA-256 object names). DR_ERR_LIMIT: more than a
+ * million files. */
 dr_status dr_repo_open(dr_repo **out, const char *path, const dr_repo_options *opt, dr_error *err);
 void dr_repo_close(dr_repo *r);
 
@@ -76,9 +80,9 @@ bool dr_repo_is_text(const dr_repo_file *f);
 dr_status dr_repo_read(const dr_repo *r, size_t index, dr_buf *out, dr_error *err);
 
 typedef struct dr_repo_id {
-    dr_str name;      /* the root folder's name; a bare repository's without ".git" */
-    dr_str root;      /* absolute path of the working tree, the folder, or the bare repository */
-    char commit[41];  /* 40 hex digits, or empty: a plain folder, or no commit yet */
+    dr_str name;     /* the root folder's name; a bare repository's without ".git" */
+    dr_str root;     /* absolute path of the working tree, the folder, or the bare repository */
+    char commit[41]; /* 40 hex digits, or empty: a plain folder, or no commit yet */
     bool in_git;
     bool from_disk;   /* the working tree was asked about, or a folder: citations are lines on disk */
     uint32_t n_dirty; /* files with `dirty`, plus files of HEAD that are gone from disk */

@@ -36,7 +36,8 @@ struct dr_repo {
     dr_repo_id id;
 };
 
-/* Appends an entry with a copy of the path; its why is set when the path is not safe. *out: until the next one is added. */
+/* Appends an entry with a copy of the path; its why is set when the path is not safe. *out: until the next one is
+ * added. */
 dr_status dr_snapshot__add(dr_entry **out, dr_repo *r, dr_str path, dr_entry_kind kind, dr_error *err);
 
 /* What libgit2 says about its last failure on this thread; never NULL. */
@@ -51,7 +52,8 @@ dr_status dr_snapshot__overlay(dr_repo *r, dr_error *err);
 /* Every file under root_fd outside git, hashed. */
 dr_status dr_snapshot__list_folder(dr_repo *r, dr_error *err);
 
-/* Fills kind, size and id of an entry from what lies on disk at its path now. False: nothing there that could be listed. */
+/* Fills kind, size and id of an entry from what lies on disk at its path now. False: nothing there that could be
+ * listed. */
 dr_status dr_snapshot__from_disk(bool *there, dr_repo *r, dr_entry *e, dr_error *err);
 
 #endif

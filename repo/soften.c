@@ -2,8 +2,8 @@
  *
  *   class LIB_API widget {            LIB_EXTERN int f(void);          ATTR(constructor) static void g(void)
  *
- * A parser that expects types and names makes an error of these and may lose the whole class around. What is taken out becomes blanks,
- * so every offset and line stays; the words are then looked at on their own (dr_lexical__uses). */
+ * A parser that expects types and names makes an error of these and may lose the whole class around. What is taken out
+ * becomes blanks, so every offset and line stays; the words are then looked at on their own (dr_lexical__uses). */
 #include "repo/extract.h"
 
 #include <string.h>
@@ -88,8 +88,10 @@ static bool is_one_of(reader r, uint32_t at, uint32_t end, const char *const *wo
 /* Looks like a macro: capitals, or the two underscores of a compiler's or system's own word. */
 static bool is_macro_like(reader r, uint32_t at, uint32_t end)
 {
-    static const char *const known[] = {"__attribute__", "__attribute", "__declspec", "__extension__", "__asm__", "__asm", "__typeof__", "__typeof",
-                                        "__thread", "__signed__", "__const", "__volatile__", "__restrict", "__int64", "__cdecl", "__stdcall", NULL};
+    static const char *const known[] = {
+        "__attribute__", "__attribute", "__declspec", "__extension__", "__asm__", "__asm",
+        "__typeof__",    "__typeof",    "__thread",   "__signed__",    "__const", "__volatile__",
+        "__restrict",    "__int64",     "__cdecl",    "__stdcall",     NULL};
     bool letter = false;
     if (end - at < 3)
         return false;
@@ -106,11 +108,14 @@ static bool is_macro_like(reader r, uint32_t at, uint32_t end)
 static const char *const type_words[] = {"class", "struct", "union", "enum", NULL};
 static const char *const qualifiers[] = {"const", "volatile", "restrict", "constexpr", NULL};
 /* Words before a type, which are not one. */
-static const char *const no_types[] = {"static", "extern", "inline", "const", "volatile", "register", "constexpr", "virtual", "explicit", "friend",
-                                       "typedef", "template", "typename", "unsigned", "signed", "public", "private", "protected", NULL};
+static const char *const no_types[] = {"static",   "extern",    "inline",    "const",    "volatile",
+                                       "register", "constexpr", "virtual",   "explicit", "friend",
+                                       "typedef",  "template",  "typename",  "unsigned", "signed",
+                                       "public",   "private",   "protected", NULL};
 /* A statement, not a declaration, begins with these. */
-static const char *const statements[] = {"if",   "else", "for",    "while", "do",     "switch", "case",   "return", "goto", "break", "continue",
-                                         "throw", "new",  "delete", "sizeof", "default", "and",    "or",     "not",    NULL};
+static const char *const statements[] = {"if",     "else",    "for",   "while",    "do",    "switch", "case",
+                                         "return", "goto",    "break", "continue", "throw", "new",    "delete",
+                                         "sizeof", "default", "and",   "or",       "not",   NULL};
 
 /* Is there a "type name" at i? Qualified types, template arguments and stars may stand in it. */
 static bool type_and_name(reader r, uint32_t i)
@@ -230,8 +235,9 @@ void dr_soften(dr_walk *w, char *copy)
             const bool after_type = previous_end && is_one_of(r, previous, previous_end, type_words);
             if (after_type && is_start(r.s[next])) { /* class API name { */
                 const uint32_t name_end = word_end(r, next), then = skip_gap(r, name_end);
-                if (then < r.n && (r.s[then] == '{' || (r.s[then] == ':' && !(then + 1 < r.n && r.s[then + 1] == ':')) || r.s[then] == '<' ||
-                                   is(r, then, word_end(r, then), "final"))) {
+                if (then < r.n &&
+                    (r.s[then] == '{' || (r.s[then] == ':' && !(then + 1 < r.n && r.s[then + 1] == ':')) ||
+                     r.s[then] == '<' || is(r, then, word_end(r, then), "final"))) {
                     blank_out(w, copy, i, end);
                     i = end;
                     continue;
@@ -240,9 +246,11 @@ void dr_soften(dr_walk *w, char *copy)
                 const uint32_t name_end = word_end(r, next), then = skip_gap(r, name_end);
                 const bool called = then < r.n && r.s[then] == '(';
                 /* int API name(..), and API name(..) where name is the class: a constructor */
-                const bool after_typed = called && (before == '*' || (previous_end && !is_one_of(r, previous, previous_end, no_types) &&
-                                                                      !is_one_of(r, previous, previous_end, statements)));
-                const bool constructor = called && name_end - next == type_end - type && memcmp(r.s + next, r.s + type, type_end - type) == 0;
+                const bool after_typed =
+                    called && (before == '*' || (previous_end && !is_one_of(r, previous, previous_end, no_types) &&
+                                                 !is_one_of(r, previous, previous_end, statements)));
+                const bool constructor = called && name_end - next == type_end - type &&
+                                         memcmp(r.s + next, r.s + type, type_end - type) == 0;
                 if (type_and_name(r, next) || after_typed || constructor) {
                     blank_out(w, copy, i, end);
                     i = end;
@@ -252,8 +260,8 @@ void dr_soften(dr_walk *w, char *copy)
                 const uint32_t past = skip_brackets(r, next, '(', ')'), then = skip_gap(r, past);
                 const uint32_t then_end = past != next && then < r.n && is_start(r.s[then]) ? word_end(r, then) : then;
                 const uint32_t after = skip_gap(r, then_end);
-                if (then_end != then && (type_and_name(r, then) ||
-                                         (is_macro_like(r, then, then_end) && after < r.n && r.s[after] == '(' && strchr(";}", before)))) {
+                if (then_end != then && (type_and_name(r, then) || (is_macro_like(r, then, then_end) && after < r.n &&
+                                                                    r.s[after] == '(' && strchr(";}", before)))) {
                     blank_out(w, copy, i, past);
                     i = past;
                     continue;

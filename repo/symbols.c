@@ -16,8 +16,8 @@ struct dr_symbols {
 const char *dr_sym_kind_name(dr_sym_kind kind)
 {
     static const char *const names[DR_N_SYM_KINDS] = {
-        "function", "method", "class", "struct", "union", "enum", "interface", "trait", "type", "macro", "constant", "module", "variable",
-        "field", "member", "enumerator", "prototype",
+        "function", "method",   "class",  "struct",   "union", "enum",   "interface",  "trait",     "type",
+        "macro",    "constant", "module", "variable", "field", "member", "enumerator", "prototype",
     };
     return (unsigned)kind < DR_N_SYM_KINDS ? names[kind] : "";
 }
@@ -27,7 +27,8 @@ int dr_sym_kind_rank(dr_sym_kind kind)
     return kind == DR_SYM_PROTOTYPE ? 2 : kind >= DR_SYM_VARIABLE ? 1 : 0;
 }
 
-/* Everything a table depends on: the files (paths, kinds, ids), the limit that decides which are read, and both versions. */
+/* Everything a table depends on: the files (paths, kinds, ids), the limit that decides which are read, and both
+ * versions. */
 enum { KEY_BYTES = 4 + 2 + 32 + 20 };
 
 static void table_key(uint8_t key[KEY_BYTES], const dr_repo *repo)
@@ -94,11 +95,13 @@ dr_status dr_symbols_open(dr_symbols **out, const dr_repo *repo, const dr_symbol
         goto done;
     }
     if ((st = dr_index__facts(files, &s->stats, repo, opt, err)) != DR_OK ||
-        (st = dr_table__join(&s->bytes, files, n_files, &s->stats, err)) != DR_OK || (st = adopt(s, n_files, err)) != DR_OK)
+        (st = dr_table__join(&s->bytes, files, n_files, &s->stats, err)) != DR_OK ||
+        (st = adopt(s, n_files, err)) != DR_OK)
         goto done;
     /* A file that changed under us must not be missing from this snapshot's table for good. */
     if (opt->store && s->stats.n_failed == 0)
-        (void)opt->store->put(opt->store->self, (dr_cspan){key, sizeof key}, (dr_cspan){(const uint8_t *)s->bytes.data, s->bytes.n}, NULL);
+        (void)opt->store->put(opt->store->self, (dr_cspan){key, sizeof key},
+                              (dr_cspan){(const uint8_t *)s->bytes.data, s->bytes.n}, NULL);
 ready:
     *out = s;
     s = NULL;
@@ -217,8 +220,10 @@ const dr_sym_def *dr_symbols_enclosing(const dr_symbols *s, size_t file, uint32_
 
     for (size_t i = 0; i < n; i++) {
         const dr_sym_def *d = &s->t.defs[defs[i]];
-        if ((d->kind == DR_SYM_FUNCTION || d->kind == DR_SYM_METHOD || d->kind == DR_SYM_CLASS) && d->first_line <= line &&
-            line <= d->end_line && (!best || d->first_line > best->first_line || (d->first_line == best->first_line && d->end_line <= best->end_line)))
+        if ((d->kind == DR_SYM_FUNCTION || d->kind == DR_SYM_METHOD || d->kind == DR_SYM_CLASS) &&
+            d->first_line <= line && line <= d->end_line &&
+            (!best || d->first_line > best->first_line ||
+             (d->first_line == best->first_line && d->end_line <= best->end_line)))
             best = d;
     }
     return best;

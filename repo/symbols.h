@@ -1,14 +1,14 @@
 /* repo/symbols.h: where every name of a snapshot is defined and used.
  *
  * Each file is parsed on its own (tree-sitter) into facts that depend on its bytes and language only: definitions with
- * their ranges, and uses of names. Facts are kept per blob; a snapshot's facts are joined into one sorted table: a use is kept only
- * if some file of the snapshot defines the name. The table is one run of bytes; it is kept as it is
- * and found again by the snapshot's digest, without reading or parsing anything.
+ * their ranges, and uses of names. Facts are kept per blob; a snapshot's facts are joined into one sorted table: a use
+ * is kept only if some file of the snapshot defines the name. The table is one run of bytes; it is kept as it is and
+ * found again by the snapshot's digest, without reading or parsing anything.
  *
  * What parse errors leave out is looked for word by word, so a file never goes missing because of a macro.
  *
- * Immutable after dr_symbols_open: any thread. Pointers are borrowed until dr_symbols_close. Independent of the dr_repo it
- * was made from, but file numbers are that snapshot's. Lines count from 1. */
+ * Immutable after dr_symbols_open: any thread. Pointers are borrowed until dr_symbols_close. Independent of the dr_repo
+ * it was made from, but file numbers are that snapshot's. Lines count from 1. */
 #ifndef DR_REPO_SYMBOLS_H
 #define DR_REPO_SYMBOLS_H
 
@@ -84,7 +84,7 @@ typedef bool dr_symbols_progress(void *arg, uint64_t done_bytes, uint64_t total_
 
 typedef struct dr_symbols_options {
     const dr_blob_store *store; /* NULL: nothing is kept */
-    dr_pool *pool;        /* NULL: this thread */
+    dr_pool *pool;              /* NULL: this thread */
     dr_symbols_progress *progress;
     void *progress_arg;
 } dr_symbols_options;
@@ -94,14 +94,15 @@ typedef struct dr_symbols_options {
 dr_status dr_symbols_open(dr_symbols **out, const dr_repo *repo, const dr_symbols_options *opt, dr_error *err);
 void dr_symbols_close(dr_symbols *s);
 
-/* Sorted as docs/tools.md says: definitions, members, declarations; then path, line. Returns how many; *defs may be NULL when 0. */
+/* Sorted as docs/tools.md says: definitions, members, declarations; then path, line. Returns how many; *defs may be
+ * NULL when 0. */
 size_t dr_symbols_find(const dr_symbols *s, dr_str name, const dr_sym_def **defs);
 
 /* One per source line; calls first, then by path, line. */
 size_t dr_symbols_refs(const dr_symbols *s, dr_str name, const dr_sym_ref **refs);
 
-/* Names like one that is not there: equal but for case, else with it as a prefix, else containing it without case; shorter first,
- * then by bytes. Returns how many (at most 5). Never `name` itself. */
+/* Names like one that is not there: equal but for case, else with it as a prefix, else containing it without case;
+ * shorter first, then by bytes. Returns how many (at most 5). Never `name` itself. */
 size_t dr_symbols_similar(const dr_symbols *s, dr_str name, dr_str out[5]);
 
 /* Every defined name once, sorted by bytes. */
@@ -109,20 +110,21 @@ const dr_str *dr_symbols_names(const dr_symbols *s, size_t *n);
 
 const dr_sym_def *dr_symbols_def(const dr_symbols *s, uint32_t index); /* index < stats.n_defs */
 
-/* The innermost function, method or class (those three kinds, as docs/tools.md says) around a line, or NULL: top level. */
+/* The innermost function, method or class (those three kinds, as docs/tools.md says) around a line, or NULL: top level.
+ */
 const dr_sym_def *dr_symbols_enclosing(const dr_symbols *s, size_t file, uint32_t line);
 
 /* The definitions of one file in line order: *defs are indices for dr_symbols_def. */
 size_t dr_symbols_outline(const dr_symbols *s, size_t file, const uint32_t **defs);
 
 typedef struct dr_symbols_stats {
-    bool restored;                    /* the whole table came from the store */
-    uint32_t n_files;                 /* in a known language */
-    uint32_t n_parsed, n_kept;        /* of those: parsed now, facts found in the store (0 and 0 when restored) */
-    uint32_t n_cut;                   /* parsed too slowly: searched word by word instead */
-    uint32_t n_failed;                /* unreadable: the table is then not kept */
+    bool restored;             /* the whole table came from the store */
+    uint32_t n_files;          /* in a known language */
+    uint32_t n_parsed, n_kept; /* of those: parsed now, facts found in the store (0 and 0 when restored) */
+    uint32_t n_cut;            /* parsed too slowly: searched word by word instead */
+    uint32_t n_failed;         /* unreadable: the table is then not kept */
     uint32_t n_names, n_defs, n_refs;
-    uint64_t bytes;                   /* of the files in a known language */
+    uint64_t bytes; /* of the files in a known language */
 } dr_symbols_stats;
 
 const dr_symbols_stats *dr_symbols_get_stats(const dr_symbols *s);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(sizeof(dr_sym_def) == 28 && sizeof(dr_sym_ref) == 16 && sizeof(dr_table_header) == 56, "layout of the stored table");
+_Static_assert(sizeof(dr_sym_def) == 28 && sizeof(dr_sym_ref) == 16 && sizeof(dr_table_header) == 56,
+               "layout of the stored table");
 
 /* Defined names of the whole snapshot, by content. Slots hold index + 1. */
 typedef struct name_set {
@@ -193,7 +194,8 @@ static bool count_all(joiner *j, const dr_file_facts *files, size_t n_files)
     return true;
 }
 
-/* The innermost of the file's functions, methods and classes around each reference: both lists by line, so one sweep with a stack. */
+/* The innermost of the file's functions, methods and classes around each reference: both lists by line, so one sweep
+ * with a stack. */
 static void place_refs(joiner *j, dr_sym_ref *refs, uint32_t file)
 {
     enum { DEEPEST = 64 };
@@ -226,8 +228,8 @@ static void place_refs(joiner *j, dr_sym_ref *refs, uint32_t file)
 }
 
 /* Second pass: everything to its place. Files come in path order and facts by line, so each bucket fills up sorted. */
-static bool place_all(joiner *j, dr_sym_def *defs, dr_sym_ref *refs, uint32_t *first_of_file, uint32_t *by_file, const dr_file_facts *files,
-                      size_t n_files)
+static bool place_all(joiner *j, dr_sym_def *defs, dr_sym_ref *refs, uint32_t *first_of_file, uint32_t *by_file,
+                      const dr_file_facts *files, size_t n_files)
 {
     uint32_t n = 0;
     for (size_t f = 0; f < n_files; f++) {
@@ -275,7 +277,8 @@ static bool sort_names(joiner *j)
     return true;
 }
 
-dr_status dr_table__join(dr_buf *out, const dr_file_facts *files, size_t n_files, const dr_symbols_stats *stats, dr_error *err)
+dr_status dr_table__join(dr_buf *out, const dr_file_facts *files, size_t n_files, const dr_symbols_stats *stats,
+                         dr_error *err)
 {
     dr_status st = DR_OK;
     joiner j = {0};
@@ -310,7 +313,8 @@ dr_status dr_table__join(dr_buf *out, const dr_file_facts *files, size_t n_files
                               .text_bytes = (uint32_t)text_bytes,
                               .n_lang_files = stats->n_files,
                               .source_bytes = stats->bytes};
-    uint32_t *name_at = (uint32_t *)(block + sizeof *head), *first_def = name_at + n_names + 1, *first_ref = first_def + n_names + 1;
+    uint32_t *name_at = (uint32_t *)(block + sizeof *head), *first_def = name_at + n_names + 1,
+             *first_ref = first_def + n_names + 1;
     dr_sym_def *defs = (dr_sym_def *)(first_ref + n_names + 1);
     dr_sym_ref *refs = (dr_sym_ref *)(defs + n_defs);
     uint32_t *first_of_file = (uint32_t *)(refs + n_refs), *by_file = first_of_file + n_files + 1;
@@ -361,10 +365,12 @@ static bool is_index(const uint32_t *at, uint32_t n, uint32_t total)
 bool dr_table__view(dr_table *t, dr_cspan bytes, size_t n_files)
 {
     const dr_table_header *h = (const dr_table_header *)(const void *)bytes.data;
-    if (bytes.n < sizeof *h || memcmp(h->magic, "dsym", 4) != 0 || h->version != DR_TABLE_VERSION || h->n_files != n_files)
+    if (bytes.n < sizeof *h || memcmp(h->magic, "dsym", 4) != 0 || h->version != DR_TABLE_VERSION ||
+        h->n_files != n_files)
         return false;
     const uint64_t body = 3 * 4 * ((uint64_t)h->n_names + 1) + sizeof(dr_sym_def) * (uint64_t)h->n_defs +
-                          sizeof(dr_sym_ref) * (uint64_t)h->n_refs + 4 * ((uint64_t)h->n_files + 1) + 4 * (uint64_t)h->n_defs + h->text_bytes;
+                          sizeof(dr_sym_ref) * (uint64_t)h->n_refs + 4 * ((uint64_t)h->n_files + 1) +
+                          4 * (uint64_t)h->n_defs + h->text_bytes;
     if (bytes.n != sizeof *h + body)
         return false;
     const dr_checksum sum = dr_xxh3_128(bytes.data + sizeof *h, body);
@@ -386,8 +392,9 @@ bool dr_table__view(dr_table *t, dr_cspan bytes, size_t n_files)
         return false;
     for (uint32_t i = 0; i < h->n_defs; i++) {
         const dr_sym_def *d = &t->defs[i];
-        if (d->name >= h->n_names || d->file >= h->n_files || (d->container != DR_SYM_NONE && d->container >= h->n_names) ||
-            d->kind >= DR_N_SYM_KINDS || t->by_file[i] >= h->n_defs)
+        if (d->name >= h->n_names || d->file >= h->n_files ||
+            (d->container != DR_SYM_NONE && d->container >= h->n_names) || d->kind >= DR_N_SYM_KINDS ||
+            t->by_file[i] >= h->n_defs)
             return false;
     }
     for (uint32_t i = 0; i < h->n_refs; i++)

@@ -68,11 +68,12 @@ bool dr_text_is_utf8(dr_str text)
     return dr_classify__is_utf8(text);
 }
 
-/* What a terminal or a reader could be misled by: controls of both sets, line separators, marks that turn the direction. */
+/* What a terminal or a reader could be misled by: controls of both sets, line separators, marks that turn the
+ * direction. */
 static bool is_unsafe(uint32_t c)
 {
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || (c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-           (c >= 0x2066 && c <= 0x2069);
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || (c >= 0x200e && c <= 0x200f) ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 
 /* Appends one character if it still fits. False: full. */
@@ -161,7 +162,8 @@ void dr_text_map_line(dr_buf *out, dr_str path, const dr_symbols *sym, size_t fi
         const dr_sym_def *d = dr_symbols_def(sym, defs[i]);
         if (d->kind == DR_SYM_MODULE || dr_sym_kind_rank((dr_sym_kind)d->kind) != 0)
             continue;
-        if (d->first_line < end_line || (d->first_line == end_line && top_line < end_line)) /* inside the one before: not at the top */
+        if (d->first_line < end_line ||
+            (d->first_line == end_line && top_line < end_line)) /* inside the one before: not at the top */
             continue;
         top_line = d->first_line;
         end_line = d->end_line;

@@ -1,7 +1,7 @@
 /* repo/text.h: source text as it is shown and packed: lines, one-line excerpts, map lines, units.
  *
- * Lines are separated by '\n' only, as git and tree-sitter count them; a '\r' before it is a blank. Everything appends to a dr_buf
- * (check `failed` at the end of a run of appends). No state: any thread. */
+ * Lines are separated by '\n' only, as git and tree-sitter count them; a '\r' before it is a blank. Everything appends
+ * to a dr_buf (check `failed` at the end of a run of appends). No state: any thread. */
 #ifndef DR_REPO_TEXT_H
 #define DR_REPO_TEXT_H
 
@@ -22,7 +22,8 @@ void dr_text_lines_fini(dr_text_lines *l);
 dr_str dr_text_lines_get(const dr_text_lines *l, uint32_t line); /* as dr_text_line_at */
 
 /* The TEXT of docs/tools.md: blanks trimmed at both ends, runs of blanks one space, cut at max_bytes on a character
- * border (0: not cut). A control character (C1 and bidirectional ones too) or a byte that is not UTF-8 becomes U+FFFD. */
+ * border (0: not cut). A control character (C1 and bidirectional ones too) or a byte that is not UTF-8 becomes U+FFFD.
+ */
 void dr_text_excerpt(dr_buf *out, dr_str line, size_t max_bytes);
 
 /* A whole line for `read`: blanks kept, tabs kept, otherwise made safe as above; cut at max_bytes (0: not cut). */
@@ -31,8 +32,8 @@ void dr_text_show(dr_buf *out, dr_str line, size_t max_bytes);
 bool dr_text_is_utf8(dr_str text);
 
 /* A file's line in the directory map, without a newline: "PATH: name name name": names of its top-level definitions (no
- * members, no declarations), each once, in line order; at most max_bytes (0: 100), cut after a whole name. "PATH" alone when no name
- * fits; the path is never cut. */
+ * members, no declarations), each once, in line order; at most max_bytes (0: 100), cut after a whole name. "PATH" alone
+ * when no name fits; the path is never cut. */
 void dr_text_map_line(dr_buf *out, dr_str path, const dr_symbols *sym, size_t file, size_t max_bytes);
 
 /* A file in a full pack is a head and a body, tokenised apart: the head starts with a letter and ends with a digit, the

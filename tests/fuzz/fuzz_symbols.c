@@ -19,7 +19,8 @@ static void read_back(dr_cspan bytes, bool ours)
     dr_facts_reader r = dr_facts__open(bytes);
     for (uint32_t i = 0; i < r.n_names; i++) {
         const dr_str name = dr_facts__name(&r);
-        require(name.n == 0 || ((const uint8_t *)name.s >= bytes.data && (const uint8_t *)name.s + name.n <= bytes.data + bytes.n));
+        require(name.n == 0 ||
+                ((const uint8_t *)name.s >= bytes.data && (const uint8_t *)name.s + name.n <= bytes.data + bytes.n));
     }
     for (uint32_t i = 0; i < r.n_defs; i++) {
         const dr_facts_def d = dr_facts__def(&r);

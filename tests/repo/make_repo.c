@@ -140,7 +140,8 @@ git_oid commit_tree(git_repository *repo, git_oid tree)
     git_reference *ref = NULL;
     char hex[41];
     git_oid_tostr(hex, sizeof hex, &tree);
-    dr_buf_printf(&raw, "tree %s\nauthor T <t@e.org> 1700000000 +0000\ncommitter T <t@e.org> 1700000000 +0000\n\nraw\n", hex);
+    dr_buf_printf(&raw, "tree %s\nauthor T <t@e.org> 1700000000 +0000\ncommitter T <t@e.org> 1700000000 +0000\n\nraw\n",
+                  hex);
     assert_int_equal(git_repository_odb(&odb, repo), 0);
     assert_int_equal(git_odb_write(&id, odb, raw.data, raw.n, GIT_OBJECT_COMMIT), 0);
     assert_int_equal(git_reference_create(&ref, repo, "refs/heads/main", &id, 1, NULL), 0);

@@ -45,7 +45,12 @@ git_oid commit_tree(git_repository *repo, git_oid tree);
 /* A store in memory that counts. */
 typedef struct memory_store {
     dr_blob_store store;
-    struct { char *key; size_t n_key; char *value; size_t n_value; } items[256];
+    struct {
+        char *key;
+        size_t n_key;
+        char *value;
+        size_t n_value;
+    } items[256];
     size_t n_items, n_hits, n_misses;
 } memory_store;
 void memory_store_init(memory_store *m);

@@ -51,8 +51,9 @@ static void later_lines_and_deeper_files_win(void **state)
     (void)state;
     dr_attributes *a = dr_attributes__new();
     assert_non_null(a);
-    const dr_str root = DR_STR("# comment\n*.js linguist-vendored\nlib/*.js -linguist-vendored linguist-generated=true\n"
-                               "\"with blank.c\" binary\n/only.c binary\n!bad binary\n*.o\tbinary\r\n[attr]mine binary\nempty\n");
+    const dr_str root =
+        DR_STR("# comment\n*.js linguist-vendored\nlib/*.js -linguist-vendored linguist-generated=true\n"
+               "\"with blank.c\" binary\n/only.c binary\n!bad binary\n*.o\tbinary\r\n[attr]mine binary\nempty\n");
     const dr_str deep = DR_STR("x.js linguist-generated=false\ny.js !linguist-generated");
     assert_int_equal(dr_attributes__add(a, DR_STR(""), root, NULL), DR_OK);
     assert_int_equal(dr_attributes__add(a, DR_STR("lib"), deep, NULL), DR_OK);

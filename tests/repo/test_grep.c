@@ -26,7 +26,8 @@ static void assert_hits(const dr_repo *r, const char *pattern, const char *want)
     if (dr_grep(&g, r, dr_str_of(pattern), NULL, &err) != DR_OK)
         fail_msg("%s: %s", pattern, err.msg);
     for (size_t i = 0; i < g.n_hits; i++)
-        dr_buf_printf(&got, "%s:%u:%.*s\n", dr_repo_file_at(r, g.hits[i].file)->path.s, g.hits[i].line, (int)g.hits[i].text.n, g.hits[i].text.s);
+        dr_buf_printf(&got, "%s:%u:%.*s\n", dr_repo_file_at(r, g.hits[i].file)->path.s, g.hits[i].line,
+                      (int)g.hits[i].text.n, g.hits[i].text.s);
     assert_int_equal(g.n_total, g.n_hits);
     if (strcmp(got.data ? got.data : "", want) != 0)
         fail_msg("%s found\n%s", pattern, got.data ? got.data : "");
@@ -46,8 +47,10 @@ static void finds_lines(void **state)
     assert_hits(r, "one;\\nint", "a.c:1:int one;\n"); /* counts for the line it starts on */
     assert_hits(r, "caf.$", "utf8.txt:1:caf\xc3\xa9\n");
     assert_hits(r, "nothing here", "");
-    assert_hits(r, "^", "a.c:1:int one;\na.c:2:int two; int two_more;\na.c:3:\na.c:4:int last\nb/c.txt:1:two\r\nb/c.txt:2:Two\nlatin.txt:1:caf\xe9 two\n"
-                        "utf8.txt:1:caf\xc3\xa9\n");
+    assert_hits(r, "^",
+                "a.c:1:int one;\na.c:2:int two; int two_more;\na.c:3:\na.c:4:int "
+                "last\nb/c.txt:1:two\r\nb/c.txt:2:Two\nlatin.txt:1:caf\xe9 two\n"
+                "utf8.txt:1:caf\xc3\xa9\n");
     dr_repo_close(r);
     world_end(&w);
 }

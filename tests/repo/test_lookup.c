@@ -9,11 +9,13 @@
 
 static void fill(const world *w)
 {
-    write_text(in(w, "p/a/use.c"), "#include \"z.h\"\n"
-                                   "int run(void)\n{\n    helper(1); helper(2);\n    int (*f)(int) = helper;\n    return MAX;\n}\n"
-                                   "int table[] = { MAX };\n");
+    write_text(in(w, "p/a/use.c"),
+               "#include \"z.h\"\n"
+               "int run(void)\n{\n    helper(1); helper(2);\n    int (*f)(int) = helper;\n    return MAX;\n}\n"
+               "int table[] = { MAX };\n");
     write_text(in(w, "p/b.py"), "class Box:\n    def run(self):\n        return helper(MAX)\n\nhelper(0)\n");
-    write_text(in(w, "p/z.c"), "#include \"z.h\"\nstruct box { int max; };\nint helper(int n)\n{\n    return n + MAX;\n}\n");
+    write_text(in(w, "p/z.c"),
+               "#include \"z.h\"\nstruct box { int max; };\nint helper(int n)\n{\n    return n + MAX;\n}\n");
     write_text(in(w, "p/z.h"), "#define MAX 3\nint helper(int n);\nint helperish(void);\nextern int HelperThree;\n");
     write_text(in(w, "p/notes.txt"), "helper helper\n");
     write_file(in(w, "p/data.c"), "int binary;\0", 12);
@@ -25,7 +27,8 @@ static void assert_def(const dr_symbols *s, const dr_repo *r, const char *name, 
     dr_buf got = {0};
     const size_t n = dr_symbols_find(s, dr_str_of(name), &d);
     for (size_t i = 0; i < n; i++)
-        dr_buf_printf(&got, "%s:%u %s\n", dr_repo_file_at(r, d[i].file)->path.s, d[i].line, dr_sym_kind_name((dr_sym_kind)d[i].kind));
+        dr_buf_printf(&got, "%s:%u %s\n", dr_repo_file_at(r, d[i].file)->path.s, d[i].line,
+                      dr_sym_kind_name((dr_sym_kind)d[i].kind));
     assert_string_equal(got.data ? got.data : "", want);
     dr_buf_free(&got);
 }
@@ -38,9 +41,10 @@ static void assert_refs(const dr_symbols *s, const dr_repo *r, const char *name,
     dr_buf got = {0};
     const size_t n = dr_symbols_refs(s, dr_str_of(name), &f);
     for (size_t i = 0; i < n; i++) {
-        const dr_str in_name = f[i].enclosing == DR_SYM_NONE ? DR_STR("-") : names[dr_symbols_def(s, f[i].enclosing)->name];
-        dr_buf_printf(&got, "%s:%u %s %.*s\n", dr_repo_file_at(r, f[i].file)->path.s, f[i].line, f[i].is_call ? "call" : "use", (int)in_name.n,
-                      in_name.s);
+        const dr_str in_name =
+            f[i].enclosing == DR_SYM_NONE ? DR_STR("-") : names[dr_symbols_def(s, f[i].enclosing)->name];
+        dr_buf_printf(&got, "%s:%u %s %.*s\n", dr_repo_file_at(r, f[i].file)->path.s, f[i].line,
+                      f[i].is_call ? "call" : "use", (int)in_name.n, in_name.s);
     }
     assert_string_equal(got.data ? got.data : "", want);
     dr_buf_free(&got);
@@ -210,7 +214,8 @@ static void threads__same_table(void **state)
     size_t n_same = 0;
     for (size_t i = 0; i < one.n_items; i++)
         for (size_t k = 0; k < two.n_items; k++)
-            if (one.items[i].n_key == two.items[k].n_key && memcmp(one.items[i].key, two.items[k].key, one.items[i].n_key) == 0) {
+            if (one.items[i].n_key == two.items[k].n_key &&
+                memcmp(one.items[i].key, two.items[k].key, one.items[i].n_key) == 0) {
                 assert_int_equal(one.items[i].n_value, two.items[k].n_value);
                 assert_memory_equal(one.items[i].value, two.items[k].value, one.items[i].n_value);
                 n_same++;
@@ -250,7 +255,8 @@ static void progress__counts_up_and_cancels(void **state)
     dr_symbols *s = NULL;
     dr_error err;
     c = (calls){.stop_at = 2};
-    assert_int_equal(dr_symbols_open(&s, r, &(dr_symbols_options){.progress = on_progress, .progress_arg = &c}, &err), DR_ERR_CANCELLED);
+    assert_int_equal(dr_symbols_open(&s, r, &(dr_symbols_options){.progress = on_progress, .progress_arg = &c}, &err),
+                     DR_ERR_CANCELLED);
     assert_null(s);
     dr_repo_close(r);
     world_end(&w);

@@ -6,8 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* libgit2 1.5 forgets what its regular expressions allocated when it checks a repository's extensions. Nothing else here uses PCRE2. */
-const char *__lsan_default_suppressions(void);
+/* libgit2 1.5 forgets what its regular expressions allocated when it checks a repository's extensions. Nothing else
+ * here uses PCRE2. */
+const char *__lsan_default_suppressions(void) __attribute__((visibility("default")));
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libpcre2";
@@ -69,7 +70,9 @@ static void fill_with_classes(const world *w, const char *root)
     write_text(AT("blob.c"), "int b;\n");
     write_text(AT("kept.min.js"), "var b;\n");
     write_text(AT("empty.c"), "");
-    write_text(AT(".gitattributes"), "marked.c linguist-generated\nvendor/** linguist-vendored\nblob.c binary\nkept.min.js -linguist-generated\n");
+    write_text(
+        AT(".gitattributes"),
+        "marked.c linguist-generated\nvendor/** linguist-vendored\nblob.c binary\nkept.min.js -linguist-generated\n");
     memset(big, 'x', sizeof big);
     write_file(AT("big.txt"), big, sizeof big);
     for (size_t i = 9; i < sizeof big; i += 10)
@@ -296,8 +299,13 @@ static void revisions__branches_tags_ancestors(void **state)
     assert_int_equal(git_tag_create(&tag, g, "v2", target, who, "tag", 0), 0);
     git_signature_free(who);
     git_object_free(target);
-    static const struct { const char *rev, *text; } good[] = {
-        {"HEAD", "int two;\n"}, {"HEAD~1", "int one;\n"}, {"main", "int two;\n"}, {"v2", "int two;\n"}, {"v2^", "int one;\n"}};
+    static const struct {
+        const char *rev, *text;
+    } good[] = {{"HEAD", "int two;\n"},
+                {"HEAD~1", "int one;\n"},
+                {"main", "int two;\n"},
+                {"v2", "int two;\n"},
+                {"v2^", "int one;\n"}};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         r = open_ok(in(&w, "p"), &(dr_repo_options){.rev = good[i].rev});
         assert_content(r, "a.c", good[i].text);
@@ -358,16 +366,22 @@ static void hostile__tree_entries(void **state)
     memset(longest, 'n', sizeof longest - 1);
     longest[sizeof longest - 1] = 0;
     const raw_entry entries[] = {
-        {"100644", "..", blob}, {"100644", ".git", blob}, {"40000", ".GIT", sub}, {"100644", "/abs", blob}, {"100644", "a.c", blob},
-        {"100644", "a.c", link}, {"100644", "bad\nname", blob}, {"100644", "b\\ack", blob}, {"120000", "link", link},
-        {"100644", "lost.c", missing}, {"40000", "lostdir", missing}, {"160000", "module", missing}, {"100644", longest, blob},
-        {"100644", "rtl\xe2\x80\xae.c", blob}, {"40000", "sub", sub}, {"100644", "sub/../../x", blob}, {"100644", "z\xff", blob},
+        {"100644", "..", blob},        {"100644", ".git", blob},
+        {"40000", ".GIT", sub},        {"100644", "/abs", blob},
+        {"100644", "a.c", blob},       {"100644", "a.c", link},
+        {"100644", "bad\nname", blob}, {"100644", "b\\ack", blob},
+        {"120000", "link", link},      {"100644", "lost.c", missing},
+        {"40000", "lostdir", missing}, {"160000", "module", missing},
+        {"100644", longest, blob},     {"100644", "rtl\xe2\x80\xae.c", blob},
+        {"40000", "sub", sub},         {"100644", "sub/../../x", blob},
+        {"100644", "z\xff", blob},
     };
     (void)commit_tree(g, write_raw_tree(g, entries, sizeof entries / sizeof *entries));
     memory_store store;
     memory_store_init(&store);
     dr_repo *r = open_ok(in(&w, "evil.git"), &(dr_repo_options){.store = &store.store});
-    static const char *const refused[] = {"..", ".git", ".GIT/ok.c", "/abs", "bad\nname", "rtl\xe2\x80\xae.c", "sub/../../x", "z\xff"};
+    static const char *const refused[] = {"..",          ".git", ".GIT/ok.c", "/abs", "bad\nname", "rtl\xe2\x80\xae.c",
+                                          "sub/../../x", "z\xff"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         assert_class(r, refused[i], DR_FILE_REFUSED);
     assert_class(r, longest, DR_FILE_REFUSED);
@@ -435,7 +449,8 @@ static void sha256_repository_is_said(void **state)
     (void)state;
     git_repository *g = new_repo(in(&w, "p"), false);
     git_repository_free(g);
-    write_text(in(&w, "p/.git/config"), "[core]\n\trepositoryformatversion = 1\n\tbare = false\n[extensions]\n\tobjectformat = sha256\n");
+    write_text(in(&w, "p/.git/config"),
+               "[core]\n\trepositoryformatversion = 1\n\tbare = false\n[extensions]\n\tobjectformat = sha256\n");
     assert_int_equal(open_fails(in(&w, "p"), NULL, "SHA-256"), DR_ERR_FORMAT);
     world_end(&w);
 }

@@ -22,14 +22,16 @@ static void excerpt__one_safe_line(void **state)
     assert_excerpt(LINE(""), 60, "");
     assert_excerpt(LINE(" \t "), 60, "");
     assert_excerpt(LINE("abcdef"), 4, "abcd");
-    assert_excerpt(LINE("abc def"), 4, "abc");   /* no blank at the end */
+    assert_excerpt(LINE("abc def"), 4, "abc"); /* no blank at the end */
     assert_excerpt(LINE("abc def"), 5, "abc d");
     assert_excerpt(LINE("ab\xc3\xa9z"), 3, "ab"); /* not half a character */
     assert_excerpt(LINE("ab\xc3\xa9z"), 4, "ab\xc3\xa9");
     assert_excerpt(LINE("a\x1b[31mb"), 0, "a" BAD "[31mb");
     assert_excerpt(LINE("caf\xe9 x"), 0, "caf" BAD " x");
     assert_excerpt(LINE("a\0b"), 0, "a" BAD "b");
-    assert_excerpt(LINE("a\xe2\x80\xae" "b"), 0, "a" BAD "b");
+    assert_excerpt(LINE("a\xe2\x80\xae"
+                        "b"),
+                   0, "a" BAD "b");
     assert_excerpt(LINE("\xed\xa0\x80"), 0, BAD BAD BAD);
     assert_excerpt(LINE("\xc2\x9b"), 0, BAD);
     dr_buf b = {0};
@@ -75,9 +77,19 @@ static void unit__borders_never_merge(void **state)
         assert_true(is_alnum(b.data[0]) && is_alnum(b.data[b.n - 1]));
         dr_buf_free(&b);
     }
-    static const struct { dr_str in; const char *out; } bodies[] = {
-        {{"a\n", 2}, "\na\n"}, {{"a", 1}, "\na\n"}, {{"", 0}, "\n"}, {{"\n", 1}, "\n\n"}, {{"a\xff" "b\0", 4}, "\na" BAD "b" BAD "\n"},
-        {{"\xc3", 1}, "\n" BAD "\n"}, {{"\xc3\xa9\r\n", 4}, "\n\xc3\xa9\r\n"}};
+    static const struct {
+        dr_str in;
+        const char *out;
+    } bodies[] = {{{"a\n", 2}, "\na\n"},
+                  {{"a", 1}, "\na\n"},
+                  {{"", 0}, "\n"},
+                  {{"\n", 1}, "\n\n"},
+                  {{"a\xff"
+                    "b\0",
+                    4},
+                   "\na" BAD "b" BAD "\n"},
+                  {{"\xc3", 1}, "\n" BAD "\n"},
+                  {{"\xc3\xa9\r\n", 4}, "\n\xc3\xa9\r\n"}};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         dr_buf b = {0};
         dr_text_unit_body(&b, bodies[i].in);
@@ -102,8 +114,10 @@ static void map_line__top_level_names(void **state)
     world w = world_begin();
     dr_symbols *s = NULL;
     (void)state;
-    write_text(in(&w, "p/a.c"), "struct one { int member; };\nint proto(void);\nint two(int a)\n{\n    return a;\n}\n#define THREE 3\nint two(void) { return 0; }\n");
-    write_text(in(&w, "p/b.cc"), "namespace n {\nclass Box {\n public:\n  int inside() { return 1; }\n};\n}\nint n::Box::outside() { return 2; }\n");
+    write_text(in(&w, "p/a.c"), "struct one { int member; };\nint proto(void);\nint two(int a)\n{\n    return "
+                                "a;\n}\n#define THREE 3\nint two(void) { return 0; }\n");
+    write_text(in(&w, "p/b.cc"), "namespace n {\nclass Box {\n public:\n  int inside() { return 1; }\n};\n}\nint "
+                                 "n::Box::outside() { return 2; }\n");
     write_text(in(&w, "p/c.py"), "class A:\n    def m(self):\n        pass\ndef f():\n    def g(): pass\n");
     write_text(in(&w, "p/readme"), "text\n");
     dr_repo *r = open_ok(in(&w, "p"), NULL);
