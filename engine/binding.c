@@ -41,10 +41,10 @@ static void *take(binder *x, size_t count, size_t each)
     return p;
 }
 
-static const dr_tensor *find(binder *x, const char *name, const char *suffix)
+static const dr_tensor *find(binder *x, const char *name)
 {
     char full[2 * NAME_BYTES];
-    (void)snprintf(full, sizeof full, "%s%s%s", x->prefix, name, suffix);
+    (void)snprintf(full, sizeof full, "%s%s", x->prefix, name);
     const dr_tensor *t = dr_safetensors_find(x->m->files, full);
     if (t)
         x->b->used[t - dr_safetensors_at(x->m->files, 0)] = true;
@@ -68,7 +68,7 @@ static bool has_shape(const dr_tensor *t, int64_t n, int64_t k)
 static const dr_tensor *want(binder *x, const char *name, int64_t n, int64_t k, unsigned dtypes,
                              const char *dtype_names)
 {
-    const dr_tensor *t = find(x, name, "");
+    const dr_tensor *t = find(x, name);
     char expected[64], found[64];
 
     if (k < 0)
@@ -152,13 +152,13 @@ static bool quantised(binder *x, dr_weight *w, const dr_tensor **tensor, const c
     char weight[NAME_BYTES], scale[NAME_BYTES];
     (void)snprintf(weight, sizeof weight, "%s.weight", name);
     (void)snprintf(scale, sizeof scale, "%s.scale", name);
-    const dr_tensor *t = find(x, weight, "");
+    const dr_tensor *t = find(x, weight);
     char found[64];
 
     if (!t) {
         problem(x, weight, "missing, expected F8_E4M3 or BF16 %lldx%lld or I8 %lldx%lld", (long long)n, (long long)k,
                 (long long)n, (long long)(k / 2));
-        (void)find(x, scale, ""); /* one problem, not two */
+        (void)find(x, scale); /* one problem, not two */
         return false;
     }
     shape_text(found, t);
@@ -174,7 +174,7 @@ static bool quantised(binder *x, dr_weight *w, const dr_tensor **tensor, const c
     } else {
         problem(x, weight, "%s: %s %s, expected F8_E4M3 or BF16 %lldx%lld or I8 %lldx%lld", t->file,
                 dr_dtype_name(t->dtype), found, (long long)n, (long long)k, (long long)n, (long long)(k / 2));
-        (void)find(x, scale, "");
+        (void)find(x, scale);
         return false;
     }
     const dr_tensor *s = want(x, scale, (n + w->scale_rows - 1) / w->scale_rows,
