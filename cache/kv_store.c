@@ -46,8 +46,6 @@ dr_status dr_kv_store_find(dr_cache *c, dr_kv_info *info, dr_kv_kind kind, const
     dr_env__read_end(&c->facts, txn);
     if (st == DR_OK && info)
         *info = e.info;
-    if (st == DR_ERR_NOT_FOUND)
-        dr_uses__miss(c);
     return st;
 }
 

@@ -56,7 +56,7 @@ typedef struct dr_kv_info {
  * DR_ERR_LIMIT: no room can be made, or its parent is not stored (K5). DR_ERR_IO: the disk is full or broken; what was there before is unharmed. */
 dr_status dr_kv_store_put(dr_cache *c, bool *stored, const dr_kv_label *label, const void *data, size_t n, dr_error *err);
 
-/* Looks a record up. DR_ERR_NOT_FOUND (no message) when there is none; info may be NULL. */
+/* Looks a record up; counts neither as a hit nor as a miss. DR_ERR_NOT_FOUND (no message) when there is none; info may be NULL. */
 dr_status dr_kv_store_find(dr_cache *c, dr_kv_info *info, dr_kv_kind kind, const dr_key *key, dr_error *err);
 
 /* Copies a record into dst, which has exactly its n_bytes (DR_ERR_ARG otherwise, nothing done).
