@@ -20,6 +20,7 @@ static dr_ops ref, tested;
 static const dr_ops *const level = &tested;
 static uint64_t seed, state_of_random;
 static char context[256];
+static int64_t n_compared; /* values and bytes, for the report */
 
 static uint32_t random32(void)
 {
@@ -114,6 +115,7 @@ static void compare_floats(const guarded *got, const guarded *want, const char *
 {
     const float *a = (const float *)(const void *)got->bytes, *b = (const float *)(const void *)want->bytes;
     guarded_check(got, what);
+    n_compared += (int64_t)(want->size / sizeof(float));
     for (size_t i = 0; i < want->size / sizeof(float); i++)
         if (dr_f32__bits(a[i]) != dr_f32__bits(b[i]) && !(a[i] != a[i] && b[i] != b[i]))
             fail_msg("%s: %s[%zu] is %a (%08x), ref has %a (%08x)", context, what, i, (double)a[i], dr_f32__bits(a[i]), (double)b[i],
@@ -124,6 +126,7 @@ static void compare_operands(const guarded *got, const guarded *want, const char
 {
     const uint16_t *a = (const uint16_t *)(const void *)got->bytes, *b = (const uint16_t *)(const void *)want->bytes;
     guarded_check(got, what);
+    n_compared += (int64_t)(want->size / 2);
     for (size_t i = 0; i < want->size / 2; i++) {
         const float x = dr_bf16__value(a[i]), y = dr_bf16__value(b[i]);
         if (a[i] != b[i] && !(x != x && y != y))
@@ -134,6 +137,7 @@ static void compare_operands(const guarded *got, const guarded *want, const char
 static void compare_bytes(const guarded *got, const guarded *want, const char *what)
 {
     guarded_check(got, what);
+    n_compared += (int64_t)want->size;
     for (size_t i = 0; i < want->size; i++)
         if (got->bytes[i] != want->bytes[i])
             fail_msg("%s: %s[%zu] is %02x, ref has %02x", context, what, i, got->bytes[i], want->bytes[i]);
@@ -580,7 +584,7 @@ static void check_attentions(void)
 /* With several threads only the sizes that are shared out. */
 static void check_all_slots(bool threaded)
 {
-    static const int64_t ms[] = {130, 33, 16, 3, 1, 0}, ks[] = {16, 32, 100, 128, 160, 256, 512, 1000};
+    static const int64_t ms[] = {130, 33, 3, 1, 0}, ks[] = {16, 100, 160, 256, 1000};
     check_matrix_products();
     check_attentions();
     for (size_t i = 0; i < (threaded ? 2 : sizeof ms / sizeof ms[0]); i++) {
@@ -603,7 +607,7 @@ static void check_all_slots(bool threaded)
                 check_index_rows(how, m, dim);
             check_pool(how, m, 4, 160, true);
             check_pool(how, m, 4, 20, true);
-            check_pool(how, m, 128, 160, false);
+            check_pool(how, (m + 7) / 8, 128, 160, false);
             check_hc(how, m, 256, 2);
             check_hc(how, m, 40, 4);
             check_hc(how, m, 32, 3);
@@ -634,6 +638,7 @@ static void check_level(const char *name)
     }
     assert_string_equal(tested.name, name);
     dr_ops_init_ref(&ref);
+    n_compared = 0;
     for (int n_threads = 1; n_threads <= 2; n_threads++) {
         dr_pool *pool = NULL;
         assert_int_equal(dr_pool_new(&pool, n_threads, NULL), DR_OK);
@@ -642,6 +647,7 @@ static void check_level(const char *name)
         dr_queue_free(queue);
         dr_pool_free(pool);
     }
+    print_message("%s: %lld values equal those of ref\n", name, (long long)n_compared);
 }
 
 static void levels__avx2_equals_ref(void **state)
