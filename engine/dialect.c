@@ -124,9 +124,9 @@ dr_status dr_dialect_open(dr_dialect **out, const char *dir, dr_error *err)
     if (st == DR_ERR_NOT_FOUND)
         st = dr_fail(err, st,
                      "%s: there is no dialect.json. It holds the prompt texts the checkpoint was trained with (head and tail of the "
-                     "tools block, effort prefixes); `deepread model import %s` writes it from the checkpoint's "
+                     "tools block, effort prefixes); docs/model-folder.md says how to make it from the checkpoint's "
                      "encoding/encoding_dsv4.py",
-                     dir, dir);
+                     dir);
     else if (st == DR_OK)
         st = dr_dialect_parse_file(out, dr_buf_view(&text), path, err);
     dr_buf_free(&text);

@@ -10,7 +10,7 @@
 
 typedef struct dr_dialect dr_dialect;
 
-/* DIR/dialect.json. DR_ERR_NOT_FOUND says what is missing and how to supply it (`deepread model import`). */
+/* DIR/dialect.json. DR_ERR_NOT_FOUND says what is missing and how to supply it (docs/model-folder.md). */
 dr_status dr_dialect_open(dr_dialect **out, const char *dir, dr_error *err);
 dr_status dr_dialect_parse_file(dr_dialect **out, dr_str json, const char *name, dr_error *err);
 void dr_dialect_close(dr_dialect *d);

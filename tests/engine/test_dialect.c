@@ -359,7 +359,7 @@ static void dialect__bad_files_are_named(void **state)
         assert_null(d);
     }
     assert_int_equal(dr_dialect_open(&d, "tests/golden", &err), DR_ERR_NOT_FOUND);
-    assert_non_null(strstr(err.msg, "deepread model import tests/golden"));
+    assert_non_null(strstr(err.msg, "docs/model-folder.md"));
 }
 
 /* ---- completions ---- */
