@@ -9,7 +9,7 @@ enum {
     MAX_SCOPES = 200,
     MAX_PATTERN_NODES = 200,
     /* The parser reports every hundred of its operations, about 20 us. Code takes 0.002 to 0.017 reports a byte (largest
-     * of 2,000 files in eight languages), so this is seven times the worst and 3 s for a megabyte made to be slow. */
+     * of 1,400 files in eight languages), so this is seven times the worst and 3 s for a megabyte made to be slow. */
     STEPS_BASE = 20000,
     BYTES_PER_STEP = 8,
     TICK_STEPS = 256,
