@@ -1,5 +1,5 @@
 /* The bench runs on little and gives figures that can be. */
-#include "support.h"
+#include "tests/cache/support.h"
 
 #include "cache/bench.h"
 

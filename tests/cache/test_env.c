@@ -1,5 +1,5 @@
 /* The map grows, in one process and under another's feet; readers that died do not hold pages for ever. */
-#include "support.h"
+#include "tests/cache/support.h"
 
 #include "cache/env.h"
 

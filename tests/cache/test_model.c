@@ -2,7 +2,7 @@
  * in its counters; otherwise it must agree with the model in everything, and after every reopening.
  *
  *   test_cache_model [OPERATIONS] [SEED] */
-#include "support.h"
+#include "tests/cache/support.h"
 
 #include "cache/facts.h"
 
