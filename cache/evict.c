@@ -131,7 +131,7 @@ static int raise_parents(candidate_list *l)
         return ENOMEM;
     for (size_t i = 0; i < l->n; i++)
         by_len[i] = &l->at[i];
-    qsort(by_len, l->n, sizeof *by_len, length_order);
+    qsort(by_len, l->n, sizeof(candidate *), length_order);
     for (size_t i = 0; i < l->n; i++) {
         candidate *parent = find_block(l, &by_len[i]->parent);
         if (!parent)
@@ -161,7 +161,8 @@ int dr_evict__for(dr_cache *c, MDB_txn *txn, dr_state *s, uint64_t n_slabs, cons
         goto done;
     used = s->next_slab - ms.ms_entries;
     goal = goal < c->max_slabs ? c->max_slabs - goal : 0;
-    qsort(l.at, l.n, sizeof *l.at, rank_order);
+    if (l.n > 0)
+        qsort(l.at, l.n, sizeof *l.at, rank_order);
     for (size_t i = 0; i < l.n && used > goal && rc == 0; i++) {
         const candidate *x = &l.at[i];
         if (x->kept || x->n_slabs == 0)

@@ -80,7 +80,7 @@ static const fact *table_find(const fact_table *t, uint64_t hash, dr_cspan key)
 static bool table_grow(fact_table *t)
 {
     fact_table wide = {.n_slots = t->n_slots ? t->n_slots * 2 : FIRST_SLOTS, .n = t->n, .bytes = t->bytes};
-    if (!(wide.slots = calloc(wide.n_slots, sizeof *wide.slots)))
+    if (!(wide.slots = calloc(wide.n_slots, sizeof(fact *))))
         return false;
     for (size_t i = 0; i < t->n_slots; i++) {
         fact *f = t->slots[i];
@@ -327,7 +327,7 @@ dr_status dr_facts__flush(dr_cache *c, dr_error *err)
     (void)pthread_mutex_unlock(&p->lock);
     if (p->flushing.n == 0)
         goto done;
-    if (!(b.facts = calloc(p->flushing.n, sizeof *b.facts))) {
+    if (!(b.facts = calloc(p->flushing.n, sizeof(const fact *)))) {
         st = dr_fail(err, DR_ERR_NOMEM, "facts: out of memory");
         goto done;
     }
@@ -335,7 +335,7 @@ dr_status dr_facts__flush(dr_cache *c, dr_error *err)
         if (p->flushing.slots[i])
             b.facts[b.n++] = p->flushing.slots[i];
     b.bytes = p->flushing.bytes;
-    qsort(b.facts, b.n, sizeof *b.facts, by_key);
+    qsort(b.facts, b.n, sizeof(const fact *), by_key);
     MDB_txn *txn = NULL;
     if ((st = dr_env__read(&c->facts, &txn, err)) != DR_OK)
         goto done;

@@ -183,9 +183,12 @@ static void flip(const char *file, bool slabs, uint64_t *s)
 {
     struct stat sb;
     const int fd = open(file, O_RDWR);
-    assert_true(fd >= 0 && fstat(fd, &sb) == 0);
+    if (fd < 0 || fstat(fd, &sb) < 0 || sb.st_size == 0) {
+        fail_msg("%s cannot be opened", file);
+        return;
+    }
     for (;;) {
-        uint8_t page[PAGE], byte;
+        uint8_t page[PAGE], byte = 0;
         const off_t at = (off_t)(random_next(s) % (uint64_t)sb.st_size);
         bool wanted = !slabs;
         for (off_t back = 0; slabs && back < 64 && back * PAGE <= at && !wanted; back++) {
