@@ -1,5 +1,5 @@
 /* The program as a user runs it: answers, events, exit codes, restoring, interruption. */
-#include "sample_folder.h"
+#include "tests/app/sample_folder.h"
 
 #include <jansson.h>
 #include <setjmp.h>
