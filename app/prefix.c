@@ -4,8 +4,11 @@
 #include "cache/kv_store.h"
 #include "cache/kv_writer.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+static_assert((int)DR_BLOCK_TOKENS == (int)DR_CHAIN_BLOCK_TOKENS, "what is stored as a block is what the chain calls one");
 
 enum { CHUNK = 512, ANCHOR_EVERY = 8192, QUEUE_BYTES = 256 << 20 };
 
@@ -62,8 +65,9 @@ static void note(dr_prefix *p, const dr_error *e)
         p->trouble = *e;
 }
 
-/* Imports the longest stored prefix of ids[0..n - 1). Any failure leaves an empty decoder: a miss. */
-static int64_t restore(dr_prefix *p, const dr_key *keys, const int32_t *ids, int64_t n)
+/* Imports the longest stored prefix of ids[0..n - 1) and says how long it is. A failure leaves an empty decoder and -1; what was
+ * damaged has then been dropped, so that the next try finds less. */
+static int64_t restore_once(dr_prefix *p, const dr_key *keys, const int32_t *ids, int64_t n)
 {
     dr_kv_hit hit = {0};
     dr_error e = {0};
@@ -91,12 +95,23 @@ static int64_t restore(dr_prefix *p, const dr_key *keys, const int32_t *ids, int
 done:
     free(data);
     if (st != DR_OK) {
-        dr_log("prefix", "restore failed, computing instead: %s", e.msg);
+        dr_log("prefix", "restore failed: %s", e.msg);
         note(p, &e);
         dr_decoder_reset(p->decoder);
-        return 0;
+        return -1;
     }
     return hit.n_tokens;
+}
+
+static int64_t restore(dr_prefix *p, const dr_key *keys, const int32_t *ids, int64_t n)
+{
+    enum { TRIES = 4 };
+    for (int i = 0; i < TRIES; i++) {
+        const int64_t restored = restore_once(p, keys, ids, n);
+        if (restored >= 0)
+            return restored;
+    }
+    return 0;
 }
 
 /* Stores the block that ends here, or the anchor of here; the writer thread does the waiting. */
@@ -154,6 +169,7 @@ dr_status dr_prefix_run(dr_prefix *p, dr_prefix_stat *stat, float *logits, const
     stat->restore_us = dr_clock_us() - t0;
 
     const uint64_t t1 = dr_clock_us();
+    uint64_t block_start = t1;
     while (at < n) {
         while (next_mark < n_marks && marks[next_mark] <= at)
             next_mark++;
@@ -162,13 +178,14 @@ dr_status dr_prefix_run(dr_prefix *p, dr_prefix_stat *stat, float *logits, const
                                    (at / DR_BLOCK_TOKENS + 1) * DR_BLOCK_TOKENS};
         for (size_t i = 0; i < sizeof borders / sizeof *borders; i++)
             end = borders[i] < end ? borders[i] : end;
-        const uint64_t before = dr_clock_us();
         if ((st = dr_decoder_prefill(p->decoder, ids + at, end - at, end == n ? logits : NULL, cancel, err)) != DR_OK)
             break;
         at = end;
         const uint64_t now = dr_clock_us();
-        if (at % DR_BLOCK_TOKENS == 0)
-            store(p, DR_KV_BLOCK, keys, ids, at, now - before);
+        if (at % DR_BLOCK_TOKENS == 0) {
+            store(p, DR_KV_BLOCK, keys, ids, at, now - block_start);
+            block_start = now;
+        }
         if ((next_mark < n_marks && marks[next_mark] == at) || at % ANCHOR_EVERY == 0)
             store(p, DR_KV_ANCHOR, keys, ids, at, now - t1);
         if (progress)
