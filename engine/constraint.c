@@ -16,7 +16,7 @@ enum {
     MAX_THREADS = 64,
     MAX_STEPS = 16384,
     PATH = 16, /* bytes of a token whose lists are kept while the vocabulary is walked */
-    FEW_STRINGS = 256, /* looked at one by one rather than searched */
+    FEW_STRINGS = 64, /* looked at one by one rather than searched; not below DR_GRAMMAR_ONCE_STRINGS */
 };
 
 typedef struct frame {
@@ -354,6 +354,28 @@ static void mark_awaited(const dr_constraint *c, const thread *t, uint64_t mask[
     }
 }
 
+/* All the bytes of many strings too, one search for each: worth it before a walk over the vocabulary. */
+static void find_all_awaited(const dr_constraint *c, const list *in, uint64_t mask[4])
+{
+    bool wide = false;
+
+    memset(mask, 0, 4 * sizeof *mask);
+    for (int32_t i = 0; i < in->n; i++) {
+        const thread *t = &in->t[i];
+        mark_awaited(c, t, mask, &wide);
+        if (!wide)
+            continue;
+        const frame *f = &t->f[t->depth - 1];
+        const dr_grammar_node *x = &c->g->v[f->node];
+        for (uint32_t at = f->a + ends_here(x, f); at < f->b;) {
+            const uint8_t b = byte_of(x, at, f->c);
+            mark(mask, b);
+            at = lower_bound(x, at + 1, f->b, f->c, b + 1u);
+        }
+        wide = false;
+    }
+}
+
 static void find_first(dr_constraint *c)
 {
     bool wide = false;
@@ -488,27 +510,31 @@ void dr_constraint_first(const dr_constraint *c, uint64_t mask[4])
     memcpy(mask, c->first, sizeof c->first);
 }
 
-/* First token of [at, n) that differs from this one in its first `same` bytes, given that they are sorted. */
-static size_t skip_prefix(const dr_tokenizer *t, const int32_t *ids, size_t at, size_t n, size_t same)
+/* Does a token begin with the first `same` bytes of s, and go on with less than b or not at all? */
+static bool is_below(const dr_tokenizer *t, int32_t id, dr_str s, size_t same, int b)
+{
+    const dr_str other = dr_tokenizer_bytes(t, id);
+
+    return other.n >= same && memcmp(other.s, s.s, same) == 0 && (other.n == same || (uint8_t)other.s[same] < b);
+}
+
+/* First token of [at, n) of which that is not true, given that it is of the one at `at`. */
+static size_t skip_below(const dr_tokenizer *t, const int32_t *ids, size_t at, size_t n, size_t same, int b)
 {
     const dr_str s = dr_tokenizer_bytes(t, ids[at]);
-    size_t lo = at + 1, step = 1;
+    size_t lo = at + 1;
 
-    while (lo < n) { /* gallop, then close in */
-        const size_t probe = step < n - at ? at + step : n - 1;
-        const dr_str other = dr_tokenizer_bytes(t, ids[probe]);
-        const bool alike = other.n >= same && memcmp(other.s, s.s, same) == 0;
-        if (!alike) {
+    for (size_t step = 1; lo < n; step *= 2) { /* gallop, then close in */
+        const size_t probe = step < n - lo ? lo + step : n - 1;
+        if (!is_below(t, ids[probe], s, same, b)) {
             n = probe;
             break;
         }
         lo = probe + 1;
-        step *= 2;
     }
     while (lo < n) {
         const size_t mid = lo + (n - lo) / 2;
-        const dr_str other = dr_tokenizer_bytes(t, ids[mid]);
-        if (other.n >= same && memcmp(other.s, s.s, same) == 0)
+        if (is_below(t, ids[mid], s, same, b))
             lo = mid + 1;
         else
             n = mid;
@@ -516,10 +542,21 @@ static size_t skip_prefix(const dr_tokenizer *t, const int32_t *ids, size_t at, 
     return lo;
 }
 
+/* The first byte of the mask that is not below b, or 256. */
+static int next_marked(const uint64_t mask[4], int b)
+{
+    while (b < 256 && !marked(mask, (uint8_t)b))
+        b = mask[b / 64] >> b % 64 ? b + 1 : (b / 64 + 1) * 64;
+    return b;
+}
+
+/* Walks the sorted vocabulary as if it were a tree, and the automaton with it. */
 size_t dr_constraint_legal(const dr_constraint *c, const dr_tokenizer *t, int32_t *ids, size_t cap)
 {
-    size_t n_sorted, n = 0, known = 0; /* path[1 .. known] are where the first bytes of the token before led to */
-    const int32_t *sorted = dr_tokenizer_sorted(t, &n_sorted);
+    size_t n = 0, known = 0;    /* path[1 .. known] are where the first bytes of the token before led to */
+    uint64_t mask[PATH + 1][4]; /* what they wait for */
+    const uint32_t *of_byte;
+    const int32_t *sorted = dr_tokenizer_sorted(t, &of_byte);
     dr_str before = {0};
 
     for (int32_t i = 0; i < c->now->n && n < cap; i++) {
@@ -530,26 +567,39 @@ size_t dr_constraint_legal(const dr_constraint *c, const dr_tokenizer *t, int32_
         if (!seen)
             ids[n++] = id;
     }
-    for (size_t at = 0; at < n_sorted && n < cap;) {
-        const dr_str s = dr_tokenizer_bytes(t, sorted[at]);
-        size_t i = 0;
-        while (i < known && i < s.n && s.s[i] == before.s[i])
-            i++;
-        known = i;
-        before = s;
-        const list *in = i ? c->path[i] : c->now;
-        bool legal = i > 0 || marked(c->first, (uint8_t)s.s[0]);
-        for (; i < s.n && legal; i++) {
-            list *out = i < PATH ? c->path[i + 1] : in == c->next ? c->other : c->next;
-            legal = step_byte(c, out, in, (uint8_t)s.s[i]);
-            if (legal && i < PATH)
-                known = i + 1;
-            in = out;
-        }
-        if (legal) {
-            ids[n++] = sorted[at++];
-        } else { /* all that goes on from the byte that was refused is refused too */
-            at = skip_prefix(t, sorted, at, n_sorted, i ? i : 1);
+    find_all_awaited(c, c->now, mask[0]);
+    for (int b = next_marked(mask[0], 0); b < 256; b = next_marked(mask[0], b + 1)) {
+        const size_t end = of_byte[b + 1];
+        for (size_t at = of_byte[b]; at < end && n < cap;) {
+            const dr_str s = dr_tokenizer_bytes(t, sorted[at]);
+            size_t i = 0;
+            while (i < known && i < s.n && s.s[i] == before.s[i])
+                i++;
+            known = i;
+            before = s;
+            const list *in = i ? c->path[i] : c->now;
+            int next = 0; /* the byte that was refused: where to go on instead */
+            for (; i < s.n; i++) {
+                list *out = i < PATH ? c->path[i + 1] : in == c->next ? c->other : c->next;
+                next = (uint8_t)s.s[i];
+                if (i <= PATH && !marked(mask[i], (uint8_t)next))
+                    next = next_marked(mask[i], next);
+                else if (!step_byte(c, out, in, (uint8_t)next))
+                    next++;
+                else {
+                    if (i < PATH) {
+                        known = i + 1;
+                        find_all_awaited(c, out, mask[known]);
+                    }
+                    in = out;
+                    continue;
+                }
+                break;
+            }
+            if (i == s.n)
+                ids[n++] = sorted[at++];
+            else
+                at = skip_below(t, sorted, at, end, i, next);
         }
     }
     return n;

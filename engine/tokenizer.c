@@ -234,9 +234,9 @@ int32_t dr_tokenizer_special(const dr_tokenizer *t, const char *text)
     return -1;
 }
 
-const int32_t *dr_tokenizer_sorted(const dr_tokenizer *t, size_t *n)
+const int32_t *dr_tokenizer_sorted(const dr_tokenizer *t, const uint32_t **first)
 {
-    *n = t->n_sorted;
+    *first = t->sorted_first;
     return t->sorted;
 }
 

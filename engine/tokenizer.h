@@ -40,8 +40,9 @@ dr_str dr_tokenizer_bytes(const dr_tokenizer *t, int32_t id);
 bool dr_tokenizer_is_special(const dr_tokenizer *t, int32_t id); /* any added token */
 /* The id of an added token's exact text, or -1. */
 int32_t dr_tokenizer_special(const dr_tokenizer *t, const char *text);
-/* The ids of all tokens but the added ones, in the order of their bytes; borrowed. */
-const int32_t *dr_tokenizer_sorted(const dr_tokenizer *t, size_t *n);
+/* The ids of all tokens but the added ones, in the order of their bytes; those that begin with byte b are at first[b] .. first[b + 1].
+ * Both borrowed. */
+const int32_t *dr_tokenizer_sorted(const dr_tokenizer *t, const uint32_t **first);
 int32_t dr_tokenizer_size(const dr_tokenizer *t); /* highest id + 1 */
 dr_digest dr_tokenizer_digest(const dr_tokenizer *t);
 

@@ -474,9 +474,12 @@ static dr_status sort_tokens(loader *l)
         keys[n++] = (sort_key){head, text, id};
     }
     qsort(keys, n, sizeof *keys, by_bytes);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         t->sorted[i] = keys[i].id;
-    t->n_sorted = n;
+        t->sorted_first[(keys[i].head >> 56) + 1]++;
+    }
+    for (size_t b = 0; b < 256; b++)
+        t->sorted_first[b + 1] += t->sorted_first[b];
     free(keys);
     return DR_OK;
 }

@@ -79,7 +79,7 @@ struct dr_tokenizer {
     /* Hugging Face looks for those that ignore the normalizer in the whole text first, for the others in what is left. */
     dr_added_set added[2];
     int32_t *sorted; /* ids of tokens that are not added, by bytes */
-    size_t n_sorted;
+    uint32_t sorted_first[257]; /* where those that begin with a byte are */
     dr_splitter *splitter;
     dr_merger *merger;
     /* By id: whether the token's bytes, as a piece, are merged into just this token. Found out when first asked for; whichever
