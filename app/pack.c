@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Tokens of the budget that are kept for the last line. */
+enum { TAIL = 16 };
+
 /* Raised whenever the bytes of a body change for the same content. */
 #define BODY_FORMAT "tok1"
 
@@ -129,7 +132,7 @@ static dr_status build_full(dr_pack *out, const dr_repo *repo, const dr_tokenize
         }
         if (f->why)
             continue;
-        if (opt->budget && (int64_t)(out->ids.n + u->ids.n) > opt->budget) {
+        if (opt->budget && (int64_t)(out->ids.n + u->ids.n) + TAIL > opt->budget) {
             f->why = "over the budget";
         } else {
             f->first = (int64_t)out->ids.n;
@@ -187,7 +190,7 @@ static uint64_t weigh(const dr_symbols *s, size_t file)
 static dr_status build_map(dr_pack *out, const dr_repo *repo, const dr_symbols *symbols, const dr_tokenizer *t,
                            const dr_pack_options *opt, dr_error *err)
 {
-    enum { MISSES = 16, TAIL = 16 }; /* lines tried after the first that did not fit; tokens kept for the last line */
+    enum { MISSES = 16 }; /* lines tried after the first that did not fit */
     dr_status st = DR_OK;
     dr_buf line = {0};
     dr_ids ids = {0};
