@@ -19,6 +19,7 @@ static inline int64_t dr_slot__grain(int64_t n, int64_t work)
     void dr_table_gemm__##level(dr_ops *ops);        \
     void dr_table_attention__##level(dr_ops *ops);   \
     void dr_table_index__##level(dr_ops *ops);       \
+    void dr_table_pack__##level(dr_ops *ops);        \
     void dr_table_norm__##level(dr_ops *ops);        \
     void dr_table_rows__##level(dr_ops *ops);        \
     void dr_table_hc__##level(dr_ops *ops);          \

@@ -12,6 +12,7 @@ void dr_ops_init_x86(dr_ops *ops, uint32_t features)
     dr_table_gemm__avx2(ops);
     dr_table_attention__avx2(ops);
     dr_table_index__avx2(ops);
+    dr_table_pack__avx2(ops);
     dr_table_norm__avx2(ops);
     dr_table_rows__avx2(ops);
     dr_table_hc__avx2(ops);
@@ -22,6 +23,7 @@ void dr_ops_init_x86(dr_ops *ops, uint32_t features)
     dr_table_gemm__avx512(ops);
     dr_table_attention__avx512(ops);
     dr_table_index__avx512(ops);
+    dr_table_pack__avx512(ops);
     dr_table_norm__avx512(ops);
     dr_table_rows__avx512(ops);
     dr_table_hc__avx512(ops);
