@@ -14,8 +14,8 @@ static dr_status show_stat(dr_cache *c, dr_output *out, dr_error *err)
         return st;
     if (out->json) {
         dr_output_event(
-            out, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "type", "cache_stat", "folder",
-                           dr_cache_folder(c), "blocks", (json_int_t)s.kv[DR_KV_BLOCK].n_records, "anchors",
+            out, json_pack("{s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "type", "cache_stat", "folder",
+                           dr_output_text(dr_str_of(dr_cache_folder(c))), "blocks", (json_int_t)s.kv[DR_KV_BLOCK].n_records, "anchors",
                            (json_int_t)s.kv[DR_KV_ANCHOR].n_records, "kv_bytes",
                            (json_int_t)(s.kv[0].n_bytes + s.kv[1].n_bytes), "kv_max_bytes", (json_int_t)s.kv_max_bytes, "facts",
                            (json_int_t)s.n_facts, "facts_bytes", (json_int_t)s.facts_bytes, "facts_max_bytes",

@@ -2,6 +2,7 @@
 
 #include "repo/text.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,9 +44,10 @@ dr_str dr_quoted_name(dr_str text)
     return (dr_str){"", 0};
 }
 
-/* Is `name` defined or used on one of the lines? */
-static dr_cite_check name_on_lines(const dr_symbols *symbols, dr_str name, const dr_citation *c)
+dr_cite_check dr_citation_check_name(const dr_citation *c, dr_str name, const dr_symbols *symbols)
 {
+    if (c->check == DR_CITE_FAILED)
+        return DR_CITE_FAILED;
     const dr_sym_def *defs = NULL;
     const size_t n_defs = dr_symbols_find(symbols, name, &defs);
     for (size_t i = 0; i < n_defs; i++)
@@ -72,22 +74,23 @@ static void check(dr_citation *c, dr_str text, const dr_repo *repo, const dr_sym
     c->check = DR_CITE_EXISTS;
     if (!symbols)
         return;
-    /* Names in backticks on the same line of the answer; in a list below a sentence, those of the whole text. */
+    /* Those of the whole answer: in a list the name stands in the sentence above it. */
     for (size_t at = 0; at < text.n;) {
         const dr_str name = dr_quoted_name((dr_str){text.s + at, text.n - at});
         if (!name.n)
             break;
-        const dr_cite_check found = name_on_lines(symbols, name, c);
+        const dr_cite_check found = dr_citation_check_name(c, name, symbols);
         if (found > c->check)
             c->check = found;
         at = (size_t)(name.s - text.s) + name.n + 1;
     }
 }
 
-/* The longest run of bytes that ends at `colon`, starts where a path could start, and is a file's path. */
+/* The longest run of bytes that ends at `colon`, starts where a path could start, and is a file's path. No path is longer than
+ * PATH_MAX, so a long line of colons costs no more than its length times that. */
 static bool path_before(dr_str text, size_t colon, size_t floor, size_t *start, uint32_t *file, const dr_repo *repo)
 {
-    for (size_t s = floor; s < colon; s++) {
+    for (size_t s = colon > PATH_MAX && colon - PATH_MAX > floor ? colon - PATH_MAX : floor; s < colon; s++) {
         const char before = s ? text.s[s - 1] : '\n';
         const bool border = before == ' ' || before == '\t' || before == '\n' || before == '`' || before == '(' ||
                             before == '[' || before == '"' || before == '\'' || before == ',' || before == ';';

@@ -1,7 +1,7 @@
 /* app/citation.h: path:line and path:a-b in an answer, found and checked before anyone sees them.
  *
  * A citation is a path of the snapshot followed by ':' and a line or a range. It is checked against the snapshot that was asked about:
- * the line must exist; better, a name the answer puts in backticks on the same line must be defined or used there. What looks
+ * the lines must exist; better, a name the answer puts in backticks is defined or used on them. What looks
  * like a citation (has a '.' or '/' before the colon) but is not one of a file here counts as failed. */
 #ifndef DR_APP_CITATION_H
 #define DR_APP_CITATION_H
@@ -34,6 +34,10 @@ typedef struct dr_citations {
 /* Appends every citation of text (offsets are relative to it). symbols may be NULL. */
 dr_status dr_citations_scan(dr_citations *out, dr_str text, const dr_repo *repo, const dr_symbols *symbols, dr_error *err);
 void dr_citations_fini(dr_citations *c);
+
+/* What one name says of a citation that was found: it is defined there (DR_CITE_SYMBOL), used
+ * there (DR_CITE_USED), or neither (DR_CITE_EXISTS). A failed citation stays failed. */
+dr_cite_check dr_citation_check_name(const dr_citation *c, dr_str name, const dr_symbols *symbols);
 
 /* The first name in backticks, or an empty string. */
 dr_str dr_quoted_name(dr_str text);

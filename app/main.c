@@ -2,6 +2,7 @@
 #include "app/app.h"
 
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +75,11 @@ int main(int argc, char **argv)
     if (opt.command == DR_CMD_ASK && !opt.help && !opt.version)
         dr_output_event(&out, json_pack("{s:s,s:i}", "type", "done", "exit", code));
     dr_options_fini(&opt);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return dr_outcome_exit(outcome == DR_DONE ? DR_BAD_INPUT : outcome);
-    return code;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    /* A reader that has seen enough (`| head`) knows it; a full disk has to be said. */
+    struct pollfd reader = {.fd = STDOUT_FILENO};
+    if (poll(&reader, 1, 0) < 1 || !(reader.revents & POLLERR))
+        (void)fputs("deepread: standard output could not be written: is it closed, or the disk full?\n", stderr);
+    return dr_outcome_exit(outcome == DR_DONE ? DR_BAD_INPUT : outcome);
 }

@@ -48,16 +48,29 @@ json_t *dr_output_text(dr_str s)
     return v ? v : json_string("");
 }
 
+void dr_output_make_safe(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        if ((*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f)
+            *c = '?';
+        else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) /* U+0080 to U+009F: controls as well */
+            c[0] = c[1] = '?';
+    }
+}
+
 void dr_output_note(dr_output *o, const char *fmt, ...)
 {
+    char *text = NULL;
     if (o->json || o->quiet)
         return;
     dr_output_progress_end(o);
     va_list ap;
     va_start(ap, fmt);
-    (void)fputs(dr_output_dim(o), stderr);
-    (void)vfprintf(stderr, fmt, ap);
-    (void)fprintf(stderr, "%s\n", dr_output_plain(o));
+    if (vasprintf(&text, fmt, ap) >= 0) {
+        dr_output_make_safe(text);
+        (void)fprintf(stderr, "%s%s%s\n", dr_output_dim(o), text, dr_output_plain(o));
+        free(text);
+    }
     va_end(ap);
 }
 
@@ -97,7 +110,9 @@ void dr_output_error(dr_output *o, const dr_error *err)
     if (o->json)
         dr_output_event(o, json_pack("{s:s,s:s,s:o}", "type", "error", "code", dr_status_name(err->code), "message",
                                      dr_output_text(dr_str_of(err->msg))));
-    (void)fprintf(stderr, "deepread: %s\n", err->msg);
+    dr_error shown = *err;
+    dr_output_make_safe(shown.msg);
+    (void)fprintf(stderr, "deepread: %s\n", shown.msg);
 }
 
 const char *dr_output_dim(const dr_output *o)

@@ -27,7 +27,11 @@ void dr_output_event(dr_output *o, json_t *event);
 /* A JSON text of any bytes (what is not UTF-8 becomes U+FFFD). Never NULL but when out of memory. */
 json_t *dr_output_text(dr_str s);
 
-/* A remark for people on stderr; nothing with --json or --quiet. */
+/* Text for a terminal: a control character other than newline and tab becomes '?', whoever wrote it (a folder's name, a profile,
+ * a model's free text). In place. */
+void dr_output_make_safe(char *text);
+
+/* A remark for people on stderr, made safe; nothing with --json or --quiet. */
 void dr_output_note(dr_output *o, const char *fmt, ...) DR_PRINTF(2, 3);
 
 /* "prefix 12,000 of 34,000 tokens, 5,120/s, 4 s left": at most ten times a second, only on a terminal. */

@@ -2,6 +2,7 @@
 #include "app/app.h"
 #include "app/pack.h"
 #include "app/setup.h"
+#include "repo/text.h"
 
 #include <string.h>
 
@@ -26,6 +27,7 @@ static void show(const dr_output *out, const dr_setup *s, const dr_pack *p)
     const char *reasons[64];
     int64_t counts[64];
     int n_reasons = 0;
+    dr_buf name = {0};
 
     printf("%12s  %12s  %s\n", "tokens", "bytes", "file");
     for (size_t i = 0; i < p->n_files; i++) {
@@ -44,9 +46,13 @@ static void show(const dr_output *out, const dr_setup *s, const dr_pack *p)
         }
         if (r < n_reasons)
             counts[r]++;
-        if (out->verbose)
-            printf("%12s  %12s  %s (%s)\n", "-", dr_output_count(b, (int64_t)f->size), f->path.s, p->files[i].why);
+        if (!out->verbose)
+            continue;
+        dr_buf_clear(&name); /* a refused name may be any bytes */
+        dr_text_show(&name, f->path, 0);
+        printf("%12s  %12s  %s (%s)\n", "-", dr_output_count(b, (int64_t)f->size), name.data ? name.data : "", p->files[i].why);
     }
+    dr_buf_free(&name);
     printf("%12s  %12s  pack \"%s\", %s of %s files\n", dr_output_count(a, (int64_t)p->ids.n), "", dr_pack_mode_name(p->mode),
            dr_output_count(b, p->n_in), dr_output_count(c, (int64_t)p->n_files));
     for (int r = 0; r < n_reasons; r++)

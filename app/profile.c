@@ -93,6 +93,8 @@ static dr_status read_sampling(dr_sampling *s, json_t *v, dr_error *err)
     const char *key;
     json_t *x;
 
+    if (!json_is_object(v))
+        return dr_fail(err, DR_ERR_FORMAT, "\"sampling\": expected an object");
     json_object_foreach(v, key, x) {
         int64_t n = 0;
         if (strcmp(key, "temperature") == 0)
@@ -118,6 +120,8 @@ static dr_status read_pack(dr_profile *p, json_t *v, dr_error *err)
     const char *key;
     json_t *x;
 
+    if (!json_is_object(v))
+        return dr_fail(err, DR_ERR_FORMAT, "\"pack\": expected an object");
     json_object_foreach(v, key, x) {
         if (strcmp(key, "mode") == 0) {
             if (!json_is_string(x) || !dr_pack_mode_parse(&p->pack_mode, json_string_value(x)))
@@ -158,18 +162,21 @@ static dr_status read_answers(dr_profile *p, json_t *v, dr_error *err)
         json_t *x = json_array_get(v, i);
         const char *text = json_string_value(json_object_get(x, "text"));
         const char *status = json_string_value(json_object_get(x, "status"));
-        const char *check = json_string_value(json_object_get(x, "check"));
+        const json_t *wanted = json_object_get(x, "check");
+        const char *check = json_string_value(wanted);
         dr_answer_form *f = &p->forms[p->n_forms];
 
         if (!text || !*text || !status ||
             (strcmp(status, "answered") != 0 && strcmp(status, "declined") != 0))
             return dr_fail(err, DR_ERR_FORMAT, "\"answers\"[%zu]: needs \"text\" and \"status\" (answered or declined)", i);
         f->status = strcmp(status, "answered") == 0 ? DR_ANSWERED : DR_ANSWER_DECLINED;
-        if (check) {
+        if (json_object_size(x) != (wanted ? 3 : 2))
+            return dr_fail(err, DR_ERR_FORMAT, "\"answers\"[%zu]: has a key other than text, status and check", i);
+        if (wanted) {
             f->check = DR_CHECK_DEFINED;
-            while ((int)f->check < DR_N_CHECKS && strcmp(check_names[f->check], check) != 0)
+            while (check && (int)f->check < DR_N_CHECKS && strcmp(check_names[f->check], check) != 0)
                 f->check++;
-            if ((int)f->check == DR_N_CHECKS)
+            if (!check || (int)f->check == DR_N_CHECKS)
                 return dr_fail(err, DR_ERR_FORMAT, "\"answers\"[%zu]: \"check\" is defined, used, absent or unused", i);
         }
         if (!(f->text = strdup(text)))

@@ -6,6 +6,7 @@
 #include "app/pack.h"
 #include "app/setup.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,7 @@ static json_t *symbols_json(const dr_setup *s)
     return list;
 }
 
-static dr_status answer_line(dr_setup *s, const char *line, size_t n, dr_error *err)
+static dr_status answer_line(dr_setup *s, const char *line, size_t n, int64_t number, dr_error *err)
 {
     dr_status st = DR_OK;
     dr_tool_result r = {0};
@@ -50,8 +51,8 @@ static dr_status answer_line(dr_setup *s, const char *line, size_t n, dr_error *
     const dr_workspace w = dr_setup_workspace(s);
 
     if (!name) {
-        st = dr_fail(err, DR_ERR_FORMAT, "a line of the batch is not {\"name\": ..., \"arguments\": {...}}: %.80s",
-                     call ? line : where.text);
+        st = dr_fail(err, DR_ERR_FORMAT, "line %lld of the batch is not {\"name\": ..., \"arguments\": {...}}%s%s", (long long)number,
+                     call ? "" : ": ", call ? "" : where.text);
         goto done;
     }
     if (strcmp(name, "symbols") == 0)
@@ -91,9 +92,14 @@ static dr_status batch(dr_setup *s, dr_error *err)
     size_t cap = 0;
     ssize_t n;
 
-    while (st == DR_OK && (n = getline(&line, &cap, stdin)) > 0)
+    for (int64_t number = 1; st == DR_OK && (n = getline(&line, &cap, stdin)) > 0; number++)
         if (strspn(line, " \t\r\n") < (size_t)n)
-            st = answer_line(s, line, (size_t)n, err);
+            st = answer_line(s, line, (size_t)n, number, err);
+    /* A signal ends the reading like an end of file, but is not one. */
+    if (st == DR_OK && s->cancel && atomic_load(s->cancel))
+        st = dr_fail(err, DR_ERR_CANCELLED, "interrupted");
+    else if (st == DR_OK && ferror(stdin))
+        st = dr_fail(err, DR_ERR_IO, "standard input: %s", strerror(errno));
     free(line);
     return st;
 }
@@ -121,10 +127,17 @@ static dr_status one(dr_setup *s, const dr_options *opt, dr_output *out, dr_erro
                      n_args > 1 ? want[1].name : "");
         goto done;
     }
-    for (int i = 0; i < n_args; i++)
-        json_object_set_new(args, want[i].name,
-                            want[i].integer ? json_integer(strtoll(opt->words[i + 1], NULL, 10))
-                                            : dr_output_text(dr_str_of(opt->words[i + 1])));
+    for (int i = 0; i < n_args; i++) {
+        const char *word = opt->words[i + 1];
+        char *end = NULL;
+        errno = 0;
+        const long long whole = want[i].integer ? strtoll(word, &end, 10) : 0;
+        if (want[i].integer && (errno || end == word || *end)) {
+            st = dr_fail(err, DR_ERR_ARG, "tool %s: %s is a whole number, not \"%s\"", opt->words[0], want[i].name, word);
+            goto done;
+        }
+        json_object_set_new(args, want[i].name, want[i].integer ? json_integer(whole) : dr_output_text(dr_str_of(word)));
+    }
     if (!(text = json_dumps(args, JSON_COMPACT))) {
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
         goto done;
@@ -151,7 +164,9 @@ dr_outcome dr_command_tool(const dr_options *opt, dr_output *out, const atomic_b
     dr_setup s;
 
     dr_setup_init(&s, opt, out, cancel);
-    if ((st = dr_setup_model_files(&s, err)) == DR_OK && (st = dr_setup_repo(&s, err)) == DR_OK)
+    if (opt->batch && opt->n_words)
+        st = dr_fail(err, DR_ERR_ARG, "tool --batch reads its calls from standard input: leave out \"%s\"", opt->words[0]);
+    else if ((st = dr_setup_model_files(&s, err)) == DR_OK && (st = dr_setup_repo(&s, err)) == DR_OK)
         st = opt->batch ? batch(&s, err) : one(&s, opt, out, err);
     dr_setup_fini(&s);
     return dr_outcome_of(st);

@@ -265,8 +265,9 @@ static bool holds(const turn *t, dr_answer_check check, dr_str name)
     case DR_CHECK_USED: least = DR_CITE_USED; break;
     case DR_CHECK_NONE: break;
     }
+    /* By this name alone: another one in backticks, such as the function around a use, proves nothing about it. */
     for (size_t i = 0; i < c->n; i++)
-        if (c->v[i].check < least)
+        if (dr_citation_check_name(&c->v[i], name, t->s->symbols) < least)
             return false;
     return check == DR_CHECK_NONE || c->n > 0;
 }

@@ -170,6 +170,8 @@ static void program__bad_input_exits_2(void **state)
         {"-C %F --mode half ask x", "full, map or none"},
         {"cache frob", "stat, verify, gc or purge"},
         {"tool frob", "find_symbol"},
+        {"-C %F tool read tool.py two", "line is a whole number, not \"two\""},
+        {"tool --batch find_symbol", "leave out \"find_symbol\""},
         {"frob", "no command named"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -178,6 +180,41 @@ static void program__bad_input_exits_2(void **state)
             fail_msg("\"%s\" exits %d and says: %s", bad[i].arguments, r.exit, r.out.data);
         dr_buf_free(&r.out);
     }
+}
+
+static void program__a_full_disk_is_said(void **state)
+{
+    (void)state;
+    run r = program("-C %F pack", "2>&1 >/dev/full");
+    assert_int_equal(r.exit, 2);
+    assert_non_null(strstr(r.out.data, "standard output could not be written"));
+    dr_buf_free(&r.out);
+}
+
+/* A name from the repository must not reach the terminal as it is. */
+static void pack__shows_refused_names_safely(void **state)
+{
+    (void)state;
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/esc\033[31m\nx.c", folder.path);
+    assert_int_equal(dr_write_file(path, "int a;\n", 7, NULL), DR_OK);
+    run r = program("-C %F -v pack", "2>&1");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(r.exit, 0);
+    assert_non_null(strstr(r.out.data, "control character"));
+    assert_null(strchr(r.out.data, '\033'));
+    dr_buf_free(&r.out);
+}
+
+static void tool__batch_names_the_bad_line(void **state)
+{
+    (void)state;
+    /* The here-document is the program's input; the ':' after it takes the /dev/null. */
+    run r = program("-C %F tool --batch", "2>&1 << 'END' ; exit $?\n\n{\"name\": \"read\"}\n[]\nEND\n:");
+    assert_int_equal(r.exit, 2);
+    assert_non_null(strstr(r.out.data, "read needs "));
+    assert_non_null(strstr(r.out.data, "line 3 of the batch"));
+    dr_buf_free(&r.out);
 }
 
 static void program__context_too_small_exits_3(void **state)
@@ -238,6 +275,9 @@ int main(void)
         cmocka_unit_test(ask__same_answer_everywhere),
         cmocka_unit_test(ask__declines_in_one_sentence),
         cmocka_unit_test(program__bad_input_exits_2),
+        cmocka_unit_test(program__a_full_disk_is_said),
+        cmocka_unit_test(pack__shows_refused_names_safely),
+        cmocka_unit_test(tool__batch_names_the_bad_line),
         cmocka_unit_test(program__context_too_small_exits_3),
         cmocka_unit_test(ask__without_a_cache_leaves_nothing),
         cmocka_unit_test(ask__interrupted_leaves_a_good_cache),

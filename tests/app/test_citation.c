@@ -77,6 +77,22 @@ static void citation__path_with_a_blank(void **state)
     expect("in with space/a b.txt:2 it says two", "with space/a b.txt:2 2-2 exists\n");
 }
 
+/* `main` is defined on the line; that says nothing of `list_size`. */
+static void citation__one_name_does_not_vouch_for_another(void **state)
+{
+    (void)state;
+    const dr_str text = DR_STR("`list_size` is used at:\n- src/main.c:8 in `main`");
+    dr_citations c = {0};
+    assert_int_equal(dr_citations_scan(&c, text, folder.repo, folder.symbols, NULL), DR_OK);
+    assert_int_equal(c.n, 1);
+    assert_int_equal(c.v[0].check, DR_CITE_SYMBOL);
+    assert_int_equal(dr_citation_check_name(&c.v[0], DR_STR("main"), folder.symbols), DR_CITE_SYMBOL);
+    assert_int_equal(dr_citation_check_name(&c.v[0], DR_STR("list_size"), folder.symbols), DR_CITE_EXISTS);
+    c.v[0].check = DR_CITE_FAILED;
+    assert_int_equal(dr_citation_check_name(&c.v[0], DR_STR("main"), folder.symbols), DR_CITE_FAILED);
+    dr_citations_fini(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +100,7 @@ int main(void)
         cmocka_unit_test(citation__failed),
         cmocka_unit_test(citation__prose_is_not_one),
         cmocka_unit_test(citation__path_with_a_blank),
+        cmocka_unit_test(citation__one_name_does_not_vouch_for_another),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -68,6 +68,10 @@ static void profile__mistakes_are_named(void **state)
         {"{\"result_lines\": 0}", "result_lines"},
         {"{\"answers\": [{\"text\": \"x\"}]}", "needs \"text\" and \"status\""},
         {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"check\": \"never\"}]}", "defined, used, absent or unused"},
+        {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"check\": 5}]}", "defined, used, absent or unused"},
+        {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"chek\": \"used\"}]}", "has a key other"},
+        {"{\"pack\": 5}", "\"pack\": expected an object"},
+        {"{\"sampling\": []}", "\"sampling\": expected an object"},
         {"{\"name\": \"a\", \"name\": \"b\"}", "duplicate"},
         {"{", "deepread.json"},
     };
