@@ -294,6 +294,11 @@ dr_status dr_turn_grammar_build(dr_turn_grammar *out, const dr_turn_context *c, 
             if (node >= 0)
                 v[n++] = node;
         }
+        if (n == 0) {
+            st = dr_fail(err, DR_ERR_FORMAT,
+                         "profile: no sentence of \"answers\" can be said here, and no call is left: add one without holes");
+            goto done;
+        }
         const dr_node parts[] = {choice(&b, v, n), eos};
         out->root = dr_grammar_sequence(b.g, parts, 2);
     } else {
@@ -313,7 +318,9 @@ dr_status dr_turn_grammar_build(dr_turn_grammar *out, const dr_turn_context *c, 
         out->root = dr_grammar_sequence(b.g, v, n);
     }
     if (!dr_grammar_ok(b.g, out->root))
-        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        st = dr_fail(err, c->profile->n_forms ? DR_ERR_FORMAT : DR_ERR_NOMEM, "%s",
+                     c->profile->n_forms ? "profile: \"answers\" has more repeated groups than the sampler takes, or memory ran out"
+                                         : "out of memory");
 done:
     if (st != DR_OK)
         dr_turn_grammar_fini(out);

@@ -39,7 +39,8 @@ typedef struct dr_turn_grammar {
     void *storage; /* strings the sets borrow */
 } dr_turn_grammar;
 
-/* Borrows what the context borrows. DR_ERR_FORMAT: the tokenizer lacks a control token, or a sentence's holes do not parse. */
+/* Borrows what the context borrows. DR_ERR_FORMAT: the tokenizer lacks a control token, or a sentence's holes do not parse, or
+ * nothing can be said or called. */
 dr_status dr_turn_grammar_build(dr_turn_grammar *out, const dr_turn_context *c, dr_error *err);
 void dr_turn_grammar_fini(dr_turn_grammar *g);
 

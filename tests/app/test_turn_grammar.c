@@ -165,12 +165,27 @@ static void words__are_all_runs(void **state)
     dr_words_fini(&w);
 }
 
+static void grammar__nothing_to_say_is_the_profiles_fault(void **state)
+{
+    (void)state;
+    char text[] = "at {cite}.";
+    const dr_profile mute = {.forms = {{.text = text, .status = DR_ANSWERED}}, .n_forms = 1};
+    const dr_workspace w = sample_folder_workspace(&folder);
+    const dr_words none = {0};
+    const dr_turn_context context = {.profile = &mute, .tokenizer = tokenizer, .workspace = &w, .words = &none};
+    dr_turn_grammar g;
+    dr_error err = {0};
+    assert_int_equal(dr_turn_grammar_build(&g, &context, &err), DR_ERR_FORMAT);
+    assert_non_null(strstr(err.msg, "can be said"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grammar__calls_of_a_closed_model),   cmocka_unit_test(grammar__sentences_need_results),
         cmocka_unit_test(grammar__lists_take_each_line_once), cmocka_unit_test(grammar__open_models_write_freely),
         cmocka_unit_test(words__are_all_runs),
+        cmocka_unit_test(grammar__nothing_to_say_is_the_profiles_fault),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
