@@ -103,6 +103,10 @@ dr_outcome dr_command_doctor(const dr_options *opt, dr_output *out, const atomic
     bool good = true;
 
     dr_setup_init(&s, opt, out, cancel);
+    if (opt->n_words) {
+        st = dr_fail(err, DR_ERR_ARG, "doctor takes no word \"%s\"", opt->words[0]);
+        goto done;
+    }
     if ((st = dr_setup_pool(&s, err)) != DR_OK)
         goto done;
     look_at_cpu(list, &n, &s);

@@ -57,7 +57,7 @@ static const option options[] = {
     {"mode", 0, TEXT, AT(mode), 0, 0, ON(DR_CMD_ASK) | ON(DR_CMD_PACK) | ON(DR_CMD_MODEL), "MODE",
      "pack: full, map or none; model render and parse: chat or thinking"},
     {"budget", 0, INT64, AT(budget), 0, INT64_C(1) << 24, ON(DR_CMD_ASK) | ON(DR_CMD_PACK), "N",
-     "tokens the pack may take"},
+     "tokens the pack may take (0: no limit)"},
     {"out", 0, TEXT, AT(out), 0, 0, ON(DR_CMD_PACK) | ON(DR_CMD_MODEL), "FILE", "write the pack, or the logits (.npy)"},
     {"tokens", 0, TEXT, AT(tokens), 0, 0, ON(DR_CMD_MODEL), "FILE", "logits: a JSON list of token ids"},
     {"backend", 0, TEXT, AT(backend), 0, 0, ON(DR_CMD_MODEL), "NAME", "logits: ref or x86"},

@@ -325,7 +325,7 @@ static dr_status open_timeline(turn *t, int64_t n_prompt, dr_error *err)
         how.seed = (uint64_t)s->opt->seed;
     if (n_prompt + 1 > most)
         return dr_fail(err, DR_ERR_LIMIT,
-                       "the prompt has %lld tokens, the context %lld: give the pack less with --budget, or --mode map",
+                       "the prompt has %lld tokens, the context %lld: give the pack less with --budget or --mode map, or ask more shortly",
                        (long long)n_prompt, (long long)most);
     /* Purge knows the records by the repository's root. */
     const dr_str root = dr_repo_identity(s->repo)->root;

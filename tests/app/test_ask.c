@@ -170,6 +170,7 @@ static void program__bad_input_exits_2(void **state)
         {"-C %F --mode half ask x", "full, map or none"},
         {"cache frob", "stat, verify, gc or purge"},
         {"tool frob", "find_symbol"},
+        {"doctor now", "takes no word"},
         {"-C %F tool read tool.py two", "line is a whole number, not \"two\""},
         {"tool --batch find_symbol", "leave out \"find_symbol\""},
         {"frob", "no command named"},
