@@ -22,10 +22,10 @@ void dr_setup_fini(dr_setup *s)
     dr_tokenizer_close(s->tokenizer);
     dr_profile_fini(&s->profile);
     free(s->model_dir);
+    dr_pool_free(s->pool); /* its threads end before libgit2 does, which keeps an error for each */
     dr_symbols_close(s->symbols);
     dr_repo_close(s->repo);
     dr_cache_close(s->cache);
-    dr_pool_free(s->pool);
 }
 
 dr_status dr_cache_folder_of_user(dr_buf *out, dr_error *err)

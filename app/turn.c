@@ -4,8 +4,10 @@
 #include "app/turn_grammar.h"
 #include "base/log.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_CHUNK = 512, MAX_RESULTS = 64 };
 
@@ -272,6 +274,21 @@ static bool holds(const turn *t, dr_answer_check check, dr_str name)
     return check == DR_CHECK_NONE || c->n > 0;
 }
 
+static bool word_byte(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* Does the name stand in the question, by itself and but for case? An answer about another name is true and still no answer. */
+static bool asked_for(dr_str question, dr_str name)
+{
+    for (size_t i = 0; name.n && i + name.n <= question.n; i++)
+        if (strncasecmp(question.s + i, name.s, name.n) == 0 && !(i && word_byte(question.s[i - 1])) &&
+            !(i + name.n < question.n && word_byte(question.s[i + name.n])))
+            return true;
+    return false;
+}
+
 /* Status of an answer from what could be checked in it. */
 static dr_status judge(turn *t, dr_error *err)
 {
@@ -286,7 +303,8 @@ static dr_status judge(turn *t, dr_error *err)
     for (size_t i = 0; i < a->citations.n; i++)
         if (a->citations.v[i].check == DR_CITE_FAILED)
             a->status = DR_ANSWER_UNVERIFIED;
-    if (form && !holds(t, form->check, dr_quoted_name(text)))
+    if (form && form->check != DR_CHECK_NONE &&
+        !(holds(t, form->check, dr_quoted_name(text)) && asked_for(dr_str_of(t->question), dr_quoted_name(text))))
         a->status = DR_ANSWER_UNVERIFIED;
     return DR_OK;
 }
