@@ -3,8 +3,9 @@
 A definition is right when the cited path:line is a definition that universal-ctags knows too (never a
 prototype), fits what the question said of kind, file or folder, and is the first such line of the
 program's own result.  Uses are right when the answer cites exactly the (path, line) pairs of the result
-of find_refs on that name.  Beside these, and not counted with them: names that do not exist, and questions
-that are out of reach.  Nothing is read but the program's JSON events.
+of find_refs on that name, or says that there are none when there are none.  Beside these, and not counted
+with them: names that do not exist, and questions that are out of reach.  Nothing is read but the program's
+JSON events.
 """
 import json
 import os
@@ -53,14 +54,16 @@ def questions(work, n, seed, names=HELD_THREE):
         while True:
             turn = teller.define(rng.random() < .35) if task == 'define' else teller.uses()
             name = re.search(r'string="true">(.*?)</', turn[1][0])[1]
-            rows = teller.repo.by_name[name]
-            if index.RANK.get(rows[0][2], 0) == 0 and (task == 'define' or name in teller.repo.refs):
-                break
-        good = {(p, line) for p, line, kind in rows if index.RANK.get(kind, 0) == 0}
-        if task == 'define':
+            good = {(p, line) for p, line, kind in teller.repo.by_name[name] if index.RANK.get(kind, 0) == 0}
+            if task == 'uses':
+                if good and name in teller.repo.refs:
+                    break
+                continue
             target = re.search(r' is defined at (\S+):(\d+)\.<', turn[3][0])
             target = (target[1], int(target[2]))
-            good = {target} if target in good and target != sorted(good)[0] else good
+            if target in good:                                # a question that asks for a definition, not a prototype
+                good = {target} if target != sorted(good)[0] else good
+                break
         out.append((package, task, question_of(turn), name, good))
     for task in ('absent', 'decline'):
         for i in range(n // 10):
@@ -105,6 +108,8 @@ def judge(task, name, good, events):
         return f'called {last.get("name")} {last.get("arguments")}'
     shown = [(p, int(n)) for p, n in REF_LINE.findall(results[-1]['text'] if results else '')]
     text = answers[-1].get('text', '')
+    if task == 'uses' and not shown:                          # the program's index knows no use: to say so is exact
+        return None if text == dialect.no_references(name).removesuffix(dialect.EOS) else f'answered {text!r}'
     if task == 'uses':
         cited = {(p, int(n)) for p, n in re.findall(r'^- (\S.*?):(\d+) in `', text, re.M)}
         return None if cited and cited == set(shown) else f'cited {len(cited)} of {len(shown)} lines'

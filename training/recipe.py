@@ -20,6 +20,7 @@ STAGES = [
     dict(name='teach', rows='long', batch=2, steps=100, rate=(3e-3, 3e-3), mode=TEACH),
     dict(name='sparse', rows='late', batch=2, steps=400, rate=(3e-3, 2e-3), mode=SPARSE),
     dict(name='full', rows='product', batch=2, steps=580, rate=(2e-3, 4e-5), mode=FULL),
+    dict(name='again', rows='late', batch=2, steps=220, rate=(8e-4, 2e-5), skip=800, mode=FULL),
 ]
 
 # Training rows: practice = share of plain copying, bare = share without the system text, long_pack =
