@@ -392,7 +392,7 @@ static void ref__rope_turns_pairs_of_the_tail_and_back(void **state)
 
 static void wide__rounds_nothing(void **state)
 {
-    enum { K = 32 };
+    enum { K = 64 }; /* kv_pack takes whole blocks */
     float x[K], y[K], w[K];
     (void)state;
     for (int i = 0; i < K; i++) {
