@@ -248,7 +248,7 @@ static void ask__interrupted_leaves_a_good_cache(void **state)
         if (pid == 0) {
             (void)!freopen("/dev/null", "w", stdout);
             (void)!freopen("/dev/null", "w", stderr);
-            (void)execl(DR_PROGRAM, "deepread", "-C", ".", "--mode", "full", "--budget", "60000", "ask", "where is main?",
+            (void)execl(DR_PROGRAM, "deepread", "-C", ".", "--context", "131072", "--mode", "full", "--budget", "60000", "ask", "where is main?",
                         (char *)NULL);
             _exit(127);
         }
