@@ -52,7 +52,7 @@ dr_cite_check dr_citation_check_name(const dr_citation *c, dr_str name, const dr
     const size_t n_defs = dr_symbols_find(symbols, name, &defs);
     for (size_t i = 0; i < n_defs; i++)
         if (defs[i].file == c->file && defs[i].line >= c->line && defs[i].line <= c->end)
-            return DR_CITE_SYMBOL;
+            return defs[i].kind == DR_SYM_PROTOTYPE && defs[0].kind != DR_SYM_PROTOTYPE ? DR_CITE_USED : DR_CITE_SYMBOL;
     const dr_sym_ref *refs = NULL;
     const size_t n_refs = dr_symbols_refs(symbols, name, &refs);
     for (size_t i = 0; i < n_refs; i++)

@@ -12,7 +12,7 @@
 typedef enum dr_cite_check {
     DR_CITE_FAILED, /* no such file, no such line */
     DR_CITE_EXISTS, /* the lines are there */
-    DR_CITE_USED,   /* a name in backticks is used on the line */
+    DR_CITE_USED,   /* a name in backticks is used on the line, or declared there and defined elsewhere */
     DR_CITE_SYMBOL, /* a name in backticks is defined on the line */
 } dr_cite_check;
 

@@ -75,7 +75,7 @@ static dr_status add_place(dr_tool_result *r, dr_tool_id tool, uint32_t file, ui
     if (!grown)
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
     r->places = grown;
-    r->places[r->n_places++] = (dr_place){file, line, tool, enclosing};
+    r->places[r->n_places++] = (dr_place){.file = file, .line = line, .tool = tool, .enclosing = enclosing};
     return DR_OK;
 }
 
@@ -137,6 +137,8 @@ static dr_status find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str na
         dr_buf_printf(&r->text, ":%u: %s ", defs[i].line, dr_sym_kind_name((dr_sym_kind)defs[i].kind));
         add_excerpt(&r->text, &read, defs[i].file, defs[i].line);
         st = add_place(r, DR_TOOL_FIND_SYMBOL, defs[i].file, defs[i].line, DR_STR(""), err);
+        if (st == DR_OK)
+            r->places[i].declaration = defs[i].kind == DR_SYM_PROTOTYPE;
     }
     add_more(r, n - shown);
     dr_buf_free(&read.text);
@@ -283,6 +285,7 @@ dr_status dr_tool_run(dr_tool_result *out, const dr_workspace *w, dr_str name, d
         else
             text[i] = (dr_str){json_string_value(v), json_string_length(v)};
     }
+    add_str(&out->subject, text[0]);
     switch (id) {
     case DR_TOOL_FIND_SYMBOL: st = find_symbol(out, w, text[0], err); break;
     case DR_TOOL_FIND_REFS: st = find_refs(out, w, text[0], err); break;
@@ -292,7 +295,7 @@ dr_status dr_tool_run(dr_tool_result *out, const dr_workspace *w, dr_str name, d
     }
 done:
     json_decref(args);
-    if (st == DR_OK && out->text.failed)
+    if (st == DR_OK && (out->text.failed || out->subject.failed))
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
     return st;
 }
@@ -300,6 +303,7 @@ done:
 void dr_tool_result_fini(dr_tool_result *r)
 {
     dr_buf_free(&r->text);
+    dr_buf_free(&r->subject);
     free(r->places);
     *r = (dr_tool_result){0};
 }

@@ -37,11 +37,13 @@ typedef struct dr_workspace {
 typedef struct dr_place {
     uint32_t file, line;
     dr_tool_id tool;  /* that found it */
+    bool declaration; /* find_symbol: a prototype; these come last */
     dr_str enclosing; /* find_refs: name of the definition around it or "(top level)"; else empty. Borrowed from the symbols */
 } dr_place;
 
 typedef struct dr_tool_result {
     dr_buf text;
+    dr_buf subject;   /* the name, pattern or path that was looked up; empty for a wrong call */
     dr_place *places; /* in the order of the text's lines; owned */
     size_t n_places;
     uint64_t n_left_out; /* lines beyond result_lines */

@@ -184,11 +184,32 @@ static bool fill(dr_buf *out, dr_str text, const dr_place *p, const dr_repo *rep
     return true;
 }
 
-static bool wanted(const dr_place *p, dr_answer_check check)
+/* {symbol} in a sentence: a name that was looked up in this turn; -1 through *out when there is none. */
+static dr_status looked_up(builder *b, dr_node *out, dr_error *err)
 {
-    return check == DR_CHECK_DEFINED ? p->tool == DR_TOOL_FIND_SYMBOL
-           : check == DR_CHECK_USED  ? p->tool == DR_TOOL_FIND_REFS
-                                     : true;
+    dr_str *v = dr_arena_take(b->arena, (b->c->n_results + 1) * sizeof *v);
+    size_t n = 0;
+
+    *out = -1;
+    if (!v)
+        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < b->c->n_results; i++)
+        if (b->c->results[i].subject.n)
+            v[n++] = dr_buf_view(&b->c->results[i].subject);
+    n = sort_unique(v, n);
+    if (n)
+        *out = dr_grammar_set(b->g, v, n, false);
+    return DR_OK;
+}
+
+/* May a sentence with this check name the place? "Is defined at" names a declaration only where nothing better was found. */
+static bool wanted(const dr_tool_result *r, const dr_place *p, dr_answer_check check)
+{
+    if (check == DR_CHECK_USED)
+        return p->tool == DR_TOOL_FIND_REFS;
+    if (check != DR_CHECK_DEFINED)
+        return true;
+    return p->tool == DR_TOOL_FIND_SYMBOL && (!p->declaration || r->places[0].declaration);
 }
 
 /* One filled text per place of the results so far; -1 through *out when there is none. */
@@ -205,7 +226,7 @@ static dr_status places_set(builder *b, dr_node *out, dr_str text, bool repeat, 
     for (size_t i = 0; i < b->c->n_results && st == DR_OK; i++)
         for (size_t j = 0; j < b->c->results[i].n_places && n < MAX_ITEMS && st == DR_OK; j++) {
             dr_buf_clear(&one);
-            if (wanted(&b->c->results[i].places[j], check) && fill(&one, text, &b->c->results[i].places[j], b->c->workspace->repo))
+            if (wanted(&b->c->results[i], &b->c->results[i].places[j], check) && fill(&one, text, &b->c->results[i].places[j], b->c->workspace->repo))
                 st = copy(b, &v[n++], &one, err);
         }
     dr_buf_free(&one);
@@ -245,16 +266,17 @@ static dr_status sentence(builder *b, dr_node *out, const dr_answer_form *form, 
             return dr_fail(err, DR_ERR_FORMAT, "profile: unbalanced braces in \"%s\"", form->text);
         const dr_str hole = {p, (size_t)(end - p)};
         dr_node node = -1;
+        dr_status st;
         if (dr_str_eq(hole, DR_STR("{symbol}")))
-            node = symbol(b);
+            st = looked_up(b, &node, err);
         else {
             const bool group = memchr(p + 1, '{', hole.n - 1) != NULL;
             if (!group && !dr_str_eq(hole, DR_STR("{cite}")) && !dr_str_eq(hole, DR_STR("{enclosing}")))
                 return dr_fail(err, DR_ERR_FORMAT, "profile: unknown hole %.*s in \"%s\"", (int)hole.n, hole.s, form->text);
-            const dr_status st = places_set(b, &node, group ? (dr_str){p + 1, hole.n - 2} : hole, group, form->check, err);
-            if (st != DR_OK || node < 0)
-                return st;
+            st = places_set(b, &node, group ? (dr_str){p + 1, hole.n - 2} : hole, group, form->check, err);
         }
+        if (st != DR_OK || node < 0)
+            return st;
         v[n++] = node;
         p = end;
     }

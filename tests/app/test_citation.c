@@ -47,6 +47,7 @@ static void citation__definition_and_use(void **state)
 {
     (void)state;
     expect("`list_size` is defined at src/list.c:3.", "src/list.c:3 3-3 symbol\n");
+    expect("`list_size` is defined at src/list.h:3.", "src/list.h:3 3-3 symbol used\n"); /* a declaration */
     expect("`list_size` is used at:\n- src/main.c:11 in `main`", "src/main.c:11 11-11 symbol used\n");
     expect("`list_size` is defined at src/list.c:4.", "src/list.c:4 4-4 exists\n");
     expect("See (src/list.c:1-9), and `tool.py:5`!", "src/list.c:1-9 1-9 exists\ntool.py:5 5-5 exists\n");

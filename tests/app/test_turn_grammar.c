@@ -119,7 +119,8 @@ static void grammar__sentences_need_results(void **state)
     const char *found = "`list_size` is defined at src/list.c:3." EOS;
     assert_false(says(&before, found));
     assert_true(says(&after, found));
-    assert_true(says(&after, "`list_size` is defined at src/list.h:3." EOS));
+    assert_false(says(&after, "`list_size` is defined at src/list.h:3." EOS)); /* a declaration */
+    assert_false(says(&after, "`helper` is defined at src/list.c:3." EOS));    /* was not looked up */
     assert_false(says(&after, "`list_size` is defined at src/list.c:4." EOS));
     assert_false(says(&after, "`list_size` is defined at src/list.c:3" EOS));
     assert_false(says(&before, "I found no symbol named `list_size`." EOS));
