@@ -65,8 +65,6 @@ static void show_answer(dr_output *out, const dr_setup *s, const dr_answer *a)
                        (long long)a->n_decoded, rate);
     if (a->n_left_out)
         dr_output_note(out, "the list is cut: %llu more", (unsigned long long)a->n_left_out);
-    if (a->status == DR_ANSWER_DECLINED && *s->profile.limits)
-        dr_output_note(out, "%s", s->profile.limits);
 }
 
 dr_outcome dr_command_ask(const dr_options *opt, dr_output *out, const atomic_bool *cancel, dr_error *err)
