@@ -9,7 +9,7 @@
  * A folder without the file gets the defaults of an official checkpoint. "answers" makes a closed model: it may say these
  * sentences only, their holes filled from the symbol table, the question's words and the tool results:
  *   {symbol} a name that was looked up · {cite} PATH:LINE of a result · {enclosing} the name in that result line · {...} with more than one word
- *   inside: repeated, once for every line of the result at most. */
+ *   inside: repeated, once for every line of the last result. */
 #ifndef DR_APP_PROFILE_H
 #define DR_APP_PROFILE_H
 

@@ -212,7 +212,8 @@ static bool wanted(const dr_tool_result *r, const dr_place *p, dr_answer_check c
     return p->tool == DR_TOOL_FIND_SYMBOL && (!p->declaration || r->places[0].declaration);
 }
 
-/* One filled text per place of the results so far; -1 through *out when there is none. */
+/* One filled text per place of the results so far, or, to repeat, of the last result that has any: a list is whole, every line once, in
+ * an order of the model's choosing. -1 through *out when there is none. */
 static dr_status places_set(builder *b, dr_node *out, dr_str text, bool repeat, dr_answer_check check, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -223,17 +224,19 @@ static dr_status places_set(builder *b, dr_node *out, dr_str text, bool repeat, 
     *out = -1;
     if (!v)
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < b->c->n_results && st == DR_OK; i++)
+    for (size_t k = b->c->n_results; k > 0 && st == DR_OK && !(repeat && n); k--) {
+        const size_t i = k - 1;
         for (size_t j = 0; j < b->c->results[i].n_places && n < MAX_ITEMS && st == DR_OK; j++) {
             dr_buf_clear(&one);
             if (wanted(&b->c->results[i], &b->c->results[i].places[j], check) && fill(&one, text, &b->c->results[i].places[j], b->c->workspace->repo))
                 st = copy(b, &v[n++], &one, err);
         }
+    }
     dr_buf_free(&one);
     n = sort_unique(v, n);
     if (st == DR_OK && n) {
         const dr_node set = dr_grammar_set(b->g, v, n, repeat);
-        *out = repeat ? dr_grammar_repeat(b->g, set, 1, (int32_t)n) : set;
+        *out = repeat ? dr_grammar_repeat(b->g, set, (int32_t)n, (int32_t)n) : set;
     }
     return st;
 }

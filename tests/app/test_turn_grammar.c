@@ -138,7 +138,8 @@ static void grammar__lists_take_each_line_once(void **state)
                       .arguments = "{\"name\": \"helper\"}",
                       .may_call = true};
     assert_true(says(&sc, "`helper` is used at:\n- src/main.c:11 in `main`\n- tool.py:7 in `open`" EOS));
-    assert_true(says(&sc, "`helper` is used at:\n- tool.py:7 in `open`" EOS));
+    assert_true(says(&sc, "`helper` is used at:\n- tool.py:7 in `open`\n- src/main.c:11 in `main`" EOS));
+    assert_false(says(&sc, "`helper` is used at:\n- tool.py:7 in `open`" EOS)); /* a list is whole */
     assert_false(says(&sc, "`helper` is used at:\n- tool.py:7 in `open`\n- tool.py:7 in `open`" EOS));
     assert_false(says(&sc, "`helper` is used at:" EOS));
     assert_false(says(&sc, "`helper` is used at:\n- tool.py:7 in `main`" EOS));
