@@ -1,0 +1,76 @@
+/* repo/secret_rules.h: which byte strings may open a secret, and the judge of each (inside repo/secrets only).
+ *
+ * A rule has an anchor of at most 8 bytes that the scan looks for at every position at once (secrets.c), and a matcher
+ * that sees the whole text around it. Anchors are bytes of the text, except
+ *   \1 a lower-case hex digit or a digit    \2 a digit    \3 a letter or a digit    \4 neither letter, digit, '_' nor '-'
+ * and, where `fold` is set, lower-case letters, which stand for both cases.
+ *
+ * Matchers look at most DR_SECRET_REACH bytes around the anchor unless what they pass over is itself the secret; that
+ * is what keeps a scan linear. */
+#ifndef DR_REPO_SECRET_RULES_H
+#define DR_REPO_SECRET_RULES_H
+
+#include "repo/secrets.h"
+
+enum { DR_SECRET_REACH = 512, DR_SECRET_BUCKETS = 8 };
+
+typedef struct dr_secret_place {
+    size_t at, n;
+    const char *kind;
+} dr_secret_place;
+
+typedef struct dr_secret_rule dr_secret_rule;
+
+/* [at, end) holds the anchor. True: *out is a place within the text that does not begin before `floor`. */
+typedef bool dr_secret_matcher(dr_secret_place *out, const dr_secret_rule *rule, dr_str text, size_t floor, size_t at,
+                               size_t end);
+
+struct dr_secret_rule {
+    const char *anchor;
+    uint8_t bucket; /* rules of a bucket share one filter: anchors of like length and alphabet belong together */
+    bool fold;
+    const char *kind;
+    dr_secret_matcher *match;
+    /* for matchers that take them: what follows the anchor */
+    uint16_t alphabet; /* DR_CH_ bits */
+    uint16_t min, max; /* bytes after the anchor */
+};
+
+extern const dr_secret_rule dr_secret__rules[];
+extern const size_t dr_secret__n_rules;
+
+/* Is this place's fingerprint one that the user accepts? a may be NULL. */
+bool dr_secret_allow__has(const dr_secret_allow *a, const char *fingerprint);
+
+/* Does this byte stand at this place of an anchor? */
+bool dr_secret__anchor_has(const dr_secret_rule *rule, size_t i, uint8_t byte);
+
+/* Character classes. */
+enum {
+    DR_CH_LOWER = 1,
+    DR_CH_UPPER = 2,
+    DR_CH_DIGIT = 4,
+    DR_CH_HEX = 8, /* 0-9a-f */
+    DR_CH_UNDER = 16,
+    DR_CH_DASH = 32,
+    DR_CH_DOT = 64,
+    DR_CH_B64 = 128,    /* + / */
+    DR_CH_EQUALS = 256, /* = */
+    DR_CH_PERCENT = 512,
+    DR_CH_BASE32 = 1024, /* A-Z2-7 */
+    DR_CH_BLANK = 2048,  /* space, tab */
+    DR_CH_EOL = 4096,
+    DR_CH_ALNUM = DR_CH_LOWER | DR_CH_UPPER | DR_CH_DIGIT,
+    DR_CH_WORD = DR_CH_ALNUM | DR_CH_UNDER,
+    DR_CH_URL64 = DR_CH_WORD | DR_CH_DASH,
+    DR_CH_BASE64 = DR_CH_ALNUM | DR_CH_B64,
+};
+
+extern const uint16_t dr_secret__class[256];
+
+static inline bool dr_secret__is(char c, unsigned classes)
+{
+    return (dr_secret__class[(uint8_t)c] & classes) != 0;
+}
+
+#endif
