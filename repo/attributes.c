@@ -132,8 +132,9 @@ static void apply_word(dr_attr_set *set, dr_str word)
         word.n--;
     }
     const char *eq = memchr(word.s, '=', word.n);
+    dr_str v = {"", 0};
     if (eq) {
-        const dr_str v = {eq + 1, word.n - (size_t)(eq + 1 - word.s)};
+        v = (dr_str){eq + 1, word.n - (size_t)(eq + 1 - word.s)};
         value = !dr_str_eq(v, DR_STR("false"));
         word.n = (size_t)(eq - word.s);
     }
@@ -143,6 +144,8 @@ static void apply_word(dr_attr_set *set, dr_str word)
         set->generated = value;
     else if (dr_str_eq(word, DR_STR("linguist-vendored")))
         set->vendored = value;
+    else if (dr_str_eq(word, DR_STR("working-tree-encoding")))
+        set->encoding = v;
 }
 
 static bool is_blank(char c)
@@ -182,7 +185,7 @@ static dr_status add_line(dr_attributes *a, dr_str folder, dr_str line, dr_error
             i++;
         pattern = (dr_str){line.s + start, i - start};
     }
-    rule r = {.set = {-1, -1, -1}};
+    rule r = {.set = {-1, -1, -1, {"", 0}}};
     while (i < line.n) {
         while (i < line.n && is_blank(line.s[i]))
             i++;
@@ -192,7 +195,7 @@ static dr_status add_line(dr_attributes *a, dr_str folder, dr_str line, dr_error
         if (i > from)
             apply_word(&r.set, (dr_str){line.s + from, i - from});
     }
-    if ((r.set.binary & r.set.generated & r.set.vendored) == -1 || pattern.n == 0 || pattern.s[pattern.n - 1] == '/')
+    if (((r.set.binary & r.set.generated & r.set.vendored) == -1 && r.set.encoding.n == 0) || pattern.n == 0 || pattern.s[pattern.n - 1] == '/')
         return DR_OK;
     r.whole_path = memchr(pattern.s, '/', pattern.n) != NULL;
     if (pattern.s[0] == '/') {
@@ -201,6 +204,7 @@ static dr_status add_line(dr_attributes *a, dr_str folder, dr_str line, dr_error
     }
     r.pattern = keep(a, pattern);
     r.folder = keep(a, folder);
+    r.set.encoding = keep(a, r.set.encoding);
     if (a->n == a->cap) {
         const size_t cap = a->cap ? 2 * a->cap : 32;
         rule *grown = realloc(a->rules, cap * sizeof *grown);
@@ -235,7 +239,7 @@ static void say(int *now, int rule_says)
 
 dr_attr_set dr_attributes__get(const dr_attributes *a, dr_str path)
 {
-    dr_attr_set set = {-1, -1, -1};
+    dr_attr_set set = {-1, -1, -1, {"", 0}};
     size_t base = path.n;
     while (base > 0 && path.s[base - 1] != '/')
         base--;
@@ -254,6 +258,8 @@ dr_attr_set dr_attributes__get(const dr_attributes *a, dr_str path)
         say(&set.binary, r->set.binary);
         say(&set.generated, r->set.generated);
         say(&set.vendored, r->set.vendored);
+        if (r->set.encoding.n)
+            set.encoding = r->set.encoding;
     }
     return set;
 }

@@ -13,6 +13,7 @@ typedef struct dr_attributes dr_attributes;
 
 typedef struct dr_attr_set {
     int binary, generated, vendored; /* -1 not said, 0 said no, 1 said yes */
+    dr_str encoding;                 /* working-tree-encoding, or empty; borrowed from the attributes */
 } dr_attr_set;
 
 dr_attributes *dr_attributes__new(void); /* NULL: out of memory */

@@ -1,10 +1,22 @@
-/* repo/classify.h: what a file is, from its name and its bytes. No state: any thread. */
+/* repo/classify.h: what a file is, from its name, its attributes and what was found in its bytes. No state: any
+ * thread. */
 #ifndef DR_REPO_CLASSIFY_H
 #define DR_REPO_CLASSIFY_H
 
+#include "repo/attributes.h"
+#include "repo/content.h"
 #include "repo/repo.h"
 
-/* Why a file is not plain text. The numbers are stored: append only. */
+/* What was found in the bytes of a blob, whatever its path. */
+typedef struct dr_blob_facts {
+    uint64_t size;
+    uint64_t lfs_size;  /* of a Git LFS pointer: what it states */
+    uint32_t n_secrets; /* in the text */
+    dr_content_kind kind;
+    bool says_generated, long_lines; /* of the text */
+} dr_blob_facts;
+
+/* Why a file is not plain text. */
 typedef enum dr_why {
     DR_WHY_NONE = 0,
     DR_WHY_ATTR_GENERATED,
@@ -29,6 +41,12 @@ typedef enum dr_why {
     DR_WHY_NAME_LONG,
     DR_WHY_NAME_TWICE,
     DR_WHY_SPECIAL,
+    DR_WHY_DEEPREADIGNORE,
+    DR_WHY_EXPORT_IGNORE,
+    DR_WHY_EXCLUDED,
+    DR_WHY_NOT_INCLUDED,
+    DR_WHY_SUBMODULE_ABSENT,
+    DR_WHY_SUBMODULE_READ,
     DR_N_WHYS
 } dr_why;
 
@@ -39,8 +57,11 @@ dr_file_class dr_why__class(dr_why why); /* every reason belongs to one class */
  * part. */
 dr_why dr_classify__path(dr_str path);
 
-/* By the content of a regular file that is not too large. */
-dr_why dr_classify__content(dr_str path, dr_str content, bool attr_binary, int attr_generated /* -1 unset, 0, 1 */);
+/* A generator's signature in a comment near the top. */
+bool dr_classify__says_generated(dr_str text);
+
+/* By a regular file's path, attributes, and what was found in its bytes. */
+dr_why dr_classify__verdict(dr_str path, const dr_attr_set *attr, const dr_blob_facts *facts);
 
 bool dr_classify__is_utf8(dr_str text);
 

@@ -2,7 +2,6 @@
 
 #include "base/arena.h"
 #include "base/log.h"
-#include "repo/classify.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -28,7 +27,7 @@ typedef struct file_hits {
 
 typedef struct search {
     const dr_repo *repo;
-    const pcre2_code *code, *code_bytes; /* for UTF-8 files, and for others (NULL: the pattern needs UTF-8) */
+    const pcre2_code *code;
     size_t max_hits;
     uint64_t deadline_us;
     const atomic_bool *cancel;
@@ -126,13 +125,7 @@ static void search_range(void *arg, int64_t begin, int64_t end, int worker)
             atomic_store(&s->incomplete, true);
             continue;
         }
-        const dr_str text = dr_buf_view(&content);
-        const bool utf8 = f->cls == DR_FILE_TEXT || (f->cls == DR_FILE_GENERATED && dr_classify__is_utf8(text));
-        const pcre2_code *code = utf8 ? s->code : s->code_bytes;
-        if (code)
-            search_file(s, data, context, code, (uint32_t)i, text);
-        else
-            atomic_store(&s->incomplete, true);
+        search_file(s, data, context, s->code, (uint32_t)i, dr_buf_view(&content));
     }
 done:
     dr_buf_free(&content);
@@ -196,7 +189,7 @@ dr_status dr_grep(dr_grep_result *out, const dr_repo *repo, dr_str pattern, cons
     static const dr_grep_options defaults;
     dr_status st = DR_OK;
     const size_t n_files = dr_repo_n_files(repo);
-    pcre2_code *code = NULL, *code_bytes = NULL;
+    pcre2_code *code = NULL;
     search s = {.repo = repo};
     int why;
     size_t offset;
@@ -215,9 +208,7 @@ dr_status dr_grep(dr_grep_result *out, const dr_repo *repo, dr_str pattern, cons
         goto done;
     }
     /* No JIT: compiling costs more than most searches, and it wants writable code pages. */
-    code_bytes = compile(pattern, 0, &why, &offset);
     s.code = code;
-    s.code_bytes = code_bytes;
     s.max_hits = opt->max_hits ? opt->max_hits : DEFAULT_MAX_HITS;
     s.deadline_us = dr_clock_us() + (opt->max_time_us ? opt->max_time_us : DEFAULT_MAX_TIME_US);
     s.cancel = opt->cancel;
@@ -243,7 +234,6 @@ done:
         }
     free(s.files);
     pcre2_code_free(code);
-    pcre2_code_free(code_bytes);
     return st;
 }
 

@@ -1,8 +1,8 @@
 /* repo/grep.h: lines of a snapshot that match a PCRE2 pattern.
  *
- * Files of a text class, in path order, line by line ('.' and '$' never see a newline; UTF-8 when pattern and file
- * are). A hit is a line, however often it matches. Patterns come from a model: compile and match limits hold, and a
- * clock. */
+ * The shown text of files of a text class (repo/repo.h: UTF-8, secrets masked), in path order, line by line ('.' and
+ * '$' never see a newline). A hit is a line, however often it matches. Patterns come from a model: compile and match
+ * limits hold, and a clock. */
 #ifndef DR_REPO_GREP_H
 #define DR_REPO_GREP_H
 
@@ -20,7 +20,7 @@ typedef struct dr_grep_options {
 typedef struct dr_grep_hit {
     uint32_t file;
     uint32_t line;
-    dr_str text; /* the raw line, without newline, at most 1,024 bytes of it; owned by the result */
+    dr_str text; /* the line, without newline, at most 1,024 bytes of it; owned by the result */
 } dr_grep_hit;
 
 typedef struct dr_grep_result {

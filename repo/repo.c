@@ -10,15 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_FILES = 1000000, DEFAULT_MAX_FILE_BYTES = 1 << 20 };
-
-/* A stored table of classes: this header, then one record a file, in order.
- *
- *   0   8  n_files
- *   8  10n  size 8, why 1, flags 1 (bit 0 vendored)
- *
- * Kept under "cls1", the snapshot's digest and the limit on sizes, which together determine it. */
-enum { CLASS_HEADER = 8, CLASS_RECORD = 10 };
+enum { MAX_FILES = 1000000, DEFAULT_MAX_FILE_BYTES = 16 << 20 };
 
 dr_status dr_snapshot__add(dr_entry **out, dr_repo *r, dr_str path, dr_entry_kind kind, dr_error *err)
 {
@@ -88,37 +80,6 @@ static dr_digest digest_of(const dr_repo *r)
     return dr_sha256_finish(s);
 }
 
-static dr_status read_entry(const dr_repo *r, const dr_entry *e, dr_buf *out, dr_error *err)
-{
-    dr_buf_clear(out);
-    if (e->on_disk) {
-        uint8_t id[20];
-        const dr_status st = dr_disk__read(out, r->root_fd, e->file.path.s, r->max_file_bytes, err);
-        if (st == DR_ERR_NOT_FOUND || st == DR_ERR_LIMIT)
-            return dr_fail(err, DR_ERR_AGAIN, "%s changed on disk meanwhile", e->file.path.s);
-        if (st != DR_OK)
-            return st;
-        dr_disk__blob_id(id, dr_buf_view(out));
-        if (memcmp(id, e->file.id, 20) != 0)
-            return dr_fail(err, DR_ERR_AGAIN, "%s changed on disk meanwhile", e->file.path.s);
-        return DR_OK;
-    }
-    git_oid id;
-    git_odb_object *object = NULL;
-    memcpy(id.id, e->file.id, 20);
-    if (git_odb_read(&object, r->odb, &id) < 0)
-        return dr_fail(err, DR_ERR_FORMAT, "%s: %s", e->file.path.s, dr_snapshot__git_error());
-    dr_status st = DR_OK;
-    if (git_odb_object_type(object) != GIT_OBJECT_BLOB)
-        st = dr_fail(err, DR_ERR_FORMAT, "%s: the object is not a file", e->file.path.s);
-    else
-        dr_buf_add(out, git_odb_object_data(object), git_odb_object_size(object));
-    if (st == DR_OK && out->failed)
-        st = dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", e->file.path.s);
-    git_odb_object_free(object);
-    return st;
-}
-
 /* Everything known without content. True: the content decides. */
 static bool classify_without_content(const dr_repo *r, dr_entry *e)
 {
@@ -148,39 +109,64 @@ static bool classify_without_content(const dr_repo *r, dr_entry *e)
 
 typedef struct classify_job {
     dr_repo *r;
-    const dr_attributes *attributes;
+    const dr_blob_store *store;
 } classify_job;
+
+static void classify_entry(const classify_job *job, dr_entry *e, dr_buf *content, dr_buf *scratch)
+{
+    const dr_attr_set attr = dr_attributes__get(job->r->attributes, e->file.path);
+    dr_blob_facts facts;
+
+    e->file.vendored = attr.vendored == 1;
+    if (e->why != DR_WHY_NONE || e->kind != DR_ENTRY_FILE ||
+        !dr_snapshot__recall(&facts, job->store, job->r, e->file.id, attr.encoding)) {
+        if (!classify_without_content(job->r, e))
+            return;
+        if (dr_snapshot__read(job->r, e, content, NULL) != DR_OK ||
+            dr_snapshot__look(&facts, scratch, job->r, dr_buf_view(content), attr.encoding, NULL) != DR_OK) {
+            e->why = e->on_disk ? DR_WHY_UNREADABLE : DR_WHY_MISSING;
+            return;
+        }
+        dr_snapshot__remember(&facts, job->store, job->r, e->file.id, attr.encoding);
+    }
+    e->file.size = facts.size;
+    e->why = (uint8_t)(facts.size > job->r->max_file_bytes ? DR_WHY_TOO_LARGE
+                                                           : dr_classify__verdict(e->file.path, &attr, &facts));
+    if (e->why == DR_WHY_LFS)
+        e->file.size = facts.lfs_size;
+    const dr_file_class cls = dr_why__class((dr_why)e->why);
+    if (cls == DR_FILE_TEXT || cls == DR_FILE_GENERATED) {
+        e->file.converted = dr_content__is_converted(facts.kind);
+        e->file.n_secrets = facts.n_secrets;
+    }
+}
 
 static void classify_range(void *arg, int64_t begin, int64_t end, int worker)
 {
-    classify_job *job = arg;
-    dr_buf content = {0};
+    const classify_job *job = arg;
+    dr_buf content = {0}, scratch = {0};
     (void)worker;
-    for (int64_t i = begin; i < end; i++) {
-        dr_entry *e = &job->r->entries[i];
-        const dr_attr_set attr = dr_attributes__get(job->attributes, e->file.path);
-        e->file.vendored = attr.vendored == 1;
-        if (!classify_without_content(job->r, e))
-            continue;
-        if (read_entry(job->r, e, &content, NULL) != DR_OK)
-            e->why = e->on_disk ? DR_WHY_UNREADABLE : DR_WHY_MISSING;
-        else
-            e->why =
-                (uint8_t)dr_classify__content(e->file.path, dr_buf_view(&content), attr.binary == 1, attr.generated);
-    }
+    for (int64_t i = begin; i < end; i++)
+        classify_entry(job, &job->r->entries[i], &content, &scratch);
     dr_buf_free(&content);
+    dr_buf_free(&scratch);
 }
 
 /* In path order a folder's file comes before those of its folders: "a/.gitattributes" < "a/b/.gitattributes" only if
  * '.' < 'b', which names starting with '!' or '-' break; so by depth. */
-static dr_status load_attributes(dr_attributes *a, const dr_repo *r, dr_error *err)
+static dr_status load_attributes(dr_attributes *a, dr_repo *r, dr_error *err)
 {
     static const char name[] = ".gitattributes";
     const size_t n_name = sizeof name - 1;
     dr_status st = DR_OK;
     dr_buf content = {0};
     size_t deepest = 0;
+    dr_sha256_stream *rules = dr_sha256_new();
+    uint8_t limit[8];
 
+    dr_store_u64(limit, r->max_file_bytes);
+    dr_sha256_update(rules, r->text_rules.b, 32);
+    dr_sha256_update(rules, limit, 8);
     for (size_t depth = 0; depth <= deepest && st == DR_OK; depth++) {
         for (size_t i = 0; i < r->n && st == DR_OK; i++) {
             const dr_entry *e = &r->entries[i];
@@ -194,101 +180,50 @@ static dr_status load_attributes(dr_attributes *a, const dr_repo *r, dr_error *e
             deepest = slashes > deepest ? slashes : deepest;
             dr_entry copy = *e;
             if (slashes != depth || !classify_without_content(r, &copy) ||
-                read_entry(r, &copy, &content, NULL) != DR_OK)
+                dr_snapshot__read(r, &copy, &content, NULL) != DR_OK)
                 continue;
             const dr_str folder = {p.s, p.n > n_name ? p.n - n_name - 1 : 0};
+            dr_sha256_update(rules, p.s, p.n + 1);
+            dr_sha256_update(rules, e->file.id, 20);
             st = dr_attributes__add(a, folder, dr_buf_view(&content), err);
         }
     }
+    r->rules = dr_sha256_finish(rules);
     dr_buf_free(&content);
     return st;
-}
-
-enum { CLASS_KEY = 4 + 32 + 8 };
-
-static void class_key(uint8_t key[CLASS_KEY], const dr_repo *r)
-{
-    memcpy(key, "cls1", 4);
-    memcpy(key + 4, r->id.digest.b, 32);
-    dr_store_u64(key + 36, r->max_file_bytes);
-}
-
-static bool restore_classes(dr_repo *r, const dr_blob_store *store)
-{
-    uint8_t key[CLASS_KEY];
-    dr_buf table = {0};
-    bool ok = false;
-
-    class_key(key, r);
-    if (store->get(store->self, &table, (dr_cspan){key, sizeof key}, NULL) == DR_OK &&
-        table.n == CLASS_HEADER + r->n * CLASS_RECORD && dr_load_u64(table.data) == r->n) {
-        const uint8_t *p = (const uint8_t *)table.data + CLASS_HEADER;
-        ok = true;
-        for (size_t i = 0; i < r->n && ok; i++)
-            ok = p[i * CLASS_RECORD + 8] < DR_N_WHYS;
-        for (size_t i = 0; i < r->n && ok; i++, p += CLASS_RECORD) {
-            r->entries[i].file.size = dr_load_u64(p);
-            r->entries[i].why = p[8];
-            r->entries[i].file.vendored = p[9] & 1;
-        }
-    }
-    dr_buf_free(&table);
-    return ok;
-}
-
-static void store_classes(const dr_repo *r, const dr_blob_store *store)
-{
-    uint8_t key[CLASS_KEY], field[CLASS_RECORD];
-    dr_buf table = {0};
-
-    class_key(key, r);
-    dr_store_u64(field, r->n);
-    dr_buf_add(&table, field, CLASS_HEADER);
-    for (size_t i = 0; i < r->n; i++) {
-        const dr_entry *e = &r->entries[i];
-        if (e->why == DR_WHY_MISSING || e->why == DR_WHY_MISSING_FOLDER || e->why == DR_WHY_UNREADABLE)
-            goto done; /* may be there tomorrow, under the same digest */
-        dr_store_u64(field, e->file.size);
-        field[8] = e->why;
-        field[9] = e->file.vendored;
-        dr_buf_add(&table, field, CLASS_RECORD);
-    }
-    if (!table.failed)
-        (void)store->put(store->self, (dr_cspan){key, sizeof key}, (dr_cspan){(const uint8_t *)table.data, table.n},
-                         NULL);
-done:
-    dr_buf_free(&table);
 }
 
 static dr_status classify(dr_repo *r, const dr_repo_options *opt, dr_error *err)
 {
     dr_status st = DR_OK;
-    dr_attributes *attributes = NULL;
 
-    if (opt->store && restore_classes(r, opt->store))
-        goto done;
-    if (!(attributes = dr_attributes__new())) {
-        st = dr_fail(err, DR_ERR_NOMEM, "attributes: out of memory");
-        goto done;
-    }
-    if ((st = load_attributes(attributes, r, err)) != DR_OK)
-        goto done;
-    classify_job job = {r, attributes};
+    if (!(r->attributes = dr_attributes__new()))
+        return dr_fail(err, DR_ERR_NOMEM, "attributes: out of memory");
+    if ((st = load_attributes(r->attributes, r, err)) != DR_OK)
+        return st;
+    classify_job job = {r, opt->store};
     if (opt->pool)
         dr_pool_run(opt->pool, (int64_t)r->n, 16, classify_range, &job);
     else
         classify_range(&job, 0, (int64_t)r->n, 0);
-    if (opt->store)
-        store_classes(r, opt->store);
-done:
-    if (st == DR_OK)
-        for (size_t i = 0; i < r->n; i++) {
-            dr_entry *e = &r->entries[i];
-            e->file.cls = dr_why__class((dr_why)e->why);
-            e->file.why = dr_why__text((dr_why)e->why);
-        }
-    dr_attributes__free(attributes);
+    for (size_t i = 0; i < r->n; i++) {
+        dr_entry *e = &r->entries[i];
+        e->file.cls = dr_why__class((dr_why)e->why);
+        e->file.why = dr_why__text((dr_why)e->why);
+    }
     return st;
+}
+
+/* What makes shown text of bytes, but for the encoding that a path's attributes may name. */
+static dr_digest text_rules(const dr_secret_allow *allow)
+{
+    uint8_t room[4 + 8 + 32];
+    const dr_digest allowed = dr_secret_allow_digest(allow);
+    memcpy(room, "text", 4);
+    dr_store_u32(room + 4, DR_CONTENT_VERSION);
+    dr_store_u32(room + 8, DR_SECRETS_VERSION);
+    memcpy(room + 12, allowed.b, 32);
+    return dr_sha256(room, sizeof room);
 }
 
 static dr_str keep_text(dr_repo *r, const char *s, size_t n)
@@ -456,6 +391,8 @@ dr_status dr_repo_open(dr_repo **out, const char *path, const dr_repo_options *o
     }
     r->root_fd = -1;
     r->id.root = r->id.name = DR_STR("");
+    r->allow = opt->allow;
+    r->text_rules = text_rules(opt->allow);
     r->max_file_bytes = opt->max_file_bytes ? opt->max_file_bytes : DEFAULT_MAX_FILE_BYTES;
     if (git_libgit2_init() < 0) {
         st = dr_fail(err, DR_ERR_NOMEM, "libgit2: %s", dr_snapshot__git_error());
@@ -500,6 +437,7 @@ void dr_repo_close(dr_repo *r)
         (void)git_libgit2_shutdown();
     if (r->root_fd >= 0)
         close(r->root_fd);
+    dr_attributes__free(r->attributes);
     free(r->entries);
     dr_arena_free(r->text);
     free(r);
@@ -531,21 +469,15 @@ bool dr_repo_find(const dr_repo *r, dr_str path, size_t *index)
 
 bool dr_repo_is_text(const dr_repo_file *f)
 {
-    return f->cls == DR_FILE_TEXT || f->cls == DR_FILE_GENERATED || f->cls == DR_FILE_NON_UTF8;
-}
-
-dr_status dr_repo_read(const dr_repo *r, size_t index, dr_buf *out, dr_error *err)
-{
-    if (index >= r->n)
-        return dr_fail(err, DR_ERR_ARG, "file %zu of %zu", index, r->n);
-    const dr_entry *e = &r->entries[index];
-    if (!dr_repo_is_text(&e->file))
-        return dr_fail(err, DR_ERR_ARG, "%s is not read: %s", e->why >= DR_WHY_NAME_CONTROL ? "a file" : e->file.path.s,
-                       e->file.why);
-    return read_entry(r, e, out, err);
+    return f->cls == DR_FILE_TEXT || f->cls == DR_FILE_GENERATED;
 }
 
 const dr_repo_id *dr_repo_identity(const dr_repo *r)
 {
     return &r->id;
+}
+
+void dr_repo_rules_digest(dr_digest *out, const dr_repo *r)
+{
+    *out = r->rules;
 }

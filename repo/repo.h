@@ -1,4 +1,4 @@
-/* repo/repo.h: one snapshot of a source tree: its files, what each one is, and its bytes.
+/* repo/repo.h: one snapshot of a source tree: its files, what each one is, and its text.
  *
  * A snapshot is a commit (any revision of a repository, bare or not, worktrees included), or the working tree (HEAD
  * with every file that differs from it taken from disk, untracked files that are not ignored added, deleted ones gone),
@@ -11,6 +11,15 @@
  * absolute) is listed as refused and never used. A working tree counts only if it holds the .git that
  * belongs to it, so a repository's settings cannot point this program at another folder.
  *
+ * Shown text is all that this program ever shows, stores or hands to a model of a file: valid UTF-8 (UTF-16 with its
+ * mark and Windows-1252 converted, others when a working-tree-encoding attribute names them), with the secrets in it
+ * masked. Its lines are the file's own lines.
+ *
+ * Which files are in, and how: .gitattributes and info/attributes (binary, linguist-generated, linguist-vendored,
+ * export-ignore, working-tree-encoding, macros), .deepreadignore files (the syntax of .gitignore, for tracked files
+ * too), the patterns of the caller. Untracked files count unless .gitignore files, info/exclude or user_ignore say
+ * otherwise; a folder outside git honours the .gitignore files in it.
+ *
  * Immutable after dr_repo_open: every function may be called from any thread. Pointers are borrowed until
  * dr_repo_close. */
 #ifndef DR_REPO_REPO_H
@@ -20,43 +29,56 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/threads.h"
+#include "repo/secrets.h"
 
 typedef struct dr_repo dr_repo;
 
 typedef enum dr_file_class {
     DR_FILE_TEXT = 0,
     DR_FILE_GENERATED, /* text that a program wrote: by attribute, name, first lines, or very long lines */
-    DR_FILE_NON_UTF8,  /* text in another encoding */
-    DR_FILE_BINARY,    /* NUL in the first 8,000 bytes, a UTF-16 or UTF-32 mark, or the attribute */
+    DR_FILE_NON_UTF8,  /* text in an encoding that is not converted */
+    DR_FILE_BINARY,    /* NUL in the first 8,000 bytes, a UTF-32 mark, or the attribute */
     DR_FILE_TOO_LARGE,
-    DR_FILE_LFS_POINTER,
+    DR_FILE_LFS_POINTER, /* size: what the pointer states */
     DR_FILE_SUBMODULE,
     DR_FILE_SYMLINK, /* listed, never followed */
     DR_FILE_MISSING, /* named by the tree, not in the object database (partial clone, damage) */
     DR_FILE_REFUSED, /* a name that is not safe to use */
+    DR_FILE_IGNORED, /* tracked, and taken out by .deepreadignore, export-ignore, exclude or include: not read */
     DR_N_FILE_CLASSES
 } dr_file_class;
 
-/* "text", "generated", "non_utf8", "binary", "too_large", "lfs_pointer", "submodule", "symlink", "missing", "refused"
- */
+/* "text", "generated", "non_utf8", "binary", "too_large", "lfs_pointer", "submodule", "symlink", "missing", "refused",
+ * "ignored" */
 const char *dr_file_class_name(dr_file_class cls);
 
 typedef struct dr_repo_file {
     dr_str path;    /* relative to the root, '/' between parts; s is terminated. Refused names are raw bytes. */
-    uint64_t size;  /* bytes of content; 0 for submodules and missing files */
+    uint64_t size;  /* bytes of content as it is; 0 for submodules, missing and ignored files */
     uint8_t id[20]; /* git's name of the content (a commit for submodules; zero for a folder's too large files) */
     dr_file_class cls;
     bool dirty;      /* from disk: differs from HEAD or is not in it */
     bool vendored;   /* by attribute (linguist-vendored); still text */
+    bool converted;  /* the shown text was converted to UTF-8 */
+    uint32_t n_secrets; /* places masked in the shown text; 0 when there is none */
     const char *why; /* one short phrase for what is not plain text; NULL for DR_FILE_TEXT. Static. */
 } dr_repo_file;
 
 typedef struct dr_repo_options {
-    const char *rev;         /* any revision git understands: that commit. NULL: HEAD and the working tree over it */
-    uint64_t max_file_bytes; /* larger is DR_FILE_TOO_LARGE; 0: 1 MiB */
-    const dr_blob_store
-        *store;    /* keeps the classes of a snapshot, so that a second open reads no content; may be NULL */
-    dr_pool *pool; /* reads for classification in parallel; NULL: this thread */
+    const char *rev; /* any revision git understands: that commit. NULL: HEAD and the working tree over it */
+    /* The most that is ever read of a file; larger is DR_FILE_TOO_LARGE. 0: 16 MiB. */
+    uint64_t max_file_bytes;
+    /* Patterns in the syntax of .gitignore, from the root. Of include, when there is one, a file must match one; "!"
+     * takes back. */
+    const char *const *include, *const *exclude;
+    size_t n_include, n_exclude;
+    bool submodules;              /* read them too, each at the commit that is recorded for it */
+    const char *user_ignore;      /* a file of ignore patterns for untracked files; NULL or not there: none */
+    const dr_secret_allow *allow; /* secrets that are shown; NULL: none. Borrowed until dr_repo_close. */
+    /* Keeps what was found in each blob, and which blobs lie on disk, so that a later open reads what changed only. May
+     * be NULL. Not used after dr_repo_open. */
+    const dr_blob_store *store;
+    dr_pool *pool; /* reads in parallel; NULL: this thread */
 } dr_repo_options;
 
 /* path: the root, a folder inside it, a bare repository, or a folder outside git. opt NULL: all defaults.
@@ -71,13 +93,36 @@ size_t dr_repo_n_files(const dr_repo *r);
 const dr_repo_file *dr_repo_file_at(const dr_repo *r, size_t index); /* index < n_files */
 bool dr_repo_find(const dr_repo *r, dr_str path, size_t *index);     /* exact path */
 
-/* Text, generated and non-UTF-8: what symbols, search and packs look into. */
+/* Text and generated: what has a shown text. */
 bool dr_repo_is_text(const dr_repo_file *f);
 
-/* The content of a file of a text class, as it is (no conversion), replacing what *out holds.
- * DR_ERR_ARG for another class, with the reason; DR_ERR_AGAIN: the file on disk changed after the snapshot was taken;
- * DR_ERR_IO, DR_ERR_FORMAT: unreadable or damaged. Any thread: the object database locks itself. */
+/* The shown text of a file, replacing what *out holds. DR_ERR_ARG for a class without one, with the reason;
+ * DR_ERR_AGAIN: the file on disk changed after the snapshot was taken; DR_ERR_IO, DR_ERR_FORMAT: unreadable or
+ * damaged. Any thread: the object database locks itself. */
 dr_status dr_repo_read(const dr_repo *r, size_t index, dr_buf *out, dr_error *err);
+
+/* The bytes as they are, for the same classes and with the same errors. Secrets are in there: never to be stored or
+ * shown. */
+dr_status dr_repo_read_raw(const dr_repo *r, size_t index, dr_buf *out, dr_error *err);
+
+/* The shown text of any blob of the object database as if it stood at `path` in this snapshot, replacing what *out
+ * holds. *cls TEXT or GENERATED: the text. Any other *cls: *out is empty, DR_OK all the same (binary, too large, not
+ * there, ignored, a name that is refused). */
+dr_status dr_repo_read_blob(const dr_repo *r, const uint8_t id[20], dr_str path, dr_buf *out, dr_file_class *cls,
+                            dr_error *err);
+
+/* SHA-256 of all that determines the shown text of a blob at a path: the rules of conversion and masking, the
+ * allow-list, the encoding that an attribute names for the path, the blob. Key of everything made from shown text. */
+void dr_repo_text_key(uint8_t key[32], const dr_repo *r, dr_str path, const uint8_t id[20]);
+
+/* Of all rules that decide which files are in and how: their versions, the options, the content of every attributes
+ * and .deepreadignore file. Not of .gitignore files: what they hide was never committed. */
+void dr_repo_rules_digest(dr_digest *out, const dr_repo *r);
+
+/* Appends one sentence or a few, with newlines between them: whether the path is in and why, naming the rule, its
+ * file and line, for any path: one of a file of the snapshot, a folder, an untracked and ignored file, or of nothing.
+ * Control characters of names are shown as '?'. */
+dr_status dr_repo_explain(dr_buf *out, const dr_repo *r, dr_str path, dr_error *err);
 
 typedef struct dr_repo_id {
     dr_str name;     /* the root folder's name; a bare repository's without ".git" */

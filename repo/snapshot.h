@@ -3,6 +3,7 @@
 #define DR_REPO_SNAPSHOT_H
 
 #include "base/arena.h"
+#include "repo/attributes.h"
 #include "repo/classify.h"
 #include "repo/repo.h"
 
@@ -28,7 +29,11 @@ struct dr_repo {
     git_odb *odb;        /* shared by all threads: it has its own locks */
     int root_fd;         /* the folder on disk; -1: nothing is read from there */
     uint64_t max_file_bytes;
-    dr_arena *text; /* paths */
+    dr_attributes *attributes;
+    const dr_secret_allow *allow;
+    dr_digest text_rules; /* what makes shown text of bytes */
+    dr_digest rules;      /* dr_repo_rules_digest */
+    dr_arena *text;       /* paths */
     dr_entry *entries;
     size_t n, cap;
     size_t n_trees; /* walked so far */
@@ -55,5 +60,19 @@ dr_status dr_snapshot__list_folder(dr_repo *r, dr_error *err);
 /* Fills kind, size and id of an entry from what lies on disk at its path now. False: nothing there that could be
  * listed. */
 dr_status dr_snapshot__from_disk(bool *there, dr_repo *r, dr_entry *e, dr_error *err);
+
+/* The bytes of an entry, replacing what *out holds; those on disk only if they still have the entry's id. */
+dr_status dr_snapshot__read(const dr_repo *r, const dr_entry *e, dr_buf *out, dr_error *err);
+
+/* What is in these bytes; their text, when they are to be shown, replaces what *text holds. scratch: for this
+ * function. */
+dr_status dr_snapshot__look(dr_blob_facts *facts, dr_buf *scratch, const dr_repo *r, dr_str bytes, dr_str encoding,
+                            dr_error *err);
+
+/* The same as an earlier look found, from the store. */
+bool dr_snapshot__recall(dr_blob_facts *facts, const dr_blob_store *store, const dr_repo *r, const uint8_t id[20],
+                         dr_str encoding);
+void dr_snapshot__remember(const dr_blob_facts *facts, const dr_blob_store *store, const dr_repo *r,
+                           const uint8_t id[20], dr_str encoding);
 
 #endif

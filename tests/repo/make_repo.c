@@ -156,7 +156,7 @@ static dr_status memory_get(void *self, dr_buf *out, dr_cspan key, dr_error *err
     memory_store *m = self;
     dr_status st = DR_ERR_NOT_FOUND;
     pthread_mutex_lock(&store_lock);
-    for (size_t i = 0; i < m->n_items && st != DR_OK; i++)
+    for (size_t i = m->n_items; i-- > 0 && st != DR_OK;)
         if (m->items[i].n_key == key.n && memcmp(m->items[i].key, key.data, key.n) == 0) {
             dr_buf_add(out, m->items[i].value, m->items[i].n_value);
             st = DR_OK;
@@ -173,7 +173,11 @@ static dr_status memory_put(void *self, dr_cspan key, dr_cspan value, dr_error *
     (void)err;
     pthread_mutex_lock(&store_lock);
     assert_true(key.n <= 480);
-    assert_true(m->n_items < sizeof m->items / sizeof *m->items);
+    if (m->n_items == m->cap) {
+        m->cap = m->cap ? 2 * m->cap : 64;
+        m->items = realloc(m->items, m->cap * sizeof *m->items);
+        assert_non_null(m->items);
+    }
     m->items[m->n_items].key = malloc(key.n);
     m->items[m->n_items].value = malloc(value.n + 1);
     memcpy(m->items[m->n_items].key, key.data, key.n);
@@ -201,6 +205,9 @@ void memory_store_cut(memory_store *m, size_t n_keep)
 void memory_store_fini(memory_store *m)
 {
     memory_store_cut(m, 0);
+    free(m->items);
+    m->items = NULL;
+    m->cap = 0;
 }
 
 dr_repo *open_ok(const char *path, const dr_repo_options *opt)

@@ -42,16 +42,17 @@ git_oid write_blob(git_repository *repo, const char *text, size_t n);
 git_oid write_raw_tree(git_repository *repo, const raw_entry *entries, size_t n);
 git_oid commit_tree(git_repository *repo, git_oid tree);
 
-/* A store in memory that counts. */
+/* A store in memory that counts. The latest value of a key is the one that is found. */
+typedef struct memory_item {
+    char *key;
+    size_t n_key;
+    char *value;
+    size_t n_value;
+} memory_item;
 typedef struct memory_store {
     dr_blob_store store;
-    struct {
-        char *key;
-        size_t n_key;
-        char *value;
-        size_t n_value;
-    } items[256];
-    size_t n_items, n_hits, n_misses;
+    memory_item *items; /* in the order they were put */
+    size_t n_items, cap, n_hits, n_misses;
 } memory_store;
 void memory_store_init(memory_store *m);
 void memory_store_cut(memory_store *m, size_t n_keep); /* only the oldest stay */

@@ -40,16 +40,16 @@ static void finds_lines(void **state)
     world w;
     dr_repo *r = make(&w);
     (void)state;
-    assert_hits(r, "two", "a.c:2:int two; int two_more;\nb/c.txt:1:two\r\nlatin.txt:1:caf\xe9 two\n");
+    assert_hits(r, "two", "a.c:2:int two; int two_more;\nb/c.txt:1:two\r\nlatin.txt:1:caf\xc3\xa9 two\n");
     assert_hits(r, "(?i)^two", "b/c.txt:1:two\r\nb/c.txt:2:Two\n");
     assert_hits(r, "^int \\w+;?$", "a.c:1:int one;\na.c:4:int last\n");
     assert_hits(r, "^$", "a.c:3:\n");
     assert_hits(r, "one;\\nint", "a.c:1:int one;\n"); /* counts for the line it starts on */
-    assert_hits(r, "caf.$", "utf8.txt:1:caf\xc3\xa9\n");
+    assert_hits(r, "caf.( two)?$", "latin.txt:1:caf\xc3\xa9 two\nutf8.txt:1:caf\xc3\xa9\n");
     assert_hits(r, "nothing here", "");
     assert_hits(r, "^",
                 "a.c:1:int one;\na.c:2:int two; int two_more;\na.c:3:\na.c:4:int "
-                "last\nb/c.txt:1:two\r\nb/c.txt:2:Two\nlatin.txt:1:caf\xe9 two\n"
+                "last\nb/c.txt:1:two\r\nb/c.txt:2:Two\nlatin.txt:1:caf\xc3\xa9 two\n"
                 "utf8.txt:1:caf\xc3\xa9\n");
     dr_repo_close(r);
     world_end(&w);

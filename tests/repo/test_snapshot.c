@@ -85,8 +85,10 @@ static void check_classes(const dr_repo *r)
 {
     assert_class(r, "src/a.c", DR_FILE_TEXT);
     assert_class(r, "nul.bin", DR_FILE_BINARY);
-    assert_class(r, "wide.txt", DR_FILE_BINARY);
-    assert_class(r, "latin.txt", DR_FILE_NON_UTF8);
+    assert_class(r, "wide.txt", DR_FILE_TEXT);
+    assert_class(r, "latin.txt", DR_FILE_TEXT);
+    assert_true(file_named(r, "latin.txt")->converted);
+    assert_false(file_named(r, "src/a.c")->converted);
     assert_class(r, "made.c", DR_FILE_GENERATED);
     assert_class(r, "writer.py", DR_FILE_TEXT);
     assert_class(r, "x.min.js", DR_FILE_GENERATED);
@@ -105,7 +107,8 @@ static void check_classes(const dr_repo *r)
         assert_true(dr_str_cmp(dr_repo_file_at(r, i - 1)->path, dr_repo_file_at(r, i)->path) < 0);
     assert_content(r, "src/a.c", "int main(void)\n{\n    return 0;\n}\n");
     assert_content(r, "empty.c", "");
-    assert_content(r, "latin.txt", "caf\xe9\n");
+    assert_content(r, "latin.txt", "caf\xc3\xa9\n");
+    assert_content(r, "wide.txt", "hi");
 }
 
 static void commit__classes_and_order(void **state)
@@ -395,7 +398,11 @@ static void hostile__tree_entries(void **state)
     for (size_t i = 0; i < dr_repo_n_files(r); i++)
         n_twice += dr_str_eq(dr_repo_file_at(r, i)->path, DR_STR("a.c"));
     assert_int_equal(n_twice, 2);
-    assert_int_equal(store.n_items, 0); /* what is missing now may be there next time */
+    const size_t n_kept = store.n_items;
+    dr_repo_close(r);
+    r = open_ok(in(&w, "evil.git"), &(dr_repo_options){.store = &store.store});
+    assert_int_equal(store.n_items, n_kept); /* nothing is kept of what is missing: it may be there next time */
+    assert_class(r, "lost.c", DR_FILE_MISSING);
     dr_repo_close(r);
     memory_store_fini(&store);
     git_repository_free(g);
@@ -466,19 +473,31 @@ static void classes__come_back_from_the_store(void **state)
     memory_store_init(&store);
     const dr_repo_options opt = {.rev = "HEAD", .max_file_bytes = 2000, .store = &store.store};
     dr_repo *first = open_ok(in(&w, "proj"), &opt);
-    assert_int_equal(store.n_items, 1);
+    const size_t n_kept = store.n_items;
+    assert_true(n_kept > 10);
     dr_repo *again = open_ok(in(&w, "proj"), &opt);
-    assert_int_equal(store.n_hits, 1);
+    assert_int_equal(store.n_items, n_kept);
     check_classes(again);
     for (size_t i = 0; i < dr_repo_n_files(first); i++) {
         assert_int_equal(dr_repo_file_at(first, i)->cls, dr_repo_file_at(again, i)->cls);
         assert_int_equal(dr_repo_file_at(first, i)->size, dr_repo_file_at(again, i)->size);
+        assert_int_equal(dr_repo_file_at(first, i)->converted, dr_repo_file_at(again, i)->converted);
         assert_ptr_equal(dr_repo_file_at(first, i)->why, dr_repo_file_at(again, i)->why);
     }
     dr_repo_close(again);
-    store.items[0].value[3]++; /* damage: the count */
+    for (size_t i = 0; i < store.n_items; i++) /* damage: a kind that does not exist, a length that is wrong */
+        if (i % 2)
+            store.items[i].value[20] = 99;
+        else
+            store.items[i].n_value--;
     again = open_ok(in(&w, "proj"), &opt);
     check_classes(again);
+    dr_repo_close(again);
+    write_text(in(&w, "proj/src/a.c"), "int main(void)\n{\n    return 1;\n}\n");
+    (void)commit_all(g, "two");
+    const size_t n_before = store.n_items;
+    again = open_ok(in(&w, "proj"), &opt); /* one changed blob is looked at, the others are known */
+    assert_int_equal(store.n_items, n_before + 1);
     dr_repo_close(again);
     dr_repo_close(first);
     memory_store_fini(&store);

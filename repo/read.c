@@ -1,0 +1,241 @@
+/* repo/read.c: from an entry or a blob to its bytes, to its facts, to the text that is shown of it. */
+#include "repo/disk.h"
+#include "repo/snapshot.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What was found in a blob, as it is kept.
+ *
+ *   0  8  size         8  8  LFS size         16  4  secrets         20  1  kind         21  1  bit 0 says generated, 1 long lines
+ *
+ * Under "cls2", the rules that make text of bytes, the blob, and the name of an encoding when there is one. */
+enum { RECORD = 22, KEY_HEAD = 4 + 32 + 20, MAX_KEY = 480 };
+
+static size_t record_key(uint8_t key[MAX_KEY], const dr_repo *r, const uint8_t id[20], dr_str encoding)
+{
+    const size_t n = encoding.n < MAX_KEY - KEY_HEAD ? encoding.n : MAX_KEY - KEY_HEAD;
+    memcpy(key, "cls2", 4);
+    memcpy(key + 4, r->text_rules.b, 32);
+    memcpy(key + 36, id, 20);
+    if (n)
+        memcpy(key + KEY_HEAD, encoding.s, n);
+    return KEY_HEAD + n;
+}
+
+bool dr_snapshot__recall(dr_blob_facts *facts, const dr_blob_store *store, const dr_repo *r, const uint8_t id[20],
+                         dr_str encoding)
+{
+    uint8_t key[MAX_KEY];
+    dr_buf value = {0};
+    bool ok = false;
+
+    if (store && store->get(store->self, &value, (dr_cspan){key, record_key(key, r, id, encoding)}, NULL) == DR_OK &&
+        value.n == RECORD && (uint8_t)value.data[20] < DR_N_CONTENT_KINDS) {
+        *facts = (dr_blob_facts){.size = dr_load_u64(value.data),
+                                 .lfs_size = dr_load_u64(value.data + 8),
+                                 .n_secrets = dr_load_u32(value.data + 16),
+                                 .kind = (dr_content_kind)value.data[20],
+                                 .says_generated = value.data[21] & 1,
+                                 .long_lines = value.data[21] >> 1 & 1};
+        ok = true;
+    }
+    dr_buf_free(&value);
+    return ok;
+}
+
+void dr_snapshot__remember(const dr_blob_facts *facts, const dr_blob_store *store, const dr_repo *r,
+                           const uint8_t id[20], dr_str encoding)
+{
+    uint8_t key[MAX_KEY], record[RECORD];
+
+    if (!store)
+        return;
+    dr_store_u64(record, facts->size);
+    dr_store_u64(record + 8, facts->lfs_size);
+    dr_store_u32(record + 16, facts->n_secrets);
+    record[20] = (uint8_t)facts->kind;
+    record[21] = (uint8_t)((facts->says_generated ? 1 : 0) | (facts->long_lines ? 2 : 0));
+    (void)store->put(store->self, (dr_cspan){key, record_key(key, r, id, encoding)}, (dr_cspan){record, RECORD}, NULL);
+}
+
+dr_status dr_snapshot__look(dr_blob_facts *facts, dr_buf *scratch, const dr_repo *r, dr_str bytes, dr_str encoding,
+                            dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_secrets found = {0};
+
+    *facts = (dr_blob_facts){.size = bytes.n};
+    if ((st = dr_content__look(&facts->kind, scratch, bytes, encoding, err)) != DR_OK)
+        goto done;
+    if (facts->kind == DR_CONTENT_LFS)
+        facts->lfs_size = dr_content__lfs_size(bytes);
+    if (!dr_content__is_text(facts->kind))
+        goto done;
+    const dr_str text = dr_content__is_converted(facts->kind) ? dr_buf_view(scratch) : bytes;
+    facts->says_generated = dr_classify__says_generated(text);
+    facts->long_lines = dr_classify__has_long_lines(text);
+    if ((st = dr_secrets_scan(&found, text, r->allow, err)) == DR_OK)
+        facts->n_secrets = found.n < UINT32_MAX ? (uint32_t)found.n : UINT32_MAX;
+done:
+    dr_secrets_fini(&found);
+    return st;
+}
+
+static dr_status read_object(const dr_repo *r, const uint8_t id[20], const char *path, dr_buf *out, dr_error *err)
+{
+    git_oid oid;
+    git_odb_object *object = NULL;
+    dr_status st = DR_OK;
+
+    dr_buf_clear(out);
+    memcpy(oid.id, id, 20);
+    if (git_odb_read(&object, r->odb, &oid) < 0)
+        return dr_fail(err, DR_ERR_FORMAT, "%s: %s", path, dr_snapshot__git_error());
+    if (git_odb_object_type(object) != GIT_OBJECT_BLOB)
+        st = dr_fail(err, DR_ERR_FORMAT, "%s: the object is not a file", path);
+    else
+        dr_buf_add(out, git_odb_object_data(object), git_odb_object_size(object));
+    if (st == DR_OK && out->failed)
+        st = dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", path);
+    git_odb_object_free(object);
+    return st;
+}
+
+dr_status dr_snapshot__read(const dr_repo *r, const dr_entry *e, dr_buf *out, dr_error *err)
+{
+    uint8_t id[20];
+
+    if (!e->on_disk)
+        return read_object(r, e->file.id, e->file.path.s, out, err);
+    const dr_status st = dr_disk__read(out, r->root_fd, e->file.path.s, r->max_file_bytes, err);
+    if (st == DR_ERR_NOT_FOUND || st == DR_ERR_LIMIT)
+        return dr_fail(err, DR_ERR_AGAIN, "%s changed on disk meanwhile", e->file.path.s);
+    if (st != DR_OK)
+        return st;
+    dr_disk__blob_id(id, dr_buf_view(out));
+    if (memcmp(id, e->file.id, 20) != 0)
+        return dr_fail(err, DR_ERR_AGAIN, "%s changed on disk meanwhile", e->file.path.s);
+    return DR_OK;
+}
+
+/* Takes what *bytes holds into the shown text. n_secrets 0: known to have none. */
+static dr_status show(dr_buf *bytes, const dr_repo *r, dr_buf *converted, bool is_converted, bool has_secrets,
+                      dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_secrets found = {0};
+    dr_buf masked = {0};
+    dr_buf *text = is_converted ? converted : bytes;
+
+    if (has_secrets) {
+        if ((st = dr_secrets_scan(&found, dr_buf_view(text), r->allow, err)) != DR_OK ||
+            (st = dr_secrets_mask(&masked, dr_buf_view(text), &found, err)) != DR_OK)
+            goto done;
+        text = &masked;
+    }
+    if (text != bytes) {
+        const dr_buf kept = *bytes;
+        *bytes = *text;
+        *text = kept;
+    }
+done:
+    dr_secrets_fini(&found);
+    dr_buf_free(&masked);
+    return st;
+}
+
+static dr_status check_readable(const dr_repo *r, size_t index, dr_error *err)
+{
+    if (index >= r->n)
+        return dr_fail(err, DR_ERR_ARG, "file %zu of %zu", index, r->n);
+    const dr_repo_file *f = &r->entries[index].file;
+    if (!dr_repo_is_text(f))
+        return dr_fail(err, DR_ERR_ARG, "%s is not read: %s", f->cls == DR_FILE_REFUSED ? "a file" : f->path.s, f->why);
+    return DR_OK;
+}
+
+dr_status dr_repo_read_raw(const dr_repo *r, size_t index, dr_buf *out, dr_error *err)
+{
+    const dr_status st = check_readable(r, index, err);
+    return st == DR_OK ? dr_snapshot__read(r, &r->entries[index], out, err) : st;
+}
+
+dr_status dr_repo_read(const dr_repo *r, size_t index, dr_buf *out, dr_error *err)
+{
+    dr_status st = dr_repo_read_raw(r, index, out, err);
+    dr_buf converted = {0};
+
+    if (st != DR_OK)
+        return st;
+    const dr_repo_file *f = &r->entries[index].file;
+    dr_content_kind kind = DR_CONTENT_UTF8;
+    if (f->converted) {
+        const dr_attr_set attr = dr_attributes__get(r->attributes, f->path);
+        st = dr_content__look(&kind, &converted, dr_buf_view(out), attr.encoding, err);
+    }
+    if (st == DR_OK)
+        st = show(out, r, &converted, dr_content__is_converted(kind), f->n_secrets != 0, err);
+    dr_buf_free(&converted);
+    return st;
+}
+
+dr_status dr_repo_read_blob(const dr_repo *r, const uint8_t id[20], dr_str path, dr_buf *out, dr_file_class *cls,
+                            dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_buf converted = {0};
+    dr_why why = dr_classify__path(path);
+    git_oid oid;
+    size_t size;
+    git_object_t type;
+    dr_blob_facts facts;
+    char name[256];
+
+    dr_buf_clear(out);
+    memcpy(oid.id, id, 20);
+    if (why != DR_WHY_NONE)
+        goto done;
+    if (!r->odb || git_odb_read_header(&size, &type, r->odb, &oid) < 0 || type != GIT_OBJECT_BLOB) {
+        why = DR_WHY_MISSING;
+        goto done;
+    }
+    if (size > r->max_file_bytes) {
+        why = DR_WHY_TOO_LARGE;
+        goto done;
+    }
+    (void)snprintf(name, sizeof name, "%.*s", (int)(path.n < 200 ? path.n : 200), path.s);
+    const dr_attr_set attr = dr_attributes__get(r->attributes, path);
+    if ((st = read_object(r, id, name, out, err)) != DR_OK) {
+        if (st == DR_ERR_FORMAT) { /* damaged: as good as not there */
+            st = DR_OK;
+            why = DR_WHY_MISSING;
+        }
+        goto done;
+    }
+    if ((st = dr_snapshot__look(&facts, &converted, r, dr_buf_view(out), attr.encoding, err)) != DR_OK)
+        goto done;
+    why = dr_classify__verdict(path, &attr, &facts);
+    if (why == DR_WHY_NONE || dr_why__class(why) == DR_FILE_GENERATED)
+        st = show(out, r, &converted, dr_content__is_converted(facts.kind), facts.n_secrets != 0, err);
+done:
+    *cls = dr_why__class(why);
+    if (st != DR_OK || (*cls != DR_FILE_TEXT && *cls != DR_FILE_GENERATED))
+        dr_buf_clear(out);
+    dr_buf_free(&converted);
+    return st;
+}
+
+void dr_repo_text_key(uint8_t key[32], const dr_repo *r, dr_str path, const uint8_t id[20])
+{
+    const dr_str encoding = dr_attributes__get(r->attributes, path).encoding;
+    uint8_t room[32 + 20 + 256];
+    const size_t n = encoding.n < 256 ? encoding.n : 256;
+
+    memcpy(room, r->text_rules.b, 32);
+    memcpy(room + 32, id, 20);
+    if (n)
+        memcpy(room + 52, encoding.s, n);
+    const dr_digest d = dr_sha256(room, 52 + n);
+    memcpy(key, d.b, 32);
+}
