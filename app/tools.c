@@ -161,12 +161,11 @@ static dr_status find_refs(dr_tool_result *r, const dr_workspace *w, dr_str name
         return DR_OK;
     }
     for (size_t i = 0; i < shown && st == DR_OK; i++) {
-        const dr_str enclosing = refs[i].enclosing == DR_SYM_NONE
-                                     ? DR_STR("(top level)")
-                                     : names[dr_symbols_def(w->symbols, refs[i].enclosing)->name];
+        const dr_sym_def *around = dr_symbols_enclosing(w->symbols, refs[i].file, refs[i].line);
+        const dr_str enclosing = around ? names[around->name] : DR_STR("(top level)");
         begin_line(r);
         add_str(&r->text, dr_repo_file_at(w->repo, refs[i].file)->path);
-        dr_buf_printf(&r->text, ":%u: %s in ", refs[i].line, refs[i].is_call ? "call" : "use");
+        dr_buf_printf(&r->text, ":%u: %s in ", (unsigned)refs[i].line, refs[i].is_call ? "call" : "use");
         add_str(&r->text, enclosing);
         dr_buf_str(&r->text, ": ");
         add_excerpt(&r->text, &read, refs[i].file, refs[i].line);

@@ -31,17 +31,36 @@ static const dr_grammar *const grammars[DR_N_LANGS] = {
     [DR_LANG_GO] = &dr_grammar__go,
     [DR_LANG_RUST] = &dr_grammar__rust,
     [DR_LANG_JAVA] = &dr_grammar__java,
+    [DR_LANG_CUDA] = &dr_grammar__cuda,
+    [DR_LANG_CSHARP] = &dr_grammar__csharp,
+    [DR_LANG_RUBY] = &dr_grammar__ruby,
+    [DR_LANG_PHP] = &dr_grammar__php,
+    [DR_LANG_KOTLIN] = &dr_grammar__kotlin,
+    [DR_LANG_SWIFT] = &dr_grammar__swift,
+    [DR_LANG_SCALA] = &dr_grammar__scala,
+    [DR_LANG_LUA] = &dr_grammar__lua,
+    [DR_LANG_BASH] = &dr_grammar__bash,
+    [DR_LANG_ELIXIR] = &dr_grammar__elixir,
+    [DR_LANG_ZIG] = &dr_grammar__zig,
+    [DR_LANG_HTML] = &dr_grammar__html,
+    [DR_LANG_CSS] = &dr_grammar__css,
+    [DR_LANG_JSON] = &dr_grammar__json,
+    [DR_LANG_YAML] = &dr_grammar__yaml,
+    [DR_LANG_TOML] = &dr_grammar__toml,
+    [DR_LANG_MARKDOWN] = &dr_grammar__markdown,
+    [DR_LANG_MAKE] = &dr_grammar__make,
 };
 static numbers table[DR_N_LANGS];
-static pthread_once_t once[DR_N_LANGS]; /* PTHREAD_ONCE_INIT is zero on every system this builds for */
-_Static_assert(PTHREAD_ONCE_INIT == 0, "the once table above relies on it");
+static atomic_bool learned[DR_N_LANGS];
+static pthread_mutex_t learning = PTHREAD_MUTEX_INITIALIZER;
 
-static void learn(int lang)
+static void learn(dr_lang lang)
 {
     static const char *const field_names[DR_N_FIELDS] = {
         "name",  "declarator", "body",        "value",     "type",     "function",  "field",   "left",
         "right", "scope",      "parameters",  "object",    "property", "attribute", "alias",   "pattern",
         "macro", "receiver",   "constructor", "parameter", "key",      "trait",     "operand",
+        "target", "method",
     };
     const TSLanguage *l = grammars[lang]->language();
     const uint32_t n = ts_language_symbol_count(l);
@@ -49,7 +68,7 @@ static void learn(int lang)
         if (ts_language_symbol_type(l, (TSSymbol)s) != TSSymbolTypeRegular)
             continue;
         const char *name = ts_language_symbol_name(l, (TSSymbol)s);
-        for (const dr_node_rule *r = grammars[lang]->rules; r->type; r++)
+        for (const dr_node_rule *r = grammars[lang]->rules; r && r->type; r++)
             if (strcmp(r->type, name) == 0)
                 table[lang].rules[s] = r->rule;
     }
@@ -58,33 +77,17 @@ static void learn(int lang)
     ts_language_delete(l);
 }
 
-#define LEARN(NAME, LANG)                                                                                              \
-    static void NAME(void)                                                                                             \
-    {                                                                                                                  \
-        learn(LANG);                                                                                                   \
+static void learn_once(dr_lang lang)
+{
+    if (atomic_load_explicit(&learned[lang], memory_order_acquire))
+        return;
+    (void)pthread_mutex_lock(&learning);
+    if (!atomic_load_explicit(&learned[lang], memory_order_relaxed)) {
+        learn(lang);
+        atomic_store_explicit(&learned[lang], true, memory_order_release);
     }
-LEARN(learn_c, DR_LANG_C)
-LEARN(learn_cpp, DR_LANG_CPP)
-LEARN(learn_python, DR_LANG_PYTHON)
-LEARN(learn_javascript, DR_LANG_JAVASCRIPT)
-LEARN(learn_typescript, DR_LANG_TYPESCRIPT)
-LEARN(learn_tsx, DR_LANG_TSX)
-LEARN(learn_go, DR_LANG_GO)
-LEARN(learn_rust, DR_LANG_RUST)
-LEARN(learn_java, DR_LANG_JAVA)
-#undef LEARN
-
-static void (*const learners[DR_N_LANGS])(void) = {
-    [DR_LANG_C] = learn_c,
-    [DR_LANG_CPP] = learn_cpp,
-    [DR_LANG_PYTHON] = learn_python,
-    [DR_LANG_JAVASCRIPT] = learn_javascript,
-    [DR_LANG_TYPESCRIPT] = learn_typescript,
-    [DR_LANG_TSX] = learn_tsx,
-    [DR_LANG_GO] = learn_go,
-    [DR_LANG_RUST] = learn_rust,
-    [DR_LANG_JAVA] = learn_java,
-};
+    (void)pthread_mutex_unlock(&learning);
+}
 
 /* Room for one more element of size bytes. */
 static bool grow(dr_walk *w, void *array, size_t n, size_t *cap, size_t size)
@@ -183,7 +186,7 @@ static bool is_c_keyword(dr_str s)
 /* In C and C++: not a keyword, and not half of a name that a macro pastes together. */
 static bool may_be_defined(const dr_walk *w, dr_str name, dr_sym_kind kind)
 {
-    if (w->lang != DR_LANG_C && w->lang != DR_LANG_CPP)
+    if (w->lang != DR_LANG_C && w->lang != DR_LANG_CPP && w->lang != DR_LANG_CUDA)
         return true;
     const size_t end = (size_t)(name.s - w->text.s) + name.n;
     return (kind == DR_SYM_MACRO || !is_c_keyword(name)) &&
@@ -196,6 +199,8 @@ static dr_extract_def *add_def(dr_walk *w)
         return NULL;
     dr_extract_def *d = &w->defs[w->n_defs++];
     memset(d, 0, sizeof *d);
+    d->body_at = DR_SYM_NO_BODY;
+    w->last_def = w->n_defs - 1;
     for (size_t i = w->n_scopes; i-- > 0;)
         if (w->scopes[i].name_n) {
             d->container_at = w->scopes[i].name_at;
@@ -208,6 +213,7 @@ static dr_extract_def *add_def(dr_walk *w)
 void dr_walk__define(dr_walk *w, TSNode name, TSNode whole, dr_sym_kind kind, const TSNode *container)
 {
     const dr_str text = dr_walk__text(w, name);
+    w->last_def = SIZE_MAX;
     if (text.n == 0 || (w->mark[text.s - w->text.s] & DR_MARK_DEF) || !may_be_defined(w, text, kind))
         return;
     dr_extract_def *d = add_def(w);
@@ -228,12 +234,41 @@ void dr_walk__define(dr_walk *w, TSNode name, TSNode whole, dr_sym_kind kind, co
         d->container_at = c.n ? (uint32_t)(c.s - w->text.s) : 0;
         d->container_n = (uint32_t)c.n;
     }
+    dr_walk__body(w, dr_walk__field(w, whole, DR_FIELD_BODY));
+}
+
+void dr_walk__body(dr_walk *w, TSNode body)
+{
+    if (w->last_def >= w->n_defs || ts_node_is_null(body))
+        return;
+    dr_extract_def *d = &w->defs[w->last_def];
+    const uint32_t at = ts_node_start_byte(body);
+    if (at > d->name_at && at <= w->text.n)
+        d->body_at = at;
+}
+
+void dr_walk__doc(dr_walk *w, uint32_t line)
+{
+    if (w->last_def < w->n_defs)
+        w->defs[w->last_def].doc_line = line;
+}
+
+void dr_walk__import(dr_walk *w, dr_str name, uint32_t line, dr_import_form form)
+{
+    if (name.n == 0 || name.n > UINT32_MAX / 2 || w->import_names.n > UINT32_MAX / 2 ||
+        !grow(w, &w->imports, w->n_imports, &w->cap_imports, sizeof *w->imports))
+        return;
+    w->imports[w->n_imports++] =
+        (dr_extract_import){(uint32_t)w->import_names.n, (uint32_t)name.n, line, (uint32_t)form};
+    dr_buf_add(&w->import_names, name.s, name.n);
+    w->failed |= w->import_names.failed;
 }
 
 void dr_walk__define_at(dr_walk *w, uint32_t name_at, uint32_t name_n, uint32_t line, uint32_t first_line,
                         uint32_t end_line, dr_sym_kind kind)
 {
     dr_extract_def *d;
+    w->last_def = SIZE_MAX;
     if (name_n == 0 || (w->mark[name_at] & DR_MARK_DEF) ||
         !may_be_defined(w, (dr_str){w->text.s + name_at, name_n}, kind) || !(d = add_def(w)))
         return;
@@ -376,7 +411,7 @@ static void visit_name(dr_walk *w, TSNode node, bool locals_hide)
     dr_walk__use_at(w, at, end - at, ts_node_start_point(node).row + 1, (mark & DR_MARK_CALL) != 0);
 }
 
-static void walk_tree(dr_walk *w, TSNode root)
+void dr_walk__tree(dr_walk *w, TSNode root)
 {
     const uint8_t *rules = table[w->lang].rules;
     TSTreeCursor c = ts_tree_cursor_new(root);
@@ -469,6 +504,8 @@ void dr_walk_fini(dr_walk *w)
     free(w->local_slots);
     free(w->errors);
     free(w->loose);
+    free(w->imports);
+    dr_buf_free(&w->import_names);
     dr_buf_free(&w->softened);
     memset(w, 0, sizeof *w);
 }
@@ -488,14 +525,16 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
     TSTree *tree = NULL;
     uint32_t from = 0, line = 1;
 
-    w->n_defs = w->n_refs = w->n_scopes = w->n_locals = w->n_errors = w->n_loose = 0;
+    w->n_defs = w->n_refs = w->n_scopes = w->n_locals = w->n_errors = w->n_loose = w->n_imports = 0;
+    w->last_def = SIZE_MAX;
+    dr_buf_clear(&w->import_names);
     w->failed = false;
     w->text = text;
-    if (lang <= DR_LANG_NONE || lang >= DR_N_LANGS || text.n == 0 || text.n > UINT32_MAX / 2)
+    if (lang <= DR_LANG_NONE || lang >= DR_N_LANGS || !grammars[lang] || text.n == 0 || text.n > UINT32_MAX / 2)
         return DR_OK;
     w->lang = lang;
     w->grammar = grammars[lang];
-    (void)pthread_once(&once[lang], learners[lang]);
+    learn_once(lang);
     if (text.n + 1 > w->mark_cap) {
         uint8_t *grown = realloc(w->mark, text.n + 1);
         if (!grown)
@@ -510,7 +549,7 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
     w->steps = 0;
     w->max_steps = STEPS_BASE + text.n / BYTES_PER_STEP;
     dr_str parsed = text;
-    if (lang == DR_LANG_C || lang == DR_LANG_CPP) {
+    if (lang == DR_LANG_C || lang == DR_LANG_CPP || lang == DR_LANG_CUDA) {
         dr_buf_clear(&w->softened);
         dr_buf_add(&w->softened, text.s, text.n);
         if (w->softened.failed)
@@ -531,7 +570,10 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
         dr_lexical__definitions(w, 0, (uint32_t)text.n, 1);
         dr_lexical__uses(w, 0, (uint32_t)text.n, 1);
     } else {
-        walk_tree(w, ts_tree_root_node(tree));
+        if (w->grammar->whole)
+            w->grammar->whole(w, ts_tree_root_node(tree));
+        else
+            dr_walk__tree(w, ts_tree_root_node(tree));
         for (size_t i = 0; i < w->n_errors; i++)
             dr_lexical__definitions(w, w->errors[i].begin, w->errors[i].end, w->errors[i].line);
         for (size_t i = 0, n = w->n_loose; i < n; i++) {
@@ -541,5 +583,6 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
         ts_tree_delete(tree);
     }
     drop_defined_uses(w);
+    dr_walk__find_comments(w);
     return w->failed ? DR_ERR_NOMEM : DR_OK;
 }

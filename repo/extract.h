@@ -24,6 +24,8 @@ typedef struct dr_extract_def {
     uint32_t name_at, name_n;           /* bytes of the text */
     uint32_t container_at, container_n; /* 0, 0: none */
     uint32_t line, first_line, end_line;
+    uint32_t doc_line; /* 0: none */
+    uint32_t body_at;  /* DR_SYM_NO_BODY */
     uint32_t kind;
 } dr_extract_def;
 
@@ -34,6 +36,26 @@ typedef struct dr_extract_ref {
 typedef struct dr_extract_name {
     uint32_t at, n;
 } dr_extract_name;
+
+/* How an import's name leads to a file (imports.c). */
+typedef enum dr_import_form {
+    DR_IMPORT_PLAIN = 0,    /* a name only: leads nowhere */
+    DR_IMPORT_PATH,         /* "x.h", './x', `source x.sh`: from the file's own folder, else the closest of that name */
+    DR_IMPORT_INCLUDE,      /* <x.h>: from a folder of headers */
+    DR_IMPORT_PYTHON,       /* a.b, ..a.b */
+    DR_IMPORT_PYTHON_MAYBE, /* `from a import b` as a.b: kept only if that is a file */
+    DR_IMPORT_GO,           /* example.org/a/b: the first file of that folder */
+    DR_IMPORT_RUST,         /* crate::a::b, super::a, other_crate::a */
+    DR_IMPORT_RUST_MOD,     /* `mod a;` */
+    DR_IMPORT_TYPE,         /* a.b.C or a\b\C: the file C with the importing file's ending */
+    DR_IMPORT_LOAD,         /* require 'a/b', require "a.b": from the root, a lib folder, or beside the file */
+    DR_N_IMPORT_FORMS
+} dr_import_form;
+
+typedef struct dr_extract_import {
+    uint32_t name_at, name_n; /* bytes of import_names */
+    uint32_t line, form;
+} dr_extract_import;
 
 typedef struct dr_extract_range {
     uint32_t begin, end, line;
@@ -65,6 +87,10 @@ typedef struct dr_walk {
     dr_extract_range *errors;
     size_t n_defs, cap_defs, n_refs, cap_refs, n_scopes, cap_scopes, n_locals, cap_locals, n_local_slots, n_errors,
         cap_errors;
+    dr_extract_import *imports;
+    size_t n_imports, cap_imports;
+    dr_buf import_names;
+    size_t last_def; /* n_defs: what was to be defined last was not */
     dr_extract_range *loose; /* text taken out before parsing, to be read word by word */
     size_t n_loose, cap_loose;
     dr_buf softened;
@@ -111,6 +137,8 @@ enum {
     DR_FIELD_KEY,
     DR_FIELD_TRAIT,
     DR_FIELD_OPERAND,
+    DR_FIELD_TARGET,
+    DR_FIELD_METHOD,
     DR_N_FIELDS
 };
 
@@ -124,10 +152,18 @@ typedef struct dr_grammar {
     const dr_node_rule *rules; /* ends with a NULL type */
     /* At a node with a rule of the grammar's own. False: do not go into the children. */
     bool (*visit)(dr_walk *w, TSNode node, uint8_t rule);
+    /* Takes the place of the walk: rules and visit are then not used. */
+    void (*whole)(dr_walk *w, TSNode root);
 } dr_grammar;
 
 extern const dr_grammar dr_grammar__c, dr_grammar__cpp, dr_grammar__python, dr_grammar__javascript,
-    dr_grammar__typescript, dr_grammar__tsx, dr_grammar__go, dr_grammar__rust, dr_grammar__java;
+    dr_grammar__typescript, dr_grammar__tsx, dr_grammar__go, dr_grammar__rust, dr_grammar__java, dr_grammar__cuda,
+    dr_grammar__csharp, dr_grammar__ruby, dr_grammar__php, dr_grammar__kotlin, dr_grammar__swift, dr_grammar__scala,
+    dr_grammar__lua, dr_grammar__bash, dr_grammar__elixir, dr_grammar__zig, dr_grammar__html, dr_grammar__css,
+    dr_grammar__json, dr_grammar__yaml, dr_grammar__toml, dr_grammar__markdown, dr_grammar__make;
+
+/* The walk itself, for a grammar that does something else before or after it. */
+void dr_walk__tree(dr_walk *w, TSNode root);
 
 /* For visitors. A null node is accepted everywhere and does nothing. */
 TSNode dr_walk__field(const dr_walk *w, TSNode node, int field);
@@ -141,10 +177,19 @@ void dr_walk__enter(dr_walk *w, int kind, TSNode name); /* a scope: the node bei
 void dr_walk__define(dr_walk *w, TSNode name, TSNode whole, dr_sym_kind kind, const TSNode *container);
 void dr_walk__define_at(dr_walk *w, uint32_t name_at, uint32_t name_n, uint32_t line, uint32_t first_line,
                         uint32_t end_line, dr_sym_kind kind);
+/* Of the definition that was made last (nothing when it was refused): where its body begins, unless `whole` has a field
+ * "body" that says it, and the line of a docstring. The comment above a definition is found without being told. */
+void dr_walk__body(dr_walk *w, TSNode body);
+void dr_walk__doc(dr_walk *w, uint32_t line);
+/* An import; the name is copied. */
+void dr_walk__import(dr_walk *w, dr_str name, uint32_t line, dr_import_form form);
 void dr_walk__local(dr_walk *w, TSNode name); /* marks it, and hides it in the function around */
 /* Every name (DR_RULE_NAME) below a pattern is a local. */
 void dr_walk__locals_in(dr_walk *w, TSNode pattern);
 void dr_walk__use_at(dr_walk *w, uint32_t at, uint32_t n, uint32_t line, bool is_call);
+
+/* Fills in doc_line of every definition that has none, from the comment lines right above it (comments.c). */
+void dr_walk__find_comments(dr_walk *w);
 
 /* Text that the parser will not see (soften.c). */
 void dr_walk__lexical_range(dr_walk *w, uint32_t begin, uint32_t end);

@@ -143,13 +143,51 @@ static int by_line_name(const void *a, const void *b)
     return (y->is_call > x->is_call) - (y->is_call < x->is_call);
 }
 
+/* What a section or an import is called: any text on one line, blanks collapsed. */
+static dr_str clean_label(char room[MAX_NAME + 2], dr_str label)
+{
+    size_t n = 0;
+    bool gap = false;
+    for (size_t i = 0; i < label.n; i++) {
+        const char c = label.s[i];
+        if ((uint8_t)c <= ' ' || c == 0x7f) {
+            gap = n > 0;
+            continue;
+        }
+        if (n + gap + 1 > MAX_NAME)
+            break;
+        if (gap)
+            room[n++] = ' ';
+        gap = false;
+        room[n++] = c;
+    }
+    while (n > 0 && !dr_classify__is_utf8((dr_str){room, n})) /* cut inside a character, or not UTF-8 at all */
+        n--;
+    return (dr_str){room, n};
+}
+
+static void put_def(dr_buf *out, const dr_extract_def *d, uint32_t name, uint32_t container) /* or DR_SYM_NONE */
+{
+    const uint8_t kind = (uint8_t)d->kind;
+    put_varint(out, name);
+    put_varint(out, container + 1);
+    dr_buf_add(out, &kind, 1);
+    put_varint(out, d->line);
+    put_varint(out, d->line - d->first_line);
+    put_varint(out, d->end_line - d->line);
+    put_varint(out, d->doc_line == 0         ? 0
+                    : d->doc_line < d->line ? 2 * (d->line - d->doc_line)
+                                            : 2 * (d->doc_line - d->line) + 1);
+    put_varint(out, d->body_at + 1); /* no body: 0 */
+}
+
 bool dr_facts__encode(dr_buf *out, dr_walk *w)
 {
     names t = {0};
-    dr_buf defs = {0}, refs = {0};
+    dr_buf defs = {0}, refs = {0}, imports = {0};
     dr_arena *kept = dr_arena_new(1024);
     char room[MAX_NAME + 2];
-    uint32_t n_defs = 0, n_refs = 0;
+    uint32_t n_defs = 0, n_refs = 0, n_imports = 0;
     bool ok = false;
 
     if (!kept)
@@ -158,18 +196,28 @@ bool dr_facts__encode(dr_buf *out, dr_walk *w)
         qsort(w->defs, w->n_defs, sizeof *w->defs, by_name_at);
     for (size_t i = 0; i < w->n_defs; i++) {
         const dr_extract_def *d = &w->defs[i];
-        const dr_str name = clean_name(room, w, d->name_at, d->name_n);
+        const bool section = d->kind == DR_SYM_SECTION;
+        const dr_str name = section ? clean_label(room, (dr_str){w->text.s + d->name_at, d->name_n})
+                                    : clean_name(room, w, d->name_at, d->name_n);
         if (name.n == 0)
             continue;
-        put_varint(&defs, add_name(&t, name, kept, name.s != room));
-        const dr_str container = clean_name(room, w, d->container_at, d->container_n);
-        put_varint(&defs, container.n ? add_name(&t, container, kept, container.s != room) + 1 : 0);
-        const uint8_t kind = (uint8_t)d->kind;
-        dr_buf_add(&defs, &kind, 1);
-        put_varint(&defs, d->line);
-        put_varint(&defs, d->line - d->first_line);
-        put_varint(&defs, d->end_line - d->line);
+        const uint32_t number = add_name(&t, name, kept, name.s != room);
+        const dr_str around = section ? clean_label(room, (dr_str){w->text.s + d->container_at, d->container_n})
+                                      : clean_name(room, w, d->container_at, d->container_n);
+        put_def(&defs, d, number, around.n ? add_name(&t, around, kept, around.s != room) : DR_SYM_NONE);
         n_defs++;
+    }
+    for (size_t i = 0, line = 0; i < w->n_imports; i++) { /* the walk meets them by line */
+        const dr_extract_import *m = &w->imports[i];
+        const uint8_t form = (uint8_t)m->form;
+        const dr_str name = clean_label(room, (dr_str){w->import_names.data + m->name_at, m->name_n});
+        if (name.n == 0 || m->line < line)
+            continue;
+        put_varint(&imports, add_name(&t, name, kept, false));
+        dr_buf_add(&imports, &form, 1);
+        put_varint(&imports, m->line - (uint32_t)line);
+        line = m->line;
+        n_imports++;
     }
     size_t n = 0;
     for (size_t i = 0; i < w->n_refs; i++) {
@@ -193,10 +241,12 @@ bool dr_facts__encode(dr_buf *out, dr_walk *w)
     put_varint(out, (uint32_t)t.n);
     put_varint(out, n_defs);
     put_varint(out, n_refs);
+    put_varint(out, n_imports);
     dr_buf_add(out, t.bytes.data, t.bytes.n);
     dr_buf_add(out, defs.data, defs.n);
+    dr_buf_add(out, imports.data, imports.n);
     dr_buf_add(out, refs.data, refs.n);
-    ok = !t.failed && !t.bytes.failed && !defs.failed && !refs.failed && !out->failed;
+    ok = !t.failed && !t.bytes.failed && !defs.failed && !refs.failed && !imports.failed && !out->failed;
 done:
     dr_arena_free(kept);
     dr_buf_free(&t.bytes);
@@ -204,21 +254,25 @@ done:
     free(t.slots);
     dr_buf_free(&defs);
     dr_buf_free(&refs);
+    dr_buf_free(&imports);
     return ok;
 }
 
 dr_facts_reader dr_facts__open(dr_cspan bytes)
 {
     dr_facts_reader r = {.p = bytes.data, .end = bytes.data + bytes.n};
-    const uint32_t n_names = get_varint(&r), n_defs = get_varint(&r), n_refs = get_varint(&r);
+    const uint32_t n_names = get_varint(&r), n_defs = get_varint(&r), n_refs = get_varint(&r),
+                   n_imports = get_varint(&r);
     /* Every record takes at least this many bytes, so counts that lie cannot make the reader allocate without end. */
-    if (r.bad || (uint64_t)n_names + 6 * (uint64_t)n_defs + 2 * (uint64_t)n_refs > (uint64_t)(r.end - r.p)) {
+    if (r.bad || (uint64_t)n_names + 8 * (uint64_t)n_defs + 2 * (uint64_t)n_refs + 3 * (uint64_t)n_imports >
+                     (uint64_t)(r.end - r.p)) {
         r.bad = true;
         return r;
     }
     r.n_names = n_names;
     r.n_defs = n_defs;
     r.n_refs = n_refs;
+    r.n_imports = n_imports;
     return r;
 }
 
@@ -244,15 +298,34 @@ dr_facts_def dr_facts__def(dr_facts_reader *r)
     else
         r->bad = true;
     d.line = get_varint(r);
-    const uint32_t above = get_varint(r), below = get_varint(r);
+    const uint32_t above = get_varint(r), below = get_varint(r), doc = get_varint(r);
+    d.body_at = get_varint(r) - 1; /* 0 becomes DR_SYM_NO_BODY */
     if (r->bad || d.name >= r->n_names || (d.container != DR_SYM_NONE && d.container >= r->n_names) ||
-        d.kind >= DR_N_SYM_KINDS || above >= d.line || below > UINT32_MAX - d.line) {
+        d.kind >= DR_N_SYM_KINDS || above >= d.line || below > UINT32_MAX - d.line ||
+        (doc & 1 ? doc >> 1 > UINT32_MAX - d.line : doc >> 1 >= d.line)) {
         r->bad = true;
         return (dr_facts_def){0};
     }
     d.first_line = d.line - above;
     d.end_line = d.line + below;
+    d.doc_line = doc == 0 ? 0 : doc & 1 ? d.line + (doc >> 1) : d.line - (doc >> 1);
     return d;
+}
+
+uint32_t dr_facts__import(dr_facts_reader *r, uint32_t *line, dr_import_form *form)
+{
+    const uint32_t name = get_varint(r);
+    const uint8_t f = r->p < r->end ? *r->p++ : DR_N_IMPORT_FORMS;
+    const uint32_t step = get_varint(r);
+    *line = 0;
+    *form = DR_IMPORT_PLAIN;
+    if (r->bad || name >= r->n_names || f >= DR_N_IMPORT_FORMS || step > UINT32_MAX - r->import_line) {
+        r->bad = true;
+        return 0;
+    }
+    *line = r->import_line += step;
+    *form = (dr_import_form)f;
+    return name;
 }
 
 uint32_t dr_facts__ref(dr_facts_reader *r, uint32_t *line, bool *is_call)

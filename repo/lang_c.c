@@ -352,5 +352,5 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     }
 }
 
-const dr_grammar dr_grammar__c = {tree_sitter_c, rules, visit};
-const dr_grammar dr_grammar__cpp = {tree_sitter_cpp, rules, visit};
+const dr_grammar dr_grammar__c = {.language = tree_sitter_c, .rules = rules, .visit = visit};
+const dr_grammar dr_grammar__cpp = {.language = tree_sitter_cpp, .rules = rules, .visit = visit};

@@ -161,4 +161,4 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     }
 }
 
-const dr_grammar dr_grammar__go = {tree_sitter_go, rules, visit};
+const dr_grammar dr_grammar__go = {.language = tree_sitter_go, .rules = rules, .visit = visit};

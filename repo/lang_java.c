@@ -160,4 +160,4 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     }
 }
 
-const dr_grammar dr_grammar__java = {tree_sitter_java, rules, visit};
+const dr_grammar dr_grammar__java = {.language = tree_sitter_java, .rules = rules, .visit = visit};

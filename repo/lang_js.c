@@ -292,6 +292,6 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     }
 }
 
-const dr_grammar dr_grammar__javascript = {tree_sitter_javascript, rules, visit};
-const dr_grammar dr_grammar__typescript = {tree_sitter_typescript, rules, visit};
-const dr_grammar dr_grammar__tsx = {tree_sitter_tsx, rules, visit};
+const dr_grammar dr_grammar__javascript = {.language = tree_sitter_javascript, .rules = rules, .visit = visit};
+const dr_grammar dr_grammar__typescript = {.language = tree_sitter_typescript, .rules = rules, .visit = visit};
+const dr_grammar dr_grammar__tsx = {.language = tree_sitter_tsx, .rules = rules, .visit = visit};

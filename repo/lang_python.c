@@ -179,4 +179,4 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     }
 }
 
-const dr_grammar dr_grammar__python = {tree_sitter_python, rules, visit};
+const dr_grammar dr_grammar__python = {.language = tree_sitter_python, .rules = rules, .visit = visit};

@@ -198,4 +198,4 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     }
 }
 
-const dr_grammar dr_grammar__rust = {tree_sitter_rust, rules, visit};
+const dr_grammar dr_grammar__rust = {.language = tree_sitter_rust, .rules = rules, .visit = visit};

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 struct dr_symbols {
     dr_buf bytes; /* the table */
@@ -18,13 +17,14 @@ const char *dr_sym_kind_name(dr_sym_kind kind)
     static const char *const names[DR_N_SYM_KINDS] = {
         "function", "method",   "class",  "struct",   "union", "enum",   "interface",  "trait",     "type",
         "macro",    "constant", "module", "variable", "field", "member", "enumerator", "prototype",
+        "section",
     };
     return (unsigned)kind < DR_N_SYM_KINDS ? names[kind] : "";
 }
 
 int dr_sym_kind_rank(dr_sym_kind kind)
 {
-    return kind == DR_SYM_PROTOTYPE ? 2 : kind >= DR_SYM_VARIABLE ? 1 : 0;
+    return kind == DR_SYM_SECTION ? 3 : kind == DR_SYM_PROTOTYPE ? 2 : kind >= DR_SYM_VARIABLE ? 1 : 0;
 }
 
 /* Everything a table depends on: the files (paths, kinds, ids), the limit that decides which are read, and both
@@ -51,11 +51,11 @@ static dr_status adopt(dr_symbols *s, size_t n_files, dr_error *err)
 {
     if (!dr_table__view(&s->t, (dr_cspan){(const uint8_t *)s->bytes.data, s->bytes.n}, n_files))
         return dr_fail(err, DR_ERR_FORMAT, "symbols: the stored table is damaged");
-    const uint32_t n = s->t.head->n_names;
+    const uint32_t n = s->t.head->n_names, n_texts = n + s->t.head->n_labels;
     free(s->names);
-    if (!(s->names = malloc((n ? n : 1) * sizeof *s->names)))
+    if (!(s->names = malloc((n_texts ? n_texts : 1) * sizeof *s->names)))
         return dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n_texts; i++)
         s->names[i] = (dr_str){s->t.text + s->t.name_at[i], s->t.name_at[i + 1] - s->t.name_at[i]};
     for (uint32_t i = 1; i < n; i++)
         if (dr_str_cmp(s->names[i - 1], s->names[i]) >= 0)
@@ -65,6 +65,8 @@ static dr_status adopt(dr_symbols *s, size_t n_files, dr_error *err)
     s->stats.n_names = n;
     s->stats.n_defs = s->t.head->n_defs;
     s->stats.n_refs = s->t.head->n_refs;
+    s->stats.n_sections = s->t.head->n_sections;
+    s->stats.n_imports = s->t.head->n_imports;
     return DR_OK;
 }
 
@@ -95,7 +97,7 @@ dr_status dr_symbols_open(dr_symbols **out, const dr_repo *repo, const dr_symbol
         goto done;
     }
     if ((st = dr_index__facts(files, &s->stats, repo, opt, err)) != DR_OK ||
-        (st = dr_table__join(&s->bytes, files, n_files, &s->stats, err)) != DR_OK ||
+        (st = dr_table__join(&s->bytes, files, repo, &s->stats, err)) != DR_OK ||
         (st = adopt(s, n_files, err)) != DR_OK)
         goto done;
     /* A file that changed under us must not be missing from this snapshot's table for good. */
@@ -159,46 +161,9 @@ size_t dr_symbols_refs(const dr_symbols *s, dr_str name, const dr_sym_ref **refs
     return s->t.first_ref[i + 1] - s->t.first_ref[i];
 }
 
-/* 0 equal but for case, 1 with `name` as a prefix, 2 containing it without case, -1 not alike. */
-static int likeness(dr_str candidate, dr_str name)
-{
-    if (candidate.n < name.n || dr_str_eq(candidate, name))
-        return -1;
-    if (candidate.n == name.n)
-        return strncasecmp(candidate.s, name.s, name.n) == 0 ? 0 : -1;
-    if (memcmp(candidate.s, name.s, name.n) == 0)
-        return 1;
-    for (size_t i = 0; i + name.n <= candidate.n; i++)
-        if (strncasecmp(candidate.s + i, name.s, name.n) == 0)
-            return 2;
-    return -1;
-}
-
 size_t dr_symbols_similar(const dr_symbols *s, dr_str name, dr_str out[5])
 {
-    int like[5];
-    size_t n = 0;
-
-    if (name.n == 0)
-        return 0;
-    for (uint32_t i = 0; i < s->stats.n_names; i++) {
-        const int l = likeness(s->names[i], name);
-        if (l < 0)
-            continue;
-        size_t at = n; /* candidates come in byte order, so a later one of equal rank and length goes behind */
-        while (at > 0 && (l < like[at - 1] || (l == like[at - 1] && s->names[i].n < out[at - 1].n)))
-            at--;
-        if (at == 5)
-            continue;
-        n += n < 5;
-        for (size_t k = n - 1; k > at; k--) {
-            out[k] = out[k - 1];
-            like[k] = like[k - 1];
-        }
-        out[at] = s->names[i];
-        like[at] = l;
-    }
-    return n;
+    return dr_similar__find(&s->t, s->names, name, out);
 }
 
 const dr_str *dr_symbols_names(const dr_symbols *s, size_t *n)
@@ -237,6 +202,31 @@ size_t dr_symbols_outline(const dr_symbols *s, size_t file, const uint32_t **def
     }
     *defs = s->t.by_file + s->t.first_of_file[file];
     return s->t.first_of_file[file + 1] - s->t.first_of_file[file];
+}
+
+size_t dr_symbols_imports(const dr_symbols *s, size_t file, const dr_sym_import **imports)
+{
+    if (file >= s->t.head->n_files) {
+        *imports = NULL;
+        return 0;
+    }
+    *imports = s->t.imports + s->t.first_import[file];
+    return s->t.first_import[file + 1] - s->t.first_import[file];
+}
+
+size_t dr_symbols_importers(const dr_symbols *s, size_t file, const uint32_t **imports)
+{
+    if (file >= s->t.head->n_files) {
+        *imports = NULL;
+        return 0;
+    }
+    *imports = s->t.importers + s->t.first_importer[file];
+    return s->t.first_importer[file + 1] - s->t.first_importer[file];
+}
+
+const dr_sym_import *dr_symbols_import(const dr_symbols *s, uint32_t index)
+{
+    return &s->t.imports[index];
 }
 
 const dr_symbols_stats *dr_symbols_get_stats(const dr_symbols *s)

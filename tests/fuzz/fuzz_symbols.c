@@ -26,6 +26,12 @@ static void read_back(dr_cspan bytes, bool ours)
         const dr_facts_def d = dr_facts__def(&r);
         require(r.bad || (d.name < r.n_names && d.first_line >= 1 && d.first_line <= d.line && d.line <= d.end_line));
     }
+    for (uint32_t i = 0; i < r.n_imports; i++) {
+        uint32_t line;
+        dr_import_form form;
+        require(dr_facts__import(&r, &line, &form) < r.n_names || r.bad);
+        require(form < DR_N_IMPORT_FORMS);
+    }
     for (uint32_t i = 0; i < r.n_refs; i++) {
         uint32_t line;
         bool is_call;

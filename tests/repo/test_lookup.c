@@ -41,9 +41,9 @@ static void assert_refs(const dr_symbols *s, const dr_repo *r, const char *name,
     dr_buf got = {0};
     const size_t n = dr_symbols_refs(s, dr_str_of(name), &f);
     for (size_t i = 0; i < n; i++) {
-        const dr_str in_name =
-            f[i].enclosing == DR_SYM_NONE ? DR_STR("-") : names[dr_symbols_def(s, f[i].enclosing)->name];
-        dr_buf_printf(&got, "%s:%u %s %.*s\n", dr_repo_file_at(r, f[i].file)->path.s, f[i].line,
+        const dr_sym_def *around = dr_symbols_enclosing(s, f[i].file, f[i].line);
+        const dr_str in_name = around ? names[around->name] : DR_STR("-");
+        dr_buf_printf(&got, "%s:%u %s %.*s\n", dr_repo_file_at(r, f[i].file)->path.s, (unsigned)f[i].line,
                       f[i].is_call ? "call" : "use", (int)in_name.n, in_name.s);
     }
     assert_string_equal(got.data ? got.data : "", want);

@@ -17,7 +17,11 @@ typedef struct facts {
         uint32_t name, line;
         bool is_call;
     } refs[2048];
-    uint32_t n_names, n_defs, n_refs;
+    struct {
+        uint32_t name, line;
+        dr_import_form form;
+    } imports[256];
+    uint32_t n_names, n_defs, n_refs, n_imports;
 } facts;
 
 static void extract(facts *f, dr_lang lang, dr_str text)
@@ -29,11 +33,14 @@ static void extract(facts *f, dr_lang lang, dr_str text)
     assert_true(dr_facts__encode(&f->bytes, &walk));
     dr_walk_fini(&walk);
     dr_facts_reader r = dr_facts__open((dr_cspan){(const uint8_t *)f->bytes.data, f->bytes.n});
-    assert_true(r.n_names <= 1024 && r.n_defs <= 512 && r.n_refs <= 2048);
+    assert_true(r.n_names <= 1024 && r.n_defs <= 512 && r.n_refs <= 2048 && r.n_imports <= 256);
     for (; f->n_names < r.n_names; f->n_names++)
         f->names[f->n_names] = dr_facts__name(&r);
     for (; f->n_defs < r.n_defs; f->n_defs++)
         f->defs[f->n_defs] = dr_facts__def(&r);
+    for (; f->n_imports < r.n_imports; f->n_imports++) {
+        f->imports[f->n_imports].name = dr_facts__import(&r, &f->imports[f->n_imports].line, &f->imports[f->n_imports].form);
+    }
     for (; f->n_refs < r.n_refs; f->n_refs++)
         f->refs[f->n_refs].name = dr_facts__ref(&r, &f->refs[f->n_refs].line, &f->refs[f->n_refs].is_call);
     assert_false(r.bad);
@@ -541,6 +548,11 @@ static void facts__damaged_bytes_are_refused(void **state)
                 const dr_facts_def d = dr_facts__def(&r);
                 assert_true(r.bad || (d.name < r.n_names && d.kind < DR_N_SYM_KINDS && d.first_line <= d.line &&
                                       d.line <= d.end_line));
+            }
+            for (uint32_t i = 0; i < r.n_imports; i++) {
+                uint32_t line;
+                dr_import_form form;
+                assert_true(dr_facts__import(&r, &line, &form) < r.n_names || r.bad);
             }
             for (uint32_t i = 0; i < r.n_refs; i++) {
                 uint32_t line;
