@@ -29,25 +29,12 @@ static void filter_init(void)
     }
 }
 
-/* Does the anchor of this rule end at `end` (exclusive)? */
-static bool anchor_ends(const dr_secret_rule *rule, dr_str text, size_t floor, size_t end)
-{
-    const size_t n = strlen(rule->anchor);
-
-    if (end - floor < n)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (!dr_secret__anchor_has(rule, i, (uint8_t)text.s[end - n + i]))
-            return false;
-    return true;
-}
-
 /* The first rule, in the table's order, whose anchor ends here and whose matcher agrees. */
 static bool match_here(dr_secret_place *out, dr_str text, size_t floor, size_t end, unsigned open_buckets)
 {
     for (size_t i = 0; i < dr_secret__n_rules; i++) {
         const dr_secret_rule *rule = &dr_secret__rules[i];
-        if ((open_buckets >> rule->bucket & 1) && anchor_ends(rule, text, floor, end) &&
+        if ((open_buckets >> rule->bucket & 1) && dr_secret__anchor_ends(rule, text, floor, end) &&
             rule->match(out, rule, text, floor, end - strlen(rule->anchor), end))
             return true;
     }
