@@ -24,16 +24,16 @@ typedef struct job {
     atomic_bool cancel, no_memory;
 } job;
 
-enum { KEY_BYTES = 4 + 2 + 20 };
+enum { KEY_BYTES = 4 + 2 + 32, LANG_BY_TEXT = 255 };
 
-/* What determines a blob's facts: this version of the extractors, the language, the bytes. A header's language hangs on
- * its bytes too. */
-static void blob_key(uint8_t key[KEY_BYTES], const dr_repo_file *f, uint8_t lang)
+/* What determines a blob's facts: this version of the extractors, the language, the text as it is shown. The language of
+ * a header hangs on its text. */
+static void blob_key(uint8_t key[KEY_BYTES], const dr_repo *repo, const dr_repo_file *f, uint8_t lang)
 {
-    memcpy(key, "sym1", 4);
+    memcpy(key, "sym2", 4);
     key[4] = DR_FACTS_VERSION;
-    key[5] = f->path.n > 2 && memcmp(f->path.s + f->path.n - 2, ".h", 2) == 0 ? 255 : lang;
-    memcpy(key + 6, f->id, 20);
+    key[5] = f->path.n > 2 && memcmp(f->path.s + f->path.n - 2, ".h", 2) == 0 ? LANG_BY_TEXT : lang;
+    dr_repo_text_key(key + 6, repo, f->path, f->id);
 }
 
 static bool tick(void *arg)
@@ -51,7 +51,7 @@ static dr_status one_file(job *j, dr_walk *walk, dr_buf *content, const item *it
     dr_buf *out = &j->files[it->file].bytes;
     uint8_t key[KEY_BYTES];
 
-    blob_key(key, f, it->lang);
+    blob_key(key, j->repo, f, it->lang);
     if (store && store->get(store->self, out, (dr_cspan){key, sizeof key}, NULL) == DR_OK) {
         atomic_fetch_add(&j->n_kept, 1);
         return DR_OK;

@@ -27,23 +27,26 @@ int dr_sym_kind_rank(dr_sym_kind kind)
     return kind == DR_SYM_SECTION ? 3 : kind == DR_SYM_PROTOTYPE ? 2 : kind >= DR_SYM_VARIABLE ? 1 : 0;
 }
 
-/* Everything a table depends on: the files (paths, kinds, ids), the limit that decides which are read, and both
- * versions. */
-enum { KEY_BYTES = 4 + 2 + 32 + 20 };
+/* Everything a table depends on: the files (paths, kinds, ids), the rules that say which are read and how they are shown,
+ * and both versions. */
+enum { KEY_BYTES = 4 + 2 + 32 };
 
 static void table_key(uint8_t key[KEY_BYTES], const dr_repo *repo)
 {
+    dr_digest rules;
     dr_sha256_stream *s = dr_sha256_new();
     for (size_t i = 0; i < dr_repo_n_files(repo); i++) {
         const uint8_t cls = (uint8_t)dr_repo_file_at(repo, i)->cls;
         dr_sha256_update(s, &cls, 1);
     }
-    const dr_digest classes = dr_sha256_finish(s);
-    memcpy(key, "syt1", 4);
+    dr_repo_rules_digest(&rules, repo);
+    dr_sha256_update(s, rules.b, sizeof rules.b);
+    dr_sha256_update(s, dr_repo_identity(repo)->digest.b, sizeof dr_repo_identity(repo)->digest.b);
+    const dr_digest all = dr_sha256_finish(s);
+    memcpy(key, "syt2", 4);
     key[4] = DR_FACTS_VERSION;
     key[5] = DR_TABLE_VERSION;
-    memcpy(key + 6, dr_repo_identity(repo)->digest.b, 32);
-    memcpy(key + 38, classes.b, 20);
+    memcpy(key + 6, all.b, sizeof all.b);
 }
 
 /* Takes over the table in s->bytes. */

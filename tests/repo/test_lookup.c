@@ -184,7 +184,7 @@ static void damaged_store__is_a_miss(void **state)
     dr_symbols_close(index_of(r, &opt));
     for (size_t step = 0; step < 64; step++) {
         for (size_t i = 0; i < store.n_items; i++)
-            if (memcmp(store.items[i].key, "syt1", 4) == 0)
+            if (memcmp(store.items[i].key, "syt2", 4) == 0)
                 store.items[i].value[(step * 37) % store.items[i].n_value] ^= 1;
         memory_store_cut(&store, 5); /* what the last round stored anew is forgotten */
         dr_symbols *s = index_of(r, &opt);
