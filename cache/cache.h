@@ -29,7 +29,7 @@ typedef struct dr_cache_options {
 } dr_cache_options;
 
 #define DR_CACHE_KV_BYTES    ((int64_t)16 << 30)
-#define DR_CACHE_FACTS_BYTES ((int64_t)1 << 30)
+#define DR_CACHE_FACTS_BYTES ((int64_t)4 << 30)
 
 /* Makes the folder (and its parents) when it is not there; options may be NULL. A folder that cannot be written (a read-only
  * mount, no permission) is opened as if read_only were set.

@@ -5,19 +5,37 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     KEY_BYTES_MAX = 480,
     SUM_BYTES = 8,
     FLUSH_BYTES = 8 << 20,
     BUDGET_PARTS = 8, /* a batch is at most 3/8 of the budget: an eighth gathered and one value of a quarter */
-    FIRST_SLOTS = 256
+    FIRST_SLOTS = 256,
+    PIECE_BYTES = (256 << 10) - 16 - SUM_BYTES, /* with its checksum and LMDB's page header: 64 pages, none of them part empty */
+    PIECE_KEY = 4 + 32 + 4,
+    LET_GO_BYTES = PIECE_BYTES / 2
 };
+
+/* A value larger than PIECE_BYTES is kept as facts of their own, one a piece, and under its key stands a head:
+ *
+ *   head       size of the value 8 | XXH3-128 of it 16: tells apart two values that were put under one key
+ *   piece key  "\xff" "big" | SHA-256 of key, then head | number of the piece 4, big-endian
+ *
+ * So a value is gathered and written with no more memory than small ones take, its pages come in runs of one size, which freed
+ * runs fit, and each piece passes from one generation to the other by itself. That a head is one shows in its checksum, so a small
+ * value may hold any bytes. */
+enum { HEAD_BYTES = 8 + 16 };
+static const uint64_t HEAD_MARK = UINT64_C(0x6461656820676962);
+
+typedef enum fact_kind { FACT_DAMAGED, FACT_VALUE, FACT_HEAD } fact_kind;
 
 /* One put: checksum, key, value in one piece; what is stored is the checksum and the value. */
 typedef struct fact {
     uint64_t hash; /* of the key */
     size_t n_key, n_value;
+    fact_kind kind;
     bool kept; /* found in the old generation: gives way to anything newer */
     uint8_t bytes[]; /* key, then checksum and value */
 } fact;
@@ -131,48 +149,66 @@ static dr_cspan short_key(dr_cspan key, uint8_t buf[4 + sizeof(dr_digest)])
     return (dr_cspan){buf, 4 + sizeof d.b};
 }
 
+static fact_kind stored_kind(dr_cspan key, dr_cspan stored)
+{
+    if (stored.n < SUM_BYTES)
+        return FACT_DAMAGED;
+    const uint64_t sum = dr_load_u64(stored.data), right = fact_sum(key, stored.data + SUM_BYTES, stored.n - SUM_BYTES);
+    if (sum == right)
+        return FACT_VALUE;
+    return sum == (right ^ HEAD_MARK) && stored.n == SUM_BYTES + HEAD_BYTES ? FACT_HEAD : FACT_DAMAGED;
+}
+
 bool dr_facts__ok(dr_cspan key, dr_cspan stored)
 {
-    return stored.n >= SUM_BYTES && dr_load_u64(stored.data) == fact_sum(key, stored.data + SUM_BYTES, stored.n - SUM_BYTES);
+    return stored_kind(key, stored) != FACT_DAMAGED;
+}
+
+/* What was copied out of the map would count as this program's memory too, until it ends: for a symbol table of a large tree that
+ * is twice its size. Others that read it now fault it in again. */
+static void let_go(const dr_cache *c, const MDB_val *v)
+{
+    const uintptr_t page = c->facts.page_bytes, from = (uintptr_t)v->mv_data / page * page;
+    if (v->mv_size >= LET_GO_BYTES)
+        (void)madvise((void *)from, (uintptr_t)v->mv_data + v->mv_size - from, MADV_DONTNEED);
 }
 
 /* Appends the value when the checksum is right. */
-static int take_value(dr_cache *c, MDB_txn *txn, uint64_t generation, dr_cspan key, dr_buf *out)
+static int take_value(dr_cache *c, MDB_txn *txn, uint64_t generation, dr_cspan key, fact_kind *kind, dr_buf *out)
 {
     MDB_val mk = {key.n, (void *)(uintptr_t)key.data}, mv;
     const int rc = mdb_get(txn, c->generation[generation], &mk, &mv);
 
     if (rc != 0)
         return rc;
-    if (!dr_facts__ok(key, (dr_cspan){mv.mv_data, mv.mv_size}))
+    if ((*kind = stored_kind(key, (dr_cspan){mv.mv_data, mv.mv_size})) == FACT_DAMAGED)
         return MDB_NOTFOUND;
     dr_buf_add(out, (const uint8_t *)mv.mv_data + SUM_BYTES, mv.mv_size - SUM_BYTES);
+    let_go(c, &mv);
     return out->failed ? ENOMEM : 0;
 }
 
-static dr_status put_fact(dr_cache *c, dr_cspan key, dr_cspan value, bool kept, dr_error *err);
+static dr_status put_fact(dr_cache *c, dr_cspan key, dr_cspan value, fact_kind kind, bool kept, dr_error *err);
 
-static dr_status facts_get(void *self, dr_buf *out, dr_cspan key, dr_error *err)
+/* Appends what stands under this key, which is short already: a value, or a head. */
+static dr_status get_fact(dr_cache *c, dr_buf *out, dr_cspan key, fact_kind *kind, dr_error *err)
 {
-    dr_cache *c = self;
     dr_facts *p = c->pending;
-    uint8_t digest[4 + sizeof(dr_digest)];
     MDB_txn *txn = NULL;
     dr_state s;
     dr_status st;
     bool old = false;
     const size_t before = out->n;
 
-    if (key.n == 0)
-        return dr_fail(err, DR_ERR_ARG, "facts: an empty key");
-    key = short_key(key, digest);
     const uint64_t hash = key_hash(key);
     (void)pthread_mutex_lock(&p->lock);
     const fact *f = table_find(&p->gathering, hash, key);
     if (!f)
         f = table_find(&p->flushing, hash, key);
-    if (f)
+    if (f) {
+        *kind = f->kind;
         dr_buf_add(out, fact_stored(f) + SUM_BYTES, f->n_value);
+    }
     (void)pthread_mutex_unlock(&p->lock);
     if (f)
         return out->failed ? dr_fail(err, DR_ERR_NOMEM, "facts: out of memory") : DR_OK;
@@ -180,35 +216,35 @@ static dr_status facts_get(void *self, dr_buf *out, dr_cspan key, dr_error *err)
     if ((st = dr_env__read(&c->facts, &txn, err)) != DR_OK)
         return st;
     int rc = dr_state__get(c, txn, &s);
-    if (rc == 0 && (rc = take_value(c, txn, s.young, key, out)) == MDB_NOTFOUND) {
-        rc = take_value(c, txn, 1 - s.young, key, out);
+    if (rc == 0 && (rc = take_value(c, txn, s.young, key, kind, out)) == MDB_NOTFOUND) {
+        rc = take_value(c, txn, 1 - s.young, key, kind, out);
         old = rc == 0;
     }
     st = dr_env__status(&c->facts, rc, "reading a fact", err);
     dr_env__read_end(&c->facts, txn);
     if (st == DR_OK && old && !c->read_only)
-        (void)put_fact(c, key, (dr_cspan){(const uint8_t *)out->data + before, out->n - before}, true, NULL);
+        (void)put_fact(c, key, (dr_cspan){(const uint8_t *)out->data + before, out->n - before}, *kind, true, NULL);
     return st;
 }
 
-/* key is short already. */
-static dr_status put_fact(dr_cache *c, dr_cspan key, dr_cspan value, bool kept, dr_error *err)
+/* Key and value are copied. */
+static dr_status put_fact(dr_cache *c, dr_cspan key, dr_cspan value, fact_kind kind, bool kept, dr_error *err)
 {
     dr_facts *p = c->pending;
 
-    if (value.n > p->max_value)
-        return dr_fail(err, DR_ERR_LIMIT, "facts: a value of %zu bytes; at most %zu are kept", value.n, p->max_value);
     fact *f = malloc(sizeof *f + key.n + SUM_BYTES + value.n);
     if (!f)
         return dr_fail(err, DR_ERR_NOMEM, "facts: out of memory");
     f->hash = key_hash(key);
     f->n_key = key.n;
     f->n_value = value.n;
+    f->kind = kind;
     f->kept = kept;
     memcpy(f->bytes, key.data, key.n);
     if (value.n)
         memcpy(f->bytes + key.n + SUM_BYTES, value.data, value.n);
-    dr_store_u64(f->bytes + key.n, fact_sum(key, f->bytes + key.n + SUM_BYTES, value.n));
+    const uint64_t sum = fact_sum(key, f->bytes + key.n + SUM_BYTES, value.n);
+    dr_store_u64(f->bytes + key.n, kind == FACT_HEAD ? sum ^ HEAD_MARK : sum);
 
     (void)pthread_mutex_lock(&p->lock);
     const bool put = table_put(&p->gathering, f);
@@ -221,6 +257,86 @@ static dr_status put_fact(dr_cache *c, dr_cspan key, dr_cspan value, bool kept, 
     return full ? dr_facts__flush(c, err) : DR_OK;
 }
 
+/* ---- values in pieces ---- */
+
+/* All of a piece's key but its number. */
+static void piece_key(uint8_t to[PIECE_KEY], dr_cspan key, const uint8_t head[HEAD_BYTES])
+{
+    uint8_t both[KEY_BYTES_MAX + HEAD_BYTES];
+    memcpy(both, key.data, key.n);
+    memcpy(both + key.n, head, HEAD_BYTES);
+    const dr_digest d = dr_sha256(both, key.n + HEAD_BYTES);
+    memcpy(to, "\xff" "big", 4);
+    memcpy(to + 4, d.b, sizeof d.b);
+}
+
+static dr_cspan piece_number(uint8_t key[PIECE_KEY], size_t i)
+{
+    for (int b = 0; b < 4; b++) /* big-endian: neighbours in the value are neighbours in the tree */
+        key[PIECE_KEY - 4 + b] = (uint8_t)(i >> (24 - 8 * b));
+    return (dr_cspan){key, PIECE_KEY};
+}
+
+/* The head goes last: who finds it finds all pieces, unless their generation went meanwhile. */
+static dr_status put_pieces(dr_cache *c, dr_cspan key, dr_cspan value, dr_error *err)
+{
+    dr_status st = DR_OK;
+    uint8_t head[HEAD_BYTES], name[PIECE_KEY];
+    const dr_checksum whole = dr_xxh3_128(value.data, value.n);
+
+    dr_store_u64(head, value.n);
+    dr_store_u64(head + 8, whole.lo);
+    dr_store_u64(head + 16, whole.hi);
+    piece_key(name, key, head);
+    for (size_t at = 0; at < value.n && st == DR_OK; at += PIECE_BYTES) {
+        const size_t n = value.n - at < PIECE_BYTES ? value.n - at : PIECE_BYTES;
+        st = put_fact(c, piece_number(name, at / PIECE_BYTES), (dr_cspan){value.data + at, n}, FACT_VALUE, false, err);
+    }
+    return st == DR_OK ? put_fact(c, key, (dr_cspan){head, sizeof head}, FACT_HEAD, false, err) : st;
+}
+
+/* In place of the head, which is the end of *out from `before`. */
+static dr_status get_pieces(dr_cache *c, dr_buf *out, size_t before, dr_cspan key, dr_error *err)
+{
+    dr_status st = DR_OK;
+    uint8_t head[HEAD_BYTES], name[PIECE_KEY];
+
+    memcpy(head, out->data + before, sizeof head);
+    out->n = before;
+    const uint64_t n = dr_load_u64(head);
+    piece_key(name, key, head);
+    for (uint64_t at = 0; at < n && st == DR_OK; at += PIECE_BYTES) {
+        fact_kind kind = FACT_DAMAGED;
+        const size_t end = out->n, want = (size_t)(n - at < PIECE_BYTES ? n - at : PIECE_BYTES);
+        st = get_fact(c, out, piece_number(name, (size_t)(at / PIECE_BYTES)), &kind, err);
+        if (st == DR_OK && (kind != FACT_VALUE || out->n - end != want))
+            st = DR_ERR_NOT_FOUND;
+    }
+    return st;
+}
+
+/* ---- the store ---- */
+
+static dr_status facts_get(void *self, dr_buf *out, dr_cspan key, dr_error *err)
+{
+    dr_cache *c = self;
+    uint8_t digest[4 + sizeof(dr_digest)];
+    fact_kind kind = FACT_DAMAGED;
+    const size_t before = out->n;
+
+    if (key.n == 0)
+        return dr_fail(err, DR_ERR_ARG, "facts: an empty key");
+    key = short_key(key, digest);
+    dr_status st = get_fact(c, out, key, &kind, err);
+    if (st == DR_OK && kind == FACT_HEAD)
+        st = get_pieces(c, out, before, key, err);
+    if (st != DR_OK && out->n > before) {
+        out->n = before;
+        out->data[before] = 0;
+    }
+    return st;
+}
+
 static dr_status facts_put(void *self, dr_cspan key, dr_cspan value, dr_error *err)
 {
     dr_cache *c = self;
@@ -228,7 +344,12 @@ static dr_status facts_put(void *self, dr_cspan key, dr_cspan value, dr_error *e
 
     if (key.n == 0)
         return dr_fail(err, DR_ERR_ARG, "facts: an empty key");
-    return c->read_only ? DR_OK : put_fact(c, short_key(key, digest), value, false, err);
+    if (c->read_only)
+        return DR_OK;
+    if (value.n > c->pending->max_value)
+        return dr_fail(err, DR_ERR_LIMIT, "facts: a value of %zu bytes; at most %zu are kept", value.n, c->pending->max_value);
+    key = short_key(key, digest);
+    return value.n > PIECE_BYTES ? put_pieces(c, key, value, err) : put_fact(c, key, value, FACT_VALUE, false, err);
 }
 
 static int by_key(const void *a, const void *b)
@@ -362,7 +483,7 @@ dr_status dr_facts__new(dr_cache *c, dr_error *err)
         return dr_fail(err, DR_ERR_NOMEM, "facts: out of memory");
     const size_t eighth = (size_t)c->facts_max_bytes / BUDGET_PARTS;
     p->flush_bytes = eighth < FLUSH_BYTES ? eighth : FLUSH_BYTES;
-    p->max_value = 2 * eighth < DR_FACT_BYTES ? 2 * eighth : DR_FACT_BYTES;
+    p->max_value = 2 * eighth;
     (void)pthread_mutex_init(&p->lock, NULL);
     c->pending = p;
     c->store = (dr_blob_store){c, facts_get, facts_put};

@@ -56,8 +56,8 @@ static dr_status fact(dr_cache *c, uint64_t i, bool put)
 {
     const dr_blob_store *s = dr_cache_facts(c);
     const dr_key k = key_number(i);
-    uint8_t value[3000];
-    const size_t n = (size_t)(i * 31 % sizeof value);
+    static uint8_t value[3 * SLAB];
+    const size_t n = i % 8 ? (size_t)(i * 31 % 3000) : (size_t)(i * 40009 % sizeof value); /* some are kept in pieces */
     dr_buf out = {0};
     dr_status st;
 
@@ -420,8 +420,10 @@ static void faults__failed_allocations_are_survived(void **state)
             (void)dr_kv_store_get(c, (dr_span){got, size_of(1)}, DR_KV_BLOCK, &one, NULL);
             s = dr_cache_facts(c);
             (void)s->put(s->self, (dr_cspan){p, 20}, (dr_cspan){p, 100}, NULL);
+            (void)s->put(s->self, (dr_cspan){p, 21}, (dr_cspan){p, SLAB}, NULL); /* two pieces */
             (void)dr_cache_flush(c, NULL);
             (void)s->get(s->self, &out, (dr_cspan){p, 20}, NULL);
+            (void)s->get(s->self, &out, (dr_cspan){p, 21}, NULL);
             (void)dr_kv_store_drop(c, DR_KV_BLOCK, &l.key, NULL);
             (void)dr_cache_verify(c, &r, NULL, NULL, NULL, NULL);
             if (dr_kv_writer_new(&w, c, SLAB, NULL) == DR_OK && dr_kv_writer_put(w, &l, p, SLAB, true) == DR_OK)
