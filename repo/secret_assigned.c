@@ -21,6 +21,11 @@ enum {
     DOUBT_INSIDE = 8,   /* no quotes, among other things of a line: a query, a connection string */
     DOUBT_COMPARED = 4, /* password == "..." */
     VALUE_BYTES_MAX = 256,
+
+    SURPRISE_PASSWORD = 4, /* rules that ask for no more than this are about passwords */
+    CHOSEN_MIN = 8,
+    CHOSEN_MAX = 40,
+    CHOSEN_ODDITY = 10,
 };
 
 typedef struct name {
@@ -212,7 +217,10 @@ static bool judge(dr_secret_place *out, const dr_secret_rule *rule, dr_str text,
     bool digits_only = true;
     for (size_t i = 0; i < v.n && digits_only; i++)
         digits_only = dr_secret__is(v.s[i], DR_CH_DIGIT | DR_CH_DOT | DR_CH_DASH);
-    if (digits_only || dr_secret__surprise(v) < rule->max + doubt || dr_secret__is_placeholder(v) ||
+    /* People choose passwords, machines draw the rest. */
+    const bool chosen = rule->max <= SURPRISE_PASSWORD && v.n >= CHOSEN_MIN && v.n <= CHOSEN_MAX &&
+                        dr_secret__oddity(v) >= CHOSEN_ODDITY + doubt;
+    if (digits_only || (!chosen && dr_secret__surprise(v) < rule->max + doubt) || dr_secret__is_placeholder(v) ||
         dr_secret__is_public(v))
         return false;
     /* addresses and paths have their own rules or are none */
@@ -284,6 +292,21 @@ static size_t typed_sign(dr_str text, size_t p)
     return p > from && p + 1 < text.n && text.s[p] == '=' && text.s[p + 1] != '=' ? p : 0;
 }
 
+/* Does a blank after this name give it a value? Prose has names before quotations as well. */
+static bool is_statement(dr_str text, size_t floor, const name *nm)
+{
+    static const char *const before[] = {"#define ", "identi"};
+
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
+        const size_t n = strlen(before[i]);
+        if (nm->at - floor >= n && starts_folded(text, nm->at - n, before[i]))
+            return true;
+        if (nm->end - nm->at > n && starts_folded(text, nm->at, before[i]))
+            return true;
+    }
+    return opens_line(text, floor, nm->at);
+}
+
 /* The anchor is the last part of the word. */
 bool dr_secret__match_assigned(dr_secret_place *out, const dr_secret_rule *rule, dr_str text, size_t floor, size_t at,
                                size_t end)
@@ -328,8 +351,8 @@ bool dr_secret__match_assigned(dr_secret_place *out, const dr_secret_rule *rule,
     }
     if (p == nm.next)
         return false;
-    if (read_quoted(text, p, &from, &to)) /* #define TOKEN "...", IDENTIFIED BY '...' */
-        return !nm.quote && judge(out, rule, text, from, to, DOUBT_BARE);
+    if (read_quoted(text, p, &from, &to)) /* #define TOKEN "...", IDENTIFIED BY '...', password "..." in a block */
+        return !nm.quote && is_statement(text, floor, &nm) && judge(out, rule, text, from, to, DOUBT_BARE);
     to = bare_end(text, p);
     if (nm.at + 2 < nm.end && text.s[nm.at] == '-' && text.s[nm.at + 1] == '-') /* --password X */
         return judge(out, rule, text, p, to, DOUBT_INSIDE);

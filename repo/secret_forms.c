@@ -7,6 +7,7 @@ enum {
     KEY_BLOCK_MAX = 1 << 16, /* a 16,384-bit RSA key has 13 KB */
     KEY_RUN_MIN = 24,        /* letters of the first run of a block: shorter is a drawing of one */
     KEY_BYTES_MIN = 40,      /* an Ed25519 key has 64 */
+    KEY_DISTINCT_MIN = 16,   /* different signs: less is a drawing too */
 };
 
 static bool one_of(char c, const char *signs)
@@ -71,7 +72,7 @@ static size_t armour_end(dr_str text, size_t at, size_t *first)
             end = to;
             signs = 0;
             p = to;
-        } else if (dr_secret__is(c, DR_CH_BLANK | DR_CH_EOL) || one_of(c, "\"'`+#*/>|,;().")) {
+        } else if (dr_secret__is(c, DR_CH_BLANK | DR_CH_EOL) || one_of(c, "\"'`+#*/>|,;().\\")) {
             p++;
             signs++;
         } else {
@@ -101,7 +102,7 @@ bool dr_secret__match_private_key(dr_secret_place *out, const dr_secret_rule *ru
     if (body - end < 4)
         return false;
     const size_t stop = armour_end(text, body, &first);
-    if (stop == body || dr_secret__is_placeholder((dr_str){text.s + first, stop - first < 40 ? stop - first : 40}))
+    if (stop == body || dr_secret__n_distinct((dr_str){text.s + first, stop - first < 256 ? stop - first : 256}) < KEY_DISTINCT_MIN)
         return false;
     *out = (dr_secret_place){first, stop - first, rule->kind};
     return true;

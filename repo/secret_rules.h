@@ -27,7 +27,6 @@ typedef bool dr_secret_matcher(dr_secret_place *out, const dr_secret_rule *rule,
 
 struct dr_secret_rule {
     const char *anchor;
-    uint8_t bucket; /* 0-7; the rules of one share a filter: anchors of like length and alphabet belong together */
     bool fold;
     const char *kind;
     dr_secret_matcher *match;
@@ -60,6 +59,12 @@ dr_secret_matcher dr_secret__match_assigned;
 /* secret_value.c. How much likelier the value was drawn at random than written by a person as a name, words or a
  * number, in bits; negative for most text. Looks at the first 256 bytes. */
 int dr_secret__surprise(dr_str v);
+
+/* What a person does to a word to make a password of it: signs, digits and capitals inside, a few bits each. */
+int dr_secret__oddity(dr_str v);
+
+/* How many different bytes. */
+size_t dr_secret__n_distinct(dr_str v);
 
 /* Stands for a secret without being one: "example", "changeme", "xxxx", "${VAR}", "<token>", "0123456789", one letter
  * repeated. */

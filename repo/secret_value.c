@@ -63,7 +63,9 @@ static int written_cost(dr_str v)
         const char c = v.s[i];
         const unsigned cls = dr_secret__class[(uint8_t)c];
         if (cls & DR_CH_ALPHA) {
-            if (prev & DR_CH_ALPHA)
+            if (i > 0 && c == v.s[i - 1])
+                cost += 1; /* drawings: xxxx, AAAA */
+            else if (prev & DR_CH_ALPHA)
                 cost += letter_pair[(v.s[i - 1] | 0x20) - 'a'][(c | 0x20) - 'a'] - '0';
             else
                 cost += COST_LETTER + (prev & DR_CH_DIGIT ? COST_FROM_DIGIT : 0);
@@ -110,6 +112,25 @@ int dr_secret__surprise(dr_str v)
     return written_cost(v) - drawn_cost(v);
 }
 
+int dr_secret__oddity(dr_str v)
+{
+    int cost = 0;
+
+    for (size_t i = 0; i < v.n && i < VALUE_MAX; i++) {
+        const unsigned cls = dr_secret__class[(uint8_t)v.s[i]];
+        const unsigned prev = i ? dr_secret__class[(uint8_t)v.s[i - 1]] : 0;
+        if (!(cls & DR_CH_ALNUM) && !memchr("_-./: ", v.s[i], 6))
+            cost += COST_MARK + 2;
+        else if ((cls & DR_CH_DIGIT) && (prev & DR_CH_ALPHA))
+            cost += COST_TO_DIGIT;
+        else if ((cls & DR_CH_ALPHA) && (prev & DR_CH_DIGIT))
+            cost += COST_FROM_DIGIT;
+        else if ((cls & DR_CH_UPPER) && (prev & DR_CH_LOWER))
+            cost += COST_CAMEL - 1;
+    }
+    return cost;
+}
+
 /* Folded search for a word of lower-case letters and other bytes. */
 static bool has_word(dr_str v, const char *word)
 {
@@ -145,7 +166,7 @@ static bool is_periodic(dr_str v)
     return false;
 }
 
-static size_t count_distinct(dr_str v)
+size_t dr_secret__n_distinct(dr_str v)
 {
     bool seen[256] = {false};
     size_t n = 0;
@@ -167,7 +188,7 @@ bool dr_secret__is_placeholder(dr_str v)
         "abcabc", "123123", "112233", "none", "null", "undefined", "default", "secret", "password", "passwd", "passw0rd",
         "p4ssw0rd", "p@ssw", "pa$$w", "token", "hunter2", "letmein", "hello", "invalid", "incorrect", "wrong",
         "value", "string", "variable", "env.", "ENV[", "process.", "config", "apikey", "api_key", "api-key", "some",
-        "correct", "horse", "lorem", "ipsum", "bogus", "stuff", "blah", "user", "admin", "guest", "generated",
+        "correct", "horse", "quux", "bazbar", "lorem", "ipsum", "bogus", "stuff", "blah", "user", "admin", "guest", "generated",
     };
 
     if (v.n > VALUE_MAX)
@@ -178,8 +199,10 @@ bool dr_secret__is_placeholder(dr_str v)
     for (size_t i = 0; i + 1 < v.n; i++)
         if (memchr("$#%@{<", v.s[i], 6) && memchr("{(<%[", v.s[i + 1], 5))
             return true; /* an expansion or template: ${VAR}, $(cmd), #{ruby}, {{x}}, <%= %>, %{x}, @(cs) */
+    if (v.n >= 4 && has_word((dr_str){v.s, 4}, "pass"))
+        return true;
     return longest_run(v, 0) >= 5 || longest_run(v, 1) >= 6 || longest_run(v, -1) >= 6 || is_periodic(v) ||
-           count_distinct(v) < (v.n < 20 ? v.n / 3 + 1 : 7);
+           dr_secret__n_distinct(v) < (v.n < 20 ? v.n / 3 + 1 : 7);
 }
 
 static bool is_uuid(dr_str v)
@@ -243,5 +266,6 @@ bool dr_secret__is_basic_login(dr_str v)
     if (colon == 0 || n - colon - 1 < 5)
         return false;
     const dr_str password = {login + colon + 1, n - colon - 1};
-    return !dr_secret__is_placeholder(password) && dr_secret__surprise(password) >= 0;
+    return !dr_secret__is_placeholder(password) &&
+           (dr_secret__surprise(password) >= 4 || dr_secret__oddity(password) >= 10);
 }

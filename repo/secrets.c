@@ -6,37 +6,139 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One pass looks for every anchor at once. Rules are put into 8 buckets; the state is a 64-bit word whose byte k has bit
- * b clear while the last k + 1 bytes read agree with the first k + 1 bytes (of 8, filled up in front by "any byte") of
- * some anchor of bucket b. A byte of text shifts the state by one place and ORs in its row. When the top byte has a
- * clear bit, a rule of that bucket may end here and its anchor is compared in full. About two cycles a byte, and no
- * byte is looked at twice before that. */
-enum { ANCHOR_MAX = 8 };
+/* One pass looks for every anchor at once. The rules are dealt into 8 buckets; the state is a 64-bit word whose byte k
+ * has bit b clear while the last k + 1 bytes read agree with the first k + 1 bytes (of 8, filled up in front by "any
+ * byte") of bucket b. A byte of text shifts the state by one place and ORs in its row: about two cycles. When the top
+ * byte has a clear bit, a rule of that bucket may end here; which, four tables of sets of rules by the last four
+ * bytes tell, and only then is an anchor compared. */
+enum { ANCHOR_MAX = 8, BUCKETS = 8, NEAR = 4, SET_WORDS = 3, RULES_MAX = 64 * SET_WORDS };
 
 static uint64_t filter[256];
+static uint64_t rules_by_byte[NEAR][256][SET_WORDS]; /* [0]: by the last byte of the anchor */
 static pthread_once_t filter_once = PTHREAD_ONCE_INIT;
 
-static void filter_init(void)
+/* About how often a byte stands in source text, in thousandths, for dealing out the rules. */
+static float byte_weight(unsigned byte)
 {
-    memset(filter, 0xff, sizeof filter);
-    for (size_t i = 0; i < dr_secret__n_rules; i++) {
-        const dr_secret_rule *rule = &dr_secret__rules[i];
-        const size_t n = strlen(rule->anchor);
-        for (size_t k = 0; k < ANCHOR_MAX; k++)
-            for (unsigned byte = 0; byte < 256; byte++)
-                if (k < ANCHOR_MAX - n || dr_secret__anchor_has(rule, k - (ANCHOR_MAX - n), (uint8_t)byte))
-                    filter[byte] &= ~(UINT64_C(1) << (8 * k + rule->bucket));
+    static const uint8_t letters[26] = {41, 9, 26, 25, 78, 18, 12, 14, 47, 2, 6, 29, 18,
+                                        47, 42, 20, 2, 47, 45, 60, 20, 8, 6, 6, 9, 2};
+    const char c = (char)byte;
+
+    return dr_secret__is(c, DR_CH_LOWER)               ? (float)letters[byte - 'a']
+           : c == ' '                                  ? 150
+           : dr_secret__is(c, DR_CH_UPPER)             ? 5
+           : dr_secret__is(c, DR_CH_DIGIT | DR_CH_EOL) ? 12
+           : dr_secret__is(c, DR_CH_UNDER)             ? 22
+           : byte > ' ' && byte < 0x7f                 ? 7
+                                                       : 1;
+}
+
+/* The bytes that may stand at place i of an anchor. Returns how many. */
+static unsigned bytes_at(uint8_t out[256], const dr_secret_rule *rule, size_t i)
+{
+    const uint8_t want = (uint8_t)rule->anchor[i];
+    unsigned n = 0;
+
+    if (want > '\4') { /* nearly all: worth not asking 256 times */
+        out[n++] = want;
+        if (dr_secret__anchor_has(rule, i, want ^ 0x20))
+            out[n++] = want ^ 0x20;
+        return n;
+    }
+    for (unsigned byte = 0; byte < 256; byte++)
+        if (dr_secret__anchor_has(rule, i, (uint8_t)byte))
+            out[n++] = (uint8_t)byte;
+    return n;
+}
+
+/* Puts rule i where it adds least to the chance that a bucket takes text for a hit, that is the product over the places
+ * of the chance that a byte of any of its anchors stands there. */
+static void deal(float chance[BUCKETS][ANCHOR_MAX], const dr_secret_rule *rule)
+{
+    const size_t pad = ANCHOR_MAX - strlen(rule->anchor);
+    float with[BUCKETS][ANCHOR_MAX], best = 2;
+    uint8_t bytes[256];
+    unsigned to = 0;
+
+    memcpy(with, chance, sizeof with);
+    for (size_t k = 0; k < ANCHOR_MAX; k++) {
+        const unsigned n = k < pad ? 0 : bytes_at(bytes, rule, k - pad);
+        for (unsigned b = 0; b < BUCKETS; b++) {
+            for (unsigned i = 0; i < n; i++)
+                if (filter[bytes[i]] >> (8 * k + b) & 1)
+                    with[b][k] += byte_weight(bytes[i]) / 1000;
+            with[b][k] = k < pad || with[b][k] > 1 ? 1 : with[b][k];
+        }
+    }
+    for (unsigned b = 0; b < BUCKETS; b++) {
+        float before = 1, after = 1;
+        for (size_t k = 0; k < ANCHOR_MAX; k++) {
+            before *= chance[b][k];
+            after *= with[b][k];
+        }
+        if (after - before < best) {
+            best = after - before;
+            to = b;
+        }
+    }
+    memcpy(chance[to], with[to], sizeof with[to]);
+    for (size_t k = 0; k < ANCHOR_MAX; k++) {
+        const unsigned n = k < pad ? 256 : bytes_at(bytes, rule, k - pad);
+        for (unsigned i = 0; i < n; i++)
+            filter[k < pad ? i : bytes[i]] &= ~(UINT64_C(1) << (8 * k + to));
     }
 }
 
-/* The first rule, in the table's order, whose anchor ends here and whose matcher agrees. */
-static bool match_here(dr_secret_place *out, dr_str text, size_t floor, size_t end, unsigned open_buckets)
+static void filter_init(void)
 {
-    for (size_t i = 0; i < dr_secret__n_rules; i++) {
+    float chance[BUCKETS][ANCHOR_MAX] = {{0}}, own[RULES_MAX];
+    uint8_t order[RULES_MAX], bytes[256];
+    const size_t n_rules = dr_secret__n_rules < RULES_MAX ? dr_secret__n_rules : RULES_MAX;
+
+    memset(filter, 0xff, sizeof filter);
+    for (size_t i = 0; i < n_rules; i++) {
         const dr_secret_rule *rule = &dr_secret__rules[i];
-        if ((open_buckets >> rule->bucket & 1) && dr_secret__anchor_ends(rule, text, floor, end) &&
-            rule->match(out, rule, text, floor, end - strlen(rule->anchor), end))
-            return true;
+        const size_t length = strlen(rule->anchor);
+        own[i] = 1;
+        for (size_t k = 0; k < ANCHOR_MAX; k++) { /* from the last byte back */
+            const unsigned n = k < length ? bytes_at(bytes, rule, length - 1 - k) : 256;
+            float chance_here = k < length ? 0 : 1;
+            for (unsigned j = 0; j < n; j++) {
+                const unsigned byte = k < length ? bytes[j] : j;
+                if (k < NEAR)
+                    rules_by_byte[k][byte][i / 64] |= UINT64_C(1) << i % 64;
+                if (k < length)
+                    chance_here += byte_weight(byte) / 1000;
+            }
+            own[i] *= chance_here;
+        }
+        size_t at = i;
+        for (; at > 0 && own[order[at - 1]] < own[i]; at--)
+            order[at] = order[at - 1];
+        order[at] = (uint8_t)i;
+    }
+    /* The likeliest rules first: they take a bucket of their own, and the rare ones find the least harm. */
+    for (size_t i = 0; i < n_rules; i++)
+        deal(chance, &dr_secret__rules[order[i]]);
+}
+
+/* The first rule in the table's order whose anchor ends here and whose matcher agrees. */
+static bool match_here(dr_secret_place *out, dr_str text, size_t floor, size_t end)
+{
+    const uint8_t *last = (const uint8_t *)text.s + end - 1;
+
+    if (end - floor < 3)
+        return false;
+    const unsigned fourth = end >= 4 ? last[-3] : '\n';
+    for (unsigned w = 0; w < SET_WORDS; w++) {
+        uint64_t set = rules_by_byte[0][last[0]][w] & rules_by_byte[1][last[-1]][w] & rules_by_byte[2][last[-2]][w] &
+                       rules_by_byte[3][fourth][w];
+        for (; set; set &= set - 1) {
+            const dr_secret_rule *rule = &dr_secret__rules[64 * w + (unsigned)__builtin_ctzll(set)];
+            if (dr_secret__anchor_ends(rule, text, floor, end) &&
+                rule->match(out, rule, text, floor, end - strlen(rule->anchor), end))
+                return true;
+        }
     }
     return false;
 }
@@ -98,9 +200,8 @@ dr_status dr_secrets_scan(dr_secrets *out, dr_str text, const dr_secret_allow *a
 
     for (size_t i = 0; i < text.n; i++) {
         state = state << 8 | filter[(uint8_t)text.s[i]];
-        const unsigned open_buckets = (unsigned)(~state >> 56);
         dr_secret_place p;
-        if (__builtin_expect(open_buckets == 0, 1) || !match_here(&p, text, floor, i + 1, open_buckets))
+        if (__builtin_expect(state >> 56 == 0xff, 1) || !match_here(&p, text, floor, i + 1))
             continue;
         line += count_newlines(text.s + counted, p.at - counted);
         counted = p.at;
