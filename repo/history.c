@@ -468,11 +468,14 @@ static void set_paths(finding *f)
     }
 }
 
+/* Twins in the order in which they were found. */
 static int by_path(const void *a, const void *b)
 {
-    const dr_change *x = &((const found *)a)->c, *y = &((const found *)b)->c;
-    const int c = dr_str_cmp(x->path, y->path);
-    return c ? c : (x->kind > y->kind) - (x->kind < y->kind);
+    const found *x = a, *y = b;
+    int c = dr_str_cmp(x->c.path, y->c.path);
+    if (c == 0)
+        c = (x->c.kind > y->c.kind) - (x->c.kind < y->c.kind);
+    return c ? c : (x->path_at > y->path_at) - (x->path_at < y->path_at);
 }
 
 /* A tree that is not in order gives a path twice, removed and added; one that has a name twice is refused the second. */
@@ -480,7 +483,7 @@ static void join_twins(finding *f)
 {
     bool sorted = true;
     for (size_t i = 1; i < f->n && sorted; i++)
-        sorted = by_path(&f->v[i - 1], &f->v[i]) < 0;
+        sorted = dr_str_cmp(f->v[i - 1].c.path, f->v[i].c.path) < 0;
     if (sorted)
         return;
     qsort(f->v, f->n, sizeof *f->v, by_path);

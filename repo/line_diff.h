@@ -6,7 +6,7 @@
  * when their bytes are, so a last line without a newline differs from the same line with one. Lines count from 1.
  *
  * The answer depends on the two texts only. It is a shortest one for everything that people write; the work is bounded
- * (about 0.2 s for any two texts of a megabyte), and when the bound is reached, what is left between two places that
+ * (under half a second for the worst two texts of a megabyte that were found), and when the bound is reached, what is left between two places that
  * agree becomes one hunk: longer than needed, never wrong. No state: any thread. */
 #ifndef DR_REPO_LINE_DIFF_H
 #define DR_REPO_LINE_DIFF_H
