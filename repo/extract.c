@@ -59,7 +59,8 @@ static void learn(dr_lang lang)
     static const char *const field_names[DR_N_FIELDS] = {
         "name",  "declarator", "body",        "value",     "type",     "function",  "field",   "left",
         "right", "scope",      "parameters",  "object",    "property", "attribute", "alias",   "pattern",
-        "macro", "receiver",   "constructor", "parameter", "key",      "trait",     "operand",
+        "macro", "receiver",   "constructor", "parameter", "key",      "trait",     "operand", "source", "path",
+        "module_name", "argument", "arguments", "list",
         "target", "method",
     };
     const TSLanguage *l = grammars[lang]->language();
@@ -251,6 +252,18 @@ void dr_walk__doc(dr_walk *w, uint32_t line)
 {
     if (w->last_def < w->n_defs)
         w->defs[w->last_def].doc_line = line;
+}
+
+dr_str dr_walk__string(const dr_walk *w, TSNode string)
+{
+    dr_str s = dr_walk__text(w, string);
+    if (s.n < 2 || !strchr("\"'`<", s.s[0]) || s.s[s.n - 1] != (s.s[0] == '<' ? '>' : s.s[0]))
+        return (dr_str){"", 0};
+    s = (dr_str){s.s + 1, s.n - 2};
+    for (size_t i = 0; i < s.n; i++) /* an escape, an interpolation, a string that never ended */
+        if (s.s[i] == '\\' || s.s[i] == '\n' || (s.s[i] == '$' && i + 1 < s.n && s.s[i + 1] == '{'))
+            return (dr_str){"", 0};
+    return s;
 }
 
 void dr_walk__import(dr_walk *w, dr_str name, uint32_t line, dr_import_form form)
@@ -530,7 +543,7 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
     dr_buf_clear(&w->import_names);
     w->failed = false;
     w->text = text;
-    if (lang <= DR_LANG_NONE || lang >= DR_N_LANGS || !grammars[lang] || text.n == 0 || text.n > UINT32_MAX / 2)
+    if (lang <= DR_LANG_NONE || lang >= DR_N_LANGS || text.n == 0 || text.n > UINT32_MAX / 2)
         return DR_OK;
     w->lang = lang;
     w->grammar = grammars[lang];

@@ -137,6 +137,12 @@ enum {
     DR_FIELD_KEY,
     DR_FIELD_TRAIT,
     DR_FIELD_OPERAND,
+    DR_FIELD_SOURCE,
+    DR_FIELD_PATH,
+    DR_FIELD_MODULE_NAME,
+    DR_FIELD_ARGUMENT,
+    DR_FIELD_ARGUMENTS,
+    DR_FIELD_LIST,
     DR_FIELD_TARGET,
     DR_FIELD_METHOD,
     DR_N_FIELDS
@@ -181,6 +187,8 @@ void dr_walk__define_at(dr_walk *w, uint32_t name_at, uint32_t name_n, uint32_t 
  * "body" that says it, and the line of a docstring. The comment above a definition is found without being told. */
 void dr_walk__body(dr_walk *w, TSNode body);
 void dr_walk__doc(dr_walk *w, uint32_t line);
+/* What stands between the quotes of a string node; empty for one that is made of parts. */
+dr_str dr_walk__string(const dr_walk *w, TSNode string);
 /* An import; the name is copied. */
 void dr_walk__import(dr_walk *w, dr_str name, uint32_t line, dr_import_form form);
 void dr_walk__local(dr_walk *w, TSNode name); /* marks it, and hides it in the function around */

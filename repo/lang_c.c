@@ -1,10 +1,11 @@
-/* C and C++: one visitor, since the second grammar grows out of the first. */
+/* C, C++ and CUDA: one visitor, since each grammar grows out of the one before. */
 #include "repo/extract.h"
 
 #include <string.h>
 
 const TSLanguage *tree_sitter_c(void);
 const TSLanguage *tree_sitter_cpp(void);
+const TSLanguage *tree_sitter_cuda(void);
 
 enum {
     R_FUNCTION = DR_RULE_OWN,
@@ -27,6 +28,7 @@ enum {
     R_CALL,
     R_NEW,
     R_LAMBDA,
+    R_INCLUDE,
     /* parts of a declarator; nothing to do when the walk meets them */
     R_INIT_DECLARATOR,
     R_FUNCTION_DECLARATOR,
@@ -49,7 +51,7 @@ static const dr_node_rule rules[] = {
     {"raw_string_literal", DR_RULE_SKIP},
     {"char_literal", DR_RULE_SKIP},
     {"number_literal", DR_RULE_SKIP},
-    {"preproc_include", DR_RULE_SKIP},
+    {"preproc_include", R_INCLUDE},
     {"preproc_params", DR_RULE_SKIP},
     {"function_definition", R_FUNCTION},
     {"inline_method_definition", R_FUNCTION},
@@ -181,10 +183,11 @@ static bool visit_function(dr_walk *w, TSNode node)
     if (is_function) {
         const TSNode container = last_name(w, qualifier);
         /* `= delete`, `= default` have no body and are declarations, as ctags has them. */
-        const dr_sym_kind kind = ts_node_is_null(body) && w->lang == DR_LANG_CPP && in_type ? DR_SYM_PROTOTYPE
+        const dr_sym_kind kind = ts_node_is_null(body) && w->lang != DR_LANG_C && in_type ? DR_SYM_PROTOTYPE
                                  : in_type || qualified                                     ? DR_SYM_METHOD
                                                                                             : DR_SYM_FUNCTION;
         dr_walk__define(w, name, with_template(node), kind, qualified ? &container : NULL);
+        dr_walk__body(w, body);
     }
     dr_walk__enter(w, DR_SCOPE_FUNCTION, name);
     return true;
@@ -257,6 +260,7 @@ static bool visit_type(dr_walk *w, TSNode node, dr_sym_kind kind)
     TSNode scope_name = last_name(w, name);
     if (!ts_node_is_null(name)) {
         dr_walk__define(w, scope_name, with_template(node), kind, NULL);
+        dr_walk__body(w, body);
     } else {
         /* typedef struct { ... } name: its members belong to the typedef's name. */
         const TSNode parent = ts_node_parent(node);
@@ -306,7 +310,18 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     case R_ENUMERATOR:
         dr_walk__define(w, dr_walk__field(w, node, DR_FIELD_NAME), node, DR_SYM_ENUMERATOR, NULL);
         return true;
-    case R_MACRO: dr_walk__define(w, dr_walk__field(w, node, DR_FIELD_NAME), node, DR_SYM_MACRO, NULL); return true;
+    case R_MACRO:
+        dr_walk__define(w, dr_walk__field(w, node, DR_FIELD_NAME), node, DR_SYM_MACRO, NULL);
+        if (strcmp(ts_node_type(node), "preproc_function_def") == 0) /* of `#define LIMIT 3` the 3 says most */
+            dr_walk__body(w, dr_walk__field(w, node, DR_FIELD_VALUE));
+        return true;
+    case R_INCLUDE: {
+        const TSNode path = dr_walk__field(w, node, DR_FIELD_PATH);
+        const dr_str text = dr_walk__string(w, path);
+        dr_walk__import(w, text, ts_node_start_point(node).row + 1,
+                        text.n && text.s[-1] == '<' ? DR_IMPORT_INCLUDE : DR_IMPORT_PATH);
+        return ts_node_is_null(path) || text.n == 0; /* #include MACRO */
+    }
     case R_MACRO_BODY:
         dr_lexical__uses(w, ts_node_start_byte(node), ts_node_end_byte(node), ts_node_start_point(node).row + 1);
         return false;
@@ -354,3 +369,4 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
 
 const dr_grammar dr_grammar__c = {.language = tree_sitter_c, .rules = rules, .visit = visit};
 const dr_grammar dr_grammar__cpp = {.language = tree_sitter_cpp, .rules = rules, .visit = visit};
+const dr_grammar dr_grammar__cuda = {.language = tree_sitter_cuda, .rules = rules, .visit = visit};

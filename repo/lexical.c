@@ -14,14 +14,27 @@ static bool is_part(char c)
     return is_start(c) || (c >= '0' && c <= '9');
 }
 
+static bool is_c_like(dr_lang lang)
+{
+    return lang == DR_LANG_C || lang == DR_LANG_CPP || lang == DR_LANG_CUDA;
+}
+
+static bool has_braces(dr_lang lang)
+{
+    return lang != DR_LANG_PYTHON && lang != DR_LANG_RUBY && lang != DR_LANG_LUA && lang != DR_LANG_ELIXIR;
+}
+
 /* Past a string, a character or a comment that starts at i; i itself when none does. Lines are counted into *line. */
 static uint32_t skip_quiet(const dr_walk *w, uint32_t i, uint32_t end, uint32_t *line)
 {
     const char *s = w->text.s;
     const char c = s[i];
-    const bool hash_comments = w->lang == DR_LANG_PYTHON;
+    const bool hash_comments =
+        w->lang == DR_LANG_PYTHON || w->lang == DR_LANG_RUBY || w->lang == DR_LANG_BASH || w->lang == DR_LANG_ELIXIR;
+    const char twice = w->lang == DR_LANG_LUA ? '-' : '/';
 
-    if ((hash_comments && c == '#') || (!hash_comments && c == '/' && i + 1 < end && s[i + 1] == '/')) {
+    if ((hash_comments && c == '#') || (w->lang == DR_LANG_PHP && c == '#' && i + 1 < end && s[i + 1] != '[') ||
+        (!hash_comments && c == twice && i + 1 < end && s[i + 1] == twice)) {
         while (i < end && s[i] != '\n')
             i++;
         return i;
@@ -48,6 +61,8 @@ static uint32_t skip_quiet(const dr_walk *w, uint32_t i, uint32_t end, uint32_t 
 void dr_lexical__uses(dr_walk *w, uint32_t begin, uint32_t end, uint32_t line)
 {
     const char *s = w->text.s;
+    if (w->lang >= DR_LANG_HTML) /* an outline's words are not names */
+        return;
     for (uint32_t i = begin; i < end;) {
         const uint32_t next = skip_quiet(w, i, end, &line);
         if (next != i) {
@@ -143,7 +158,47 @@ static const keyword *keywords_of(dr_lang lang)
     static const keyword c[] = {{"struct", DR_SYM_STRUCT}, {"union", DR_SYM_UNION}, {"enum", DR_SYM_ENUM}, {NULL, 0}};
     static const keyword cpp[] = {{"struct", DR_SYM_STRUCT}, {"union", DR_SYM_UNION},      {"enum", DR_SYM_ENUM},
                                   {"class", DR_SYM_CLASS},   {"namespace", DR_SYM_MODULE}, {NULL, 0}};
+    static const keyword csharp[] = {{"class", DR_SYM_CLASS},         {"struct", DR_SYM_STRUCT},
+                                     {"interface", DR_SYM_INTERFACE}, {"enum", DR_SYM_ENUM},
+                                     {"record", DR_SYM_CLASS},        {NULL, 0}};
+    static const keyword ruby[] = {
+        {"def", DR_SYM_METHOD}, {"class", DR_SYM_CLASS}, {"module", DR_SYM_MODULE}, {NULL, 0}};
+    static const keyword php[] = {{"function", DR_SYM_FUNCTION},   {"class", DR_SYM_CLASS},
+                                  {"interface", DR_SYM_INTERFACE}, {"trait", DR_SYM_TRAIT},
+                                  {"enum", DR_SYM_ENUM},           {NULL, 0}};
+    static const keyword kotlin[] = {{"fun", DR_SYM_FUNCTION},
+                                     {"class", DR_SYM_CLASS},
+                                     {"interface", DR_SYM_INTERFACE},
+                                     {"object", DR_SYM_CLASS},
+                                     {NULL, 0}};
+    static const keyword swift[] = {{"func", DR_SYM_FUNCTION},
+                                    {"class", DR_SYM_CLASS},
+                                    {"struct", DR_SYM_STRUCT},
+                                    {"enum", DR_SYM_ENUM},
+                                    {"actor", DR_SYM_CLASS},
+                                    {"protocol", DR_SYM_INTERFACE},
+                                    {NULL, 0}};
+    static const keyword scala[] = {{"def", DR_SYM_FUNCTION}, {"class", DR_SYM_CLASS}, {"object", DR_SYM_CLASS},
+                                    {"trait", DR_SYM_TRAIT},  {"enum", DR_SYM_ENUM},   {NULL, 0}};
+    static const keyword function[] = {{"function", DR_SYM_FUNCTION}, {NULL, 0}};
+    static const keyword elixir[] = {{"def", DR_SYM_FUNCTION},
+                                     {"defp", DR_SYM_FUNCTION},
+                                     {"defmacro", DR_SYM_MACRO},
+                                     {"defmacrop", DR_SYM_MACRO},
+                                     {NULL, 0}};
+    static const keyword zig[] = {{"fn", DR_SYM_FUNCTION}, {NULL, 0}};
+    static const keyword nothing[] = {{NULL, 0}};
     switch (lang) {
+    case DR_LANG_CSHARP: return csharp;
+    case DR_LANG_RUBY: return ruby;
+    case DR_LANG_PHP: return php;
+    case DR_LANG_KOTLIN: return kotlin;
+    case DR_LANG_SWIFT: return swift;
+    case DR_LANG_SCALA: return scala;
+    case DR_LANG_LUA:
+    case DR_LANG_BASH: return function;
+    case DR_LANG_ELIXIR: return elixir;
+    case DR_LANG_ZIG: return zig;
     case DR_LANG_PYTHON: return python;
     case DR_LANG_JAVASCRIPT:
     case DR_LANG_TYPESCRIPT:
@@ -151,16 +206,19 @@ static const keyword *keywords_of(dr_lang lang)
     case DR_LANG_GO: return go;
     case DR_LANG_RUST: return rust;
     case DR_LANG_JAVA: return java;
-    case DR_LANG_CPP: return cpp;
-    default: return c;
+    case DR_LANG_CPP:
+    case DR_LANG_CUDA: return cpp;
+    case DR_LANG_C: return c;
+    default: return nothing;
     }
 }
 
 static bool is_modifier(const dr_walk *w, word x)
 {
-    static const char *const words[] = {"export",    "default", "async",  "abstract", "public", "private",
-                                        "protected", "static",  "final",  "pub",      "unsafe", "const",
-                                        "typedef",   "extern",  "inline", "declare"};
+    static const char *const words[] = {"export", "default", "async",    "abstract", "public",  "private",  "protected",
+                                        "static", "final",   "pub",      "unsafe",   "const",   "typedef",  "extern",
+                                        "inline", "declare", "internal", "sealed",   "partial", "override", "virtual",
+                                        "data",   "open",    "local",    "suspend",  "case",    "readonly"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (word_is(w, x, words[i]))
             return true;
@@ -170,7 +228,7 @@ static bool is_modifier(const dr_walk *w, word x)
 /* "struct NAME {", "class NAME", "fn NAME(" ... at the start of a line. */
 static bool keyword_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint32_t line)
 {
-    const bool c_like = w->lang == DR_LANG_C || w->lang == DR_LANG_CPP;
+    const bool c_like = is_c_like(w->lang);
     word x = next_word(w, at, line_end);
     for (int i = 0; i < 6 && x.n && is_modifier(w, x); i++)
         x = next_word(w, x.at + x.n, line_end);
@@ -186,12 +244,19 @@ static bool keyword_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint3
         if (w->lang == DR_LANG_GO && from < line_end && w->text.s[from] == '(')
             while (from < line_end && w->text.s[from++] != ')')
                 ;
-        const word name = next_word(w, from, line_end);
+        word name = next_word(w, from, line_end);
         bool opened = true;
         uint32_t last = line;
+        if (w->lang == DR_LANG_LUA || w->lang == DR_LANG_RUBY) /* function a.b:name(, def self.name */
+            while (name.at + name.n < line_end && strchr(".:", w->text.s[name.at + name.n])) {
+                const word part = next_word(w, name.at + name.n + 1, line_end);
+                if (part.n == 0)
+                    break;
+                name = part;
+            }
         if (name.n == 0)
             return false;
-        if (w->lang != DR_LANG_PYTHON)
+        if (has_braces(w->lang))
             last = block_end(w, name.at + name.n, line, &opened);
         if (c_like) { /* `struct foo *f(void) {` is a function: only a brace or a base may follow the name */
             uint32_t i = name.at + name.n;
@@ -199,7 +264,7 @@ static bool keyword_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint3
                    (w->text.s[i] == ' ' || w->text.s[i] == '\t' || w->text.s[i] == '\n' || w->text.s[i] == '\r'))
                 i++;
             const bool base =
-                w->lang == DR_LANG_CPP && i + 1 < w->text.n && w->text.s[i] == ':' && w->text.s[i + 1] != ':';
+                w->lang != DR_LANG_C && i + 1 < w->text.n && w->text.s[i] == ':' && w->text.s[i + 1] != ':';
             if (i >= w->text.n || (w->text.s[i] != '{' && !base))
                 return false;
         }
@@ -289,7 +354,7 @@ static bool macro_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint32_
 void dr_lexical__definitions(dr_walk *w, uint32_t begin, uint32_t end, uint32_t line)
 {
     const char *s = w->text.s;
-    const bool c_like = w->lang == DR_LANG_C || w->lang == DR_LANG_CPP;
+    const bool c_like = is_c_like(w->lang);
 
     /* A line is looked at whole, also when the trouble starts in its middle. */
     while (begin > 0 && s[begin - 1] != '\n')
