@@ -16,9 +16,9 @@ enum {
     TYPE_MAX = 32,   /* `: &'static str`, `string` between a name and '=' */
 
     /* Bits beyond the rule's own threshold. */
-    DOUBT_CALL = 6,     /* setPassword("..."), ("password", "...") */
-    DOUBT_BARE = 4,     /* no quotes, alone on its line */
-    DOUBT_INSIDE = 8,   /* no quotes, among other things of a line: a query, a connection string */
+    DOUBT_CALL = 4,     /* setPassword("..."), ("password", "...") */
+    DOUBT_BARE = 2,     /* no quotes, alone on its line */
+    DOUBT_INSIDE = 5,   /* no quotes, among other things of a line: a query, a connection string */
     DOUBT_COMPARED = 4, /* password == "..." */
     VALUE_BYTES_MAX = 256,
 
@@ -191,7 +191,7 @@ static bool opens_line(dr_str text, size_t floor, size_t at)
             from += strlen(words[i]);
     if (from < at && text.s[from] == '-' && dr_secret__is(text.s[from + 1], DR_CH_BLANK))
         from = skip(text, from + 1, DR_CH_BLANK, 40);
-    while (from < at && (one_of(text.s[from], "\"'$@.") || dr_secret__is(text.s[from], DR_CH_WORD | DR_CH_DOT)))
+    while (from < at && (one_of(text.s[from], "\"'$@./:") || dr_secret__is(text.s[from], DR_CH_WORD | DR_CH_DOT)))
         from++; /* a quoted or dotted name: spring.datasource.password */
     return from >= at;
 }
@@ -256,6 +256,12 @@ static size_t value_hop(dr_str text, size_t p)
     return p < text.n && one_of(text.s[p], ":=") ? p : 0;
 }
 
+/* --password */
+static bool is_option(dr_str text, const name *nm)
+{
+    return nm->end - nm->at > 2 && text.s[nm->at] == '-' && text.s[nm->at + 1] == '-';
+}
+
 /* Behind a sign that assigns: quoted, or alone on its line, or inside a larger text. */
 static bool match_value(dr_secret_place *out, const dr_secret_rule *rule, dr_str text, size_t floor, const name *nm,
                         size_t sign_end, bool hopped)
@@ -277,7 +283,8 @@ static bool match_value(dr_secret_place *out, const dr_secret_rule *rule, dr_str
     const char before = nm->at > floor ? text.s[nm->at - 1] : '\n';
     if (end < text.n && one_of(before, "\"'`") && text.s[end] == before)
         return judge(out, rule, text, p, end, DOUBT_BARE);
-    if (tight && one_of(before, "\"'`;&? -,") && end < text.n && (one_of(text.s[end], ";&\"'`") || at_line_end(text, end)))
+    if (tight && one_of(before, "\"'`;&? -,\n") && end < text.n &&
+        (one_of(text.s[end], ";&\"'`") || at_line_end(text, end) || (is_option(text, nm) && text.s[end] == ' ')))
         return judge(out, rule, text, p, end, DOUBT_INSIDE);
     return false;
 }
@@ -354,7 +361,7 @@ bool dr_secret__match_assigned(dr_secret_place *out, const dr_secret_rule *rule,
     if (read_quoted(text, p, &from, &to)) /* #define TOKEN "...", IDENTIFIED BY '...', password "..." in a block */
         return !nm.quote && is_statement(text, floor, &nm) && judge(out, rule, text, from, to, DOUBT_BARE);
     to = bare_end(text, p);
-    if (nm.at + 2 < nm.end && text.s[nm.at] == '-' && text.s[nm.at + 1] == '-') /* --password X */
+    if (is_option(text, &nm)) /* --password X */
         return judge(out, rule, text, p, to, DOUBT_INSIDE);
     if (nm.end - nm.at == 8 && at_line_end(text, to)) { /* netrc: `login NAME` stands before `password` */
         const size_t back = nm.at - floor < 120 ? floor : nm.at - 120;

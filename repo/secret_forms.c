@@ -251,7 +251,7 @@ bool dr_secret__match_webhook(dr_secret_place *out, const dr_secret_rule *rule, 
     while (last > end && text.s[last - 1] != '/')
         last--;
     const dr_str key = {text.s + last, to - last};
-    if (last == end || key.n < rule->min || dr_secret__is_placeholder(key) || dr_secret__surprise(key) < 12)
+    if (last == end || key.n < rule->min || dr_secret__is_placeholder(key) || dr_secret__surprise(key) < 0)
         return false;
     *out = (dr_secret_place){end, to - end, rule->kind};
     return true;

@@ -66,7 +66,7 @@ static bool border_before(dr_str text, size_t at)
     return at >= 2 && text.s[at - 2] == '\\' && memchr("nrt", text.s[at - 1], 3);
 }
 
-enum { ISSUED_SURPRISE = 6 }; /* the form is evidence enough; this leaves out words and drawings */
+enum { ISSUED_SURPRISE = -8 }; /* the form is evidence enough; this leaves out words and drawings */
 
 /* BACK bytes, PREFIX and then [min, max] bytes of an alphabet, and no word goes on behind them. */
 static bool match_issued(dr_secret_place *out, const dr_secret_rule *rule, dr_str text, size_t floor, size_t at,
@@ -84,13 +84,14 @@ static bool match_issued(dr_secret_place *out, const dr_secret_rule *rule, dr_st
         return false;
     while (to < text.n && to - end <= rule->max && dr_secret__is(text.s[to], rule->alphabet))
         to++;
-    while (to > end && (text.s[to - 1] == '.' || text.s[to - 1] == '-')) /* the end of a sentence, a rule of dashes */
+    while (to - end > rule->min && (text.s[to - 1] == '.' || text.s[to - 1] == '-')) /* the end of a sentence */
         to--;
     if (to - end < rule->min || to - end > rule->max || (to < text.n && dr_secret__is(text.s[to], DR_CH_WORD)))
         return false;
     /* What a person would have made up is in the part behind the prefix; "sk_test_" itself is no reason. */
-    const size_t prefix = end - at > 8 || rule->back ? 0 : end - at;
-    const dr_str drawn = {text.s + at + prefix, to - at - prefix};
+    dr_str drawn = rule->back >= rule->min ? (dr_str){text.s + at, rule->back} : (dr_str){text.s + end, to - end};
+    while (drawn.n && dr_secret__is(drawn.s[0], DR_CH_UNDER | DR_CH_DASH))
+        drawn.s++, drawn.n--;
     if (dr_secret__is_placeholder(drawn) || dr_secret__surprise(drawn) < ISSUED_SURPRISE)
         return false;
     *out = (dr_secret_place){at, to - at, rule->kind};
@@ -246,7 +247,7 @@ const dr_secret_rule dr_secret__rules[] = {
     FORM("eyJ\3", "json web token", dr_secret__match_jwt),
     FORM("://\3", "password in an address", dr_secret__match_address),
     FORM("://:", "password in an address", dr_secret__match_address),
-    {"bearer ", true, "bearer token", dr_secret__match_bearer, 0, 16, 14, 0},
+    {"bearer ", true, "bearer token", dr_secret__match_bearer, 0, 16, 5, 0},
     {"basic ", true, "basic authorization", dr_secret__match_basic, 0, 0, 0, 0},
     {"\"auth\"", true, "basic authorization", dr_secret__match_basic, 0, 0, 0, 0},
     {"_auth=", true, "basic authorization", dr_secret__match_basic, 0, 0, 0, 0},
@@ -258,27 +259,27 @@ const dr_secret_rule dr_secret__rules[] = {
     NAMED("pass\4", "password", 6, 4, true),
     NAMED("pwd\4", "password", 6, 4, true),
     NAMED("fied by\4", "password", 6, 4, false), /* IDENTIFIED BY '...' */
-    NAMED("secret", "secret", 10, 12, false),
-    NAMED("token", "token", 12, 14, false),
-    NAMED("api_key", "api key", 12, 12, false),
-    NAMED("api-key", "api key", 12, 12, false),
-    NAMED("apikey", "api key", 12, 12, false),
-    NAMED("cess_key", "access key", 12, 12, false),
-    NAMED("cess-key", "access key", 12, 12, false),
-    NAMED("cesskey", "access key", 12, 12, false),
-    NAMED("vate_key", "private key", 16, 16, false),
-    NAMED("vatekey", "private key", 16, 16, false),
-    NAMED("ount_key", "account key", 16, 16, false),
-    NAMED("ountkey", "account key", 16, 16, false),
-    NAMED("tion_key", "encryption key", 16, 16, false),
-    NAMED("tionkey", "encryption key", 16, 16, false),
-    NAMED("ning_key", "signing key", 16, 16, false),
-    NAMED("auth_key", "auth key", 12, 14, false),
-    NAMED("authkey", "auth key", 12, 14, false),
-    NAMED("ster_key", "master key", 16, 16, false),
-    NAMED("sumerkey", "consumer key", 12, 14, false),
-    NAMED("umer_key", "consumer key", 12, 14, false),
-    NAMED("app_key", "app key", 16, 14, false),
-    NAMED("edential", "credential", 10, 14, false),
+    NAMED("secret", "secret", 10, 5, false),
+    NAMED("token", "token", 12, 5, false),
+    NAMED("api_key", "api key", 12, 5, false),
+    NAMED("api-key", "api key", 12, 5, false),
+    NAMED("apikey", "api key", 12, 5, false),
+    NAMED("cess_key", "access key", 12, 5, false),
+    NAMED("cess-key", "access key", 12, 5, false),
+    NAMED("cesskey", "access key", 12, 5, false),
+    NAMED("vate_key", "private key", 16, 5, false),
+    NAMED("vatekey", "private key", 16, 5, false),
+    NAMED("ount_key", "account key", 16, 5, false),
+    NAMED("ountkey", "account key", 16, 5, false),
+    NAMED("tion_key", "encryption key", 16, 5, false),
+    NAMED("tionkey", "encryption key", 16, 5, false),
+    NAMED("ning_key", "signing key", 16, 5, false),
+    NAMED("auth_key", "auth key", 12, 5, false),
+    NAMED("authkey", "auth key", 12, 5, false),
+    NAMED("ster_key", "master key", 16, 5, false),
+    NAMED("sumerkey", "consumer key", 12, 5, false),
+    NAMED("umer_key", "consumer key", 12, 5, false),
+    NAMED("app_key", "app key", 16, 5, false),
+    NAMED("edential", "credential", 10, 5, false),
 };
 const size_t dr_secret__n_rules = sizeof dr_secret__rules / sizeof dr_secret__rules[0];

@@ -46,10 +46,10 @@ static const char letter_pair[26][27] = {
 enum {
     COST_LETTER = 5, /* the first letter of a run: log2(26) */
     COST_DIGIT = 3,
-    COST_TO_DIGIT = 4,
-    COST_FROM_DIGIT = 2,
-    COST_CAMEL = 3,   /* an upper-case letter after a lower-case one */
-    COST_UNCAMEL = 3, /* a lower-case letter after two upper-case ones: rare in names, half of all in random text */
+    COST_TO_DIGIT = 5,
+    COST_FROM_DIGIT = 3,
+    COST_CAMEL = 4,   /* an upper-case letter after a lower-case one */
+    COST_UNCAMEL = 5, /* a lower-case letter after two upper-case ones: rare in names, half of all in random text */
     COST_MARK = 3,    /* a sign other than _ - . / */
     COST_JOINT = 2,   /* one of these */
 };

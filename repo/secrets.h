@@ -52,8 +52,8 @@ dr_status dr_secrets_scan(dr_secrets *out, dr_str text, const dr_secret_allow *a
 void dr_secrets_fini(dr_secrets *s);
 
 /* Appends the text with each place replaced by "[masked: KIND]" and the newlines that stood in it, so line numbers stay.
- * The fingerprint is not written: a weak password could be guessed from it. Masked text has no secrets left: a scan of
- * it finds none. s must come from a scan of this very text. */
+ * The fingerprint is not written: a weak password could be guessed from it. A masked place
+ * is not found again. s must come from a scan of this very text. */
 dr_status dr_secrets_mask(dr_buf *out, dr_str text, const dr_secrets *s, dr_error *err);
 
 #endif
