@@ -44,6 +44,19 @@ static bool tick(void *arg)
     return !atomic_load(&j->cancel);
 }
 
+static dr_status extract_text(dr_buf *out, dr_walk *walk, dr_str path, dr_str text)
+{
+    dr_lang lang = dr_lang_of(path, text);
+    if (lang >= DR_LANG_JAVASCRIPT && lang <= DR_LANG_TSX && dr_classify__has_long_lines(text))
+        lang = DR_LANG_NONE; /* minified: names of one letter */
+    dr_status st = dr_walk_extract(walk, lang, text);
+    if (st == DR_OK && !dr_facts__encode(out, walk))
+        st = DR_ERR_NOMEM;
+    if (st != DR_OK)
+        dr_buf_clear(out);
+    return st;
+}
+
 static dr_status one_file(job *j, dr_walk *walk, dr_buf *content, const item *it)
 {
     const dr_repo_file *f = dr_repo_file_at(j->repo, it->file);
@@ -61,19 +74,11 @@ static dr_status one_file(job *j, dr_walk *walk, dr_buf *content, const item *it
         atomic_fetch_add(&j->n_failed, 1);
         return DR_OK;
     }
-    const dr_str text = dr_buf_view(content);
-    dr_lang lang = dr_lang_of(f->path, text);
-    if (lang >= DR_LANG_JAVASCRIPT && lang <= DR_LANG_TSX && dr_classify__has_long_lines(text))
-        lang = DR_LANG_NONE; /* minified: names of one letter */
-    dr_status st = dr_walk_extract(walk, lang, text);
-    if (st == DR_OK && walk->steps > walk->max_steps)
-        atomic_fetch_add(&j->n_cut, 1);
-    if (st == DR_OK && !dr_facts__encode(out, walk))
-        st = DR_ERR_NOMEM;
-    if (st != DR_OK) {
-        dr_buf_clear(out);
+    const dr_status st = extract_text(out, walk, f->path, dr_buf_view(content));
+    if (st != DR_OK)
         return st;
-    }
+    if (walk->steps > walk->max_steps)
+        atomic_fetch_add(&j->n_cut, 1);
     atomic_fetch_add(&j->n_parsed, 1);
     if (store)
         (void)store->put(store->self, (dr_cspan){key, sizeof key}, (dr_cspan){(const uint8_t *)out->data, out->n},
@@ -84,6 +89,29 @@ static dr_status one_file(job *j, dr_walk *walk, dr_buf *content, const item *it
         out->cap = out->n + 1;
     }
     return DR_OK;
+}
+
+dr_status dr_index__one(dr_buf *out, const dr_repo *repo, size_t file, const dr_blob_store *store, dr_error *err)
+{
+    const dr_repo_file *f = dr_repo_file_at(repo, file);
+    dr_status st = DR_OK;
+    dr_buf content = {0};
+    dr_walk walk = {0};
+    uint8_t key[KEY_BYTES];
+
+    dr_buf_clear(out);
+    blob_key(key, repo, f, (uint8_t)dr_lang_of(f->path, DR_STR("")));
+    if (store && store->get(store->self, out, (dr_cspan){key, sizeof key}, NULL) == DR_OK)
+        return DR_OK;
+    dr_buf_clear(out);
+    if ((st = dr_repo_read(repo, file, &content, err)) != DR_OK)
+        goto done;
+    if (!dr_walk_init(&walk) || extract_text(out, &walk, f->path, dr_buf_view(&content)) != DR_OK)
+        st = dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");
+done:
+    dr_walk_fini(&walk);
+    dr_buf_free(&content);
+    return st;
 }
 
 /* Every worker takes the next largest file until none is left, whatever range the pool gave it. */

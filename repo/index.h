@@ -30,6 +30,9 @@ typedef struct dr_file_facts {
 dr_status dr_index__facts(dr_file_facts *files, dr_symbols_stats *stats, const dr_repo *repo,
                           const dr_symbols_options *opt, dr_error *err);
 
+/* Facts of one file. */
+dr_status dr_index__one(dr_buf *out, const dr_repo *repo, size_t file, const dr_blob_store *store, dr_error *err);
+
 enum { DR_TABLE_VERSION = 2 };
 
 typedef struct dr_table_header {

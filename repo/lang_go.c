@@ -19,6 +19,7 @@ enum {
     R_TYPE_PARAMETER,
     R_CALL,
     R_KEYED,
+    R_IMPORT,
 };
 
 static const dr_node_rule rules[] = {
@@ -31,7 +32,8 @@ static const dr_node_rule rules[] = {
     {"interpreted_string_literal", DR_RULE_SKIP},
     {"raw_string_literal", DR_RULE_SKIP},
     {"rune_literal", DR_RULE_SKIP},
-    {"import_declaration", DR_RULE_SKIP},
+    {"import_declaration", DR_RULE_NONE},
+    {"import_spec", R_IMPORT},
     {"package_clause", DR_RULE_SKIP},
     {"function_declaration", R_FUNCTION},
     {"method_declaration", R_METHOD},
@@ -111,9 +113,15 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
                         : strcmp(is, "interface_type") == 0 ? DR_SYM_INTERFACE
                                                             : DR_SYM_TYPE,
                         NULL);
+        if (strcmp(is, "struct_type") == 0 && ts_node_named_child_count(type))
+            dr_walk__body(w, ts_node_named_child(type, 0));
         dr_walk__enter(w, DR_SCOPE_TYPE, name);
         return true;
     }
+    case R_IMPORT:
+        dr_walk__import(w, dr_walk__string(w, dr_walk__field(w, node, DR_FIELD_PATH)), ts_node_start_point(node).row + 1,
+                        DR_IMPORT_GO);
+        return false;
     case R_CONST: each_name(w, node, DR_SYM_CONSTANT); return true;
     case R_VAR: each_name(w, node, DR_SYM_VARIABLE); return true;
     case R_FIELD: each_name(w, node, DR_SYM_FIELD); return true;

@@ -21,6 +21,7 @@ enum {
     R_NEW,
     R_FIELD_ACCESS,
     R_TYPE_PATTERN,
+    R_IMPORT,
 };
 
 static const dr_node_rule rules[] = {
@@ -57,6 +58,7 @@ static const dr_node_rule rules[] = {
     {"object_creation_expression", R_NEW},
     {"field_access", R_FIELD_ACCESS},
     {"type_pattern", R_TYPE_PATTERN},
+    {"import_declaration", R_IMPORT},
     {NULL, 0},
 };
 
@@ -152,6 +154,21 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         return true;
     }
     case R_FIELD_ACCESS: dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_FIELD), DR_MARK_MEMBER); return true;
+    case R_IMPORT: {
+        dr_buf name_text = {0};
+        for (uint32_t i = 0; i < ts_node_named_child_count(node) && i < 4; i++) {
+            const TSNode part = ts_node_named_child(node, i);
+            const bool all = strcmp(ts_node_type(part), "asterisk") == 0;
+            const dr_str text = dr_walk__text(w, part);
+            if (all)
+                dr_buf_add(&name_text, ".*", 2);
+            else if (strstr(ts_node_type(part), "identifier"))
+                dr_buf_add(&name_text, text.s, text.n);
+        }
+        dr_walk__import(w, dr_buf_view(&name_text), ts_node_start_point(node).row + 1, DR_IMPORT_TYPE);
+        dr_buf_free(&name_text);
+        return true;
+    }
     case R_TYPE_PATTERN:
         if (ts_node_named_child_count(node) > 1)
             dr_walk__locals_in(w, ts_node_named_child(node, ts_node_named_child_count(node) - 1));

@@ -32,6 +32,7 @@ enum {
     R_NEW,
     R_RENAMED,
     R_TYPE_PARAMETER,
+    R_IMPORT,
 };
 
 static const dr_node_rule rules[] = {
@@ -82,6 +83,9 @@ static const dr_node_rule rules[] = {
     {"import_specifier", R_RENAMED},
     {"export_specifier", R_RENAMED},
     {"type_parameter", R_TYPE_PARAMETER},
+    {"import_statement", R_IMPORT},
+    {"export_statement", R_IMPORT},
+    {"import_require_clause", R_IMPORT},
     {NULL, 0},
 };
 
@@ -97,11 +101,56 @@ static bool is_function_value(TSNode n)
     return is_type(n, "arrow_function") || is_type(n, "function_expression") || is_type(n, "generator_function");
 }
 
-/* A name that a definition may have: an identifier of some sort, not ["computed"] and not a string. */
 static bool is_name(const dr_walk *w, TSNode n)
 {
     const uint8_t rule = dr_walk__rule(w, n);
     return rule == DR_RULE_NAME || rule == DR_RULE_MEMBER;
+}
+
+/* What a key defines: an identifier of some sort, or the text of a string that could be one ('list-files' too); not
+ * ["computed"], not 0. */
+static TSNode key_name(const dr_walk *w, TSNode key)
+{
+    if (is_name(w, key))
+        return key;
+    if (!is_type(key, "string") || ts_node_named_child_count(key) != 1)
+        return none;
+    const TSNode inner = ts_node_named_child(key, 0);
+    const dr_str text = dr_walk__text(w, inner);
+    for (size_t i = 0; i < text.n; i++) {
+        const char c = text.s[i];
+        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || (c & 0x80);
+        if (!letter && (i == 0 || !((c >= '0' && c <= '9') || c == '-')))
+            return none;
+    }
+    return inner;
+}
+
+/* The body of a function or class that a name is bound to. */
+static TSNode body_of(const dr_walk *w, TSNode value)
+{
+    return dr_walk__field(w, value, DR_FIELD_BODY);
+}
+
+/* What `a = b = c` assigns in the end. */
+static TSNode final_value(const dr_walk *w, TSNode value)
+{
+    for (int i = 0; i < 16 && is_type(value, "assignment_expression"); i++)
+        value = dr_walk__field(w, value, DR_FIELD_RIGHT);
+    return value;
+}
+
+/* An object whose members can be called: worth a name of its own, unlike an argument list by name. */
+static bool has_methods(const dr_walk *w, TSNode value)
+{
+    if (!is_type(value, "object"))
+        return false;
+    for (uint32_t i = 0; i < ts_node_named_child_count(value) && i < 64; i++) {
+        const TSNode member = ts_node_named_child(value, i);
+        if (is_type(member, "method_definition") || is_function_value(dr_walk__field(w, member, DR_FIELD_VALUE)))
+            return true;
+    }
+    return false;
 }
 
 static void declare_pattern(dr_walk *w, TSNode pattern, TSNode whole, dr_sym_kind kind, int depth)
@@ -137,6 +186,7 @@ static void visit_lexical(dr_walk *w, TSNode node)
         const TSNode whole = ts_node_named_child_count(node) == 1 ? node : d;
         if (is_name(w, name) && (is_function_value(value) || is_type(value, "class"))) {
             dr_walk__define(w, name, whole, is_type(value, "class") ? DR_SYM_CLASS : DR_SYM_FUNCTION, NULL);
+            dr_walk__body(w, body_of(w, value));
         } else if (dr_walk__in_function(w)) {
             /* Known to the index too, as variables, when they look like more than a counter: universal-ctags lists just
              * these. */
@@ -149,30 +199,75 @@ static void visit_lexical(dr_walk *w, TSNode node)
     }
 }
 
-/* exports.f = function, T.prototype.f = function, obj.f = () => ... define f. */
+/* exports.f = function, T.prototype.f = ..., obj.f = () => ..., obj.part = { ...methods... }, f = function define f. */
 static void visit_assignment(dr_walk *w, TSNode node)
 {
-    const TSNode left = dr_walk__field(w, node, DR_FIELD_LEFT), right = dr_walk__field(w, node, DR_FIELD_RIGHT);
-    if (!is_type(left, "member_expression") || !(is_function_value(right) || is_type(right, "class")))
+    const TSNode left = dr_walk__field(w, node, DR_FIELD_LEFT),
+                 right = final_value(w, dr_walk__field(w, node, DR_FIELD_RIGHT));
+    const bool is_class = is_type(right, "class"), callable = is_function_value(right) || is_class;
+
+    if (callable && is_type(left, "identifier")) {
+        dr_walk__define(w, left, node, is_class ? DR_SYM_CLASS : DR_SYM_FUNCTION, NULL);
+        dr_walk__body(w, body_of(w, right));
+        return;
+    }
+    if (!is_type(left, "member_expression"))
         return;
     const TSNode name = dr_walk__field(w, left, DR_FIELD_PROPERTY);
     TSNode object = dr_walk__field(w, left, DR_FIELD_OBJECT);
     const dr_str text = dr_walk__text(w, object);
     const bool exported = dr_str_eq(text, DR_STR("exports")) || dr_str_eq(text, DR_STR("module.exports"));
+    bool prototype = false;
 
-    if (!is_name(w, name))
+    if (!is_name(w, name) || dr_str_eq(dr_walk__text(w, left), DR_STR("module.exports")))
         return;
     if (is_type(object, "member_expression")) {
         const TSNode inner = dr_walk__field(w, object, DR_FIELD_OBJECT),
                      last = dr_walk__field(w, object, DR_FIELD_PROPERTY);
-        object = dr_str_eq(dr_walk__text(w, last), DR_STR("prototype")) ? inner : last;
+        prototype = dr_str_eq(dr_walk__text(w, last), DR_STR("prototype"));
+        object = prototype ? inner : last;
     }
+    /* A prototype is given its members under names that exist elsewhere: T.prototype.size = sizeOf. */
+    const bool method = callable || (prototype && (is_type(right, "identifier") || is_type(right, "member_expression")));
+    /* An object that gets a name on another one, and what a module gives out under a new name. */
+    const bool part = (is_type(right, "object") && !dr_walk__in_function(w)) || has_methods(w, right) ||
+                      (exported && !is_type(right, "identifier") && !is_type(right, "member_expression"));
+    if (!method && !prototype && !part)
+        return;
     const bool named = is_name(w, object) && !exported;
     dr_walk__define(w, name, node,
-                    is_type(right, "class") ? DR_SYM_CLASS
-                    : exported              ? DR_SYM_FUNCTION
-                                            : DR_SYM_METHOD,
+                    is_class                             ? DR_SYM_CLASS
+                    : exported && callable               ? DR_SYM_FUNCTION
+                    : method                             ? DR_SYM_METHOD
+                    : exported                           ? DR_SYM_VARIABLE
+                                                         : DR_SYM_FIELD,
                     named ? &object : NULL);
+    dr_walk__body(w, body_of(w, right));
+}
+
+static void visit_pair(dr_walk *w, TSNode node)
+{
+    const TSNode key = dr_walk__field(w, node, DR_FIELD_KEY), value = dr_walk__field(w, node, DR_FIELD_VALUE),
+                 name = key_name(w, key);
+    if (is_function_value(value) || is_type(value, "class")) {
+        dr_walk__define(w, name, node, is_type(value, "class") ? DR_SYM_CLASS : DR_SYM_METHOD, NULL);
+        dr_walk__body(w, body_of(w, value));
+    } else if (has_methods(w, value)) {
+        dr_walk__define(w, name, node, DR_SYM_FIELD, NULL);
+    } else if (is_name(w, key) && dr_walk__in_function(w)) {
+        dr_walk__mark(w, key, DR_MARK_DEF); /* an argument by name, more often than not */
+    } else if (is_name(w, key)) {
+        dr_walk__define(w, key, node, DR_SYM_FIELD, NULL);
+    }
+}
+
+/* require("x"), import("x") */
+static void visit_call(dr_walk *w, TSNode f, TSNode arguments)
+{
+    if ((is_type(f, "import") || dr_str_eq(dr_walk__text(w, f), DR_STR("require"))) && !ts_node_is_null(arguments) &&
+        ts_node_named_child_count(arguments))
+        dr_walk__import(w, dr_walk__string(w, ts_node_named_child(arguments, 0)), ts_node_start_point(f).row + 1,
+                        DR_IMPORT_PATH);
 }
 
 static void mark_callee(dr_walk *w, TSNode f)
@@ -213,8 +308,7 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         dr_walk__enter(w, DR_SCOPE_TYPE, name);
         return true;
     case R_METHOD:
-        if (is_name(w, name))
-            dr_walk__define(w, name, node, DR_SYM_METHOD, NULL);
+        dr_walk__define(w, key_name(w, name), node, DR_SYM_METHOD, NULL);
         dr_walk__enter(w, DR_SCOPE_FUNCTION, name);
         return true;
     case R_METHOD_SIGNATURE:
@@ -228,20 +322,12 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
             dr_walk__define(w, field, node,
                             is_function_value(dr_walk__field(w, node, DR_FIELD_VALUE)) ? DR_SYM_METHOD : DR_SYM_FIELD,
                             NULL);
+        dr_walk__body(w, body_of(w, dr_walk__field(w, node, DR_FIELD_VALUE)));
         return true;
     }
     case R_LEXICAL: visit_lexical(w, node); return true;
     case R_ASSIGNMENT: visit_assignment(w, node); return true;
-    case R_PAIR: {
-        const TSNode key = dr_walk__field(w, node, DR_FIELD_KEY);
-        if (is_name(w, key) && is_function_value(dr_walk__field(w, node, DR_FIELD_VALUE)))
-            dr_walk__define(w, key, node, DR_SYM_METHOD, NULL);
-        else if (is_name(w, key) && dr_walk__in_function(w))
-            dr_walk__mark(w, key, DR_MARK_DEF); /* an argument by name, more often than not */
-        else if (is_name(w, key))
-            dr_walk__define(w, key, node, DR_SYM_FIELD, NULL);
-        return true;
-    }
+    case R_PAIR: visit_pair(w, node); return true;
     case R_INTERFACE:
     case R_ENUM:
         dr_walk__define(w, name, node, rule == R_ENUM ? DR_SYM_ENUM : DR_SYM_INTERFACE, NULL);
@@ -284,7 +370,14 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         if (dr_walk__in_function(w))
             dr_walk__locals_in(w, dr_walk__field(w, node, DR_FIELD_LEFT));
         return true;
-    case R_CALL: mark_callee(w, dr_walk__field(w, node, DR_FIELD_FUNCTION)); return true;
+    case R_CALL:
+        mark_callee(w, dr_walk__field(w, node, DR_FIELD_FUNCTION));
+        visit_call(w, dr_walk__field(w, node, DR_FIELD_FUNCTION), dr_walk__field(w, node, DR_FIELD_ARGUMENTS));
+        return true;
+    case R_IMPORT:
+        dr_walk__import(w, dr_walk__string(w, dr_walk__field(w, node, DR_FIELD_SOURCE)),
+                        ts_node_start_point(node).row + 1, DR_IMPORT_PATH);
+        return true;
     case R_NEW: mark_callee(w, dr_walk__field(w, node, DR_FIELD_CONSTRUCTOR)); return true;
     case R_RENAMED: dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_ALIAS), DR_MARK_DEF); return true;
     case R_TYPE_PARAMETER: dr_walk__mark(w, name, DR_MARK_DEF); return true;

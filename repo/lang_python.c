@@ -21,6 +21,8 @@ enum {
     R_KEYWORD_ARGUMENT,
     R_GLOBAL,
     R_TYPE_ALIAS,
+    R_IMPORT,
+    R_IMPORT_FROM,
 };
 
 static const dr_node_rule rules[] = {
@@ -48,6 +50,8 @@ static const dr_node_rule rules[] = {
     {"global_statement", R_GLOBAL},
     {"nonlocal_statement", R_GLOBAL},
     {"type_alias_statement", R_TYPE_ALIAS},
+    {"import_statement", R_IMPORT},
+    {"import_from_statement", R_IMPORT_FROM},
     {NULL, 0},
 };
 
@@ -117,6 +121,54 @@ static void assign(dr_walk *w, TSNode target, TSNode whole, int depth)
     }
 }
 
+/* A string as the first statement of a body. */
+static void find_docstring(dr_walk *w, TSNode definition)
+{
+    const TSNode body = dr_walk__field(w, definition, DR_FIELD_BODY);
+    const TSNode first = !ts_node_is_null(body) && ts_node_named_child_count(body) ? ts_node_named_child(body, 0) : body;
+    dr_walk__body(w, body);
+    if (ts_node_is_null(first) || strcmp(ts_node_type(first), "expression_statement") != 0 ||
+        ts_node_named_child_count(first) != 1 || strcmp(ts_node_type(ts_node_named_child(first, 0)), "string") != 0)
+        return;
+    dr_walk__doc(w, ts_node_start_point(first).row + 1);
+}
+
+/* The dotted name in `a.b` and in `a.b as c`. */
+static dr_str imported_name(const dr_walk *w, TSNode node)
+{
+    const TSNode name = dr_walk__field(w, node, DR_FIELD_NAME);
+    return dr_walk__text(w, ts_node_is_null(name) ? node : name);
+}
+
+/* import a.b, c as d; from a import b: b may be a name in a, or a module of its own. */
+static void visit_import(dr_walk *w, TSNode node, bool from)
+{
+    const TSNode module = dr_walk__field(w, node, DR_FIELD_MODULE_NAME);
+    const dr_str base = dr_walk__text(w, module);
+    dr_buf name = {0};
+
+    if (from)
+        dr_walk__import(w, base, ts_node_start_point(node).row + 1, DR_IMPORT_PYTHON);
+    for (uint32_t i = 0; i < ts_node_named_child_count(node) && i < 200; i++) {
+        const TSNode child = ts_node_named_child(node, i);
+        if (from && ts_node_eq(child, module))
+            continue;
+        const dr_str last = imported_name(w, child);
+        const uint32_t line = ts_node_start_point(child).row + 1;
+        if (!from) {
+            dr_walk__import(w, last, line, DR_IMPORT_PYTHON);
+        } else if (strcmp(ts_node_type(child), "wildcard_import") != 0) {
+            dr_buf_clear(&name);
+            dr_buf_add(&name, base.s, base.n);
+            if (base.n && base.s[base.n - 1] != '.')
+                dr_buf_add(&name, ".", 1);
+            dr_buf_add(&name, last.s, last.n);
+            dr_walk__import(w, dr_buf_view(&name), line, DR_IMPORT_PYTHON_MAYBE);
+        }
+    }
+    dr_buf_free(&name);
+}
+
 static bool visit(dr_walk *w, TSNode node, uint8_t rule)
 {
     const dr_scope *scope = dr_walk__scope(w);
@@ -127,11 +179,13 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         name = dr_walk__field(w, node, DR_FIELD_NAME);
         dr_walk__define(w, name, with_decorators(node),
                         scope && scope->kind == DR_SCOPE_TYPE ? DR_SYM_METHOD : DR_SYM_FUNCTION, NULL);
+        find_docstring(w, node);
         dr_walk__enter(w, DR_SCOPE_FUNCTION, name);
         return true;
     case R_CLASS:
         name = dr_walk__field(w, node, DR_FIELD_NAME);
         dr_walk__define(w, name, with_decorators(node), DR_SYM_CLASS, NULL);
+        find_docstring(w, node);
         dr_walk__enter(w, DR_SCOPE_TYPE, name);
         return true;
     case R_ASSIGNMENT: assign(w, dr_walk__field(w, node, DR_FIELD_LEFT), node, 0); return true;
@@ -170,6 +224,8 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     case R_ATTRIBUTE: dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_ATTRIBUTE), DR_MARK_MEMBER); return true;
     case R_KEYWORD_ARGUMENT: dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_NAME), DR_MARK_DEF); return true;
     case R_GLOBAL: /* the names mean the module's: they stay uses */ return true;
+    case R_IMPORT:
+    case R_IMPORT_FROM: visit_import(w, node, rule == R_IMPORT_FROM); return true;
     case R_TYPE_ALIAS:
         name = dr_walk__field(w, node, DR_FIELD_LEFT);
         if (!ts_node_is_null(name) && ts_node_named_child_count(name) && !dr_walk__in_function(w))

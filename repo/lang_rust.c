@@ -29,6 +29,7 @@ enum {
     R_INVOCATION,
     R_TOKENS,
     R_USE_AS,
+    R_USE,
 };
 
 static const dr_node_rule rules[] = {
@@ -70,6 +71,7 @@ static const dr_node_rule rules[] = {
     {"macro_invocation", R_INVOCATION},
     {"token_tree", R_TOKENS},
     {"use_as_clause", R_USE_AS},
+    {"use_declaration", R_USE},
     {NULL, 0},
 };
 
@@ -125,6 +127,36 @@ static void bind(dr_walk *w, TSNode p, int depth)
     }
 }
 
+/* Every path that `use a::{b, c::{d as e, *}}` names, as a whole: a::b, a::c::d, a::c. */
+static void import_paths(dr_walk *w, dr_buf *path, TSNode n, int depth)
+{
+    const size_t before = path->n;
+    if (ts_node_is_null(n) || depth > 8)
+        return;
+    if (is_type(n, "use_list")) {
+        for (uint32_t i = 0; i < ts_node_named_child_count(n) && i < 64; i++)
+            import_paths(w, path, ts_node_named_child(n, i), depth + 1);
+        return;
+    }
+    const TSNode list = dr_walk__field(w, n, DR_FIELD_LIST), inner = dr_walk__field(w, n, DR_FIELD_PATH);
+    const TSNode own = !ts_node_is_null(list) || is_type(n, "use_as_clause")              ? inner
+                       : is_type(n, "use_wildcard") && ts_node_named_child_count(n)       ? ts_node_named_child(n, 0)
+                       : is_type(n, "use_wildcard") || is_type(n, "line_comment") || is_type(n, "block_comment") ? none
+                                                                                          : n;
+    const dr_str text = dr_walk__text(w, own);
+    if (text.n && path->n)
+        dr_buf_add(path, "::", 2);
+    dr_buf_add(path, text.s, text.n);
+    if (!ts_node_is_null(list))
+        import_paths(w, path, list, depth + 1);
+    else if (text.n || is_type(n, "use_wildcard"))
+        dr_walk__import(w, dr_buf_view(path), ts_node_start_point(n).row + 1, DR_IMPORT_RUST);
+    if (!path->failed && path->data) {
+        path->n = before;
+        path->data[before] = 0;
+    }
+}
+
 static bool visit(dr_walk *w, TSNode node, uint8_t rule)
 {
     const TSNode name = dr_walk__field(w, node, DR_FIELD_NAME);
@@ -155,6 +187,8 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     case R_IMPL: dr_walk__enter(w, DR_SCOPE_TYPE, last_name(w, dr_walk__field(w, node, DR_FIELD_TYPE))); return true;
     case R_MOD:
         dr_walk__define(w, name, node, DR_SYM_MODULE, NULL);
+        if (ts_node_is_null(dr_walk__field(w, node, DR_FIELD_BODY)))
+            dr_walk__import(w, dr_walk__text(w, name), ts_node_start_point(name).row + 1, DR_IMPORT_RUST_MOD);
         dr_walk__enter(w, DR_SCOPE_MODULE, name);
         return true;
     case R_VARIANT: dr_walk__define(w, name, node, DR_SYM_ENUMERATOR, NULL); return true;
@@ -191,6 +225,12 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
                 dr_walk__mark(w, child, DR_MARK_CALL);
         }
         ts_tree_cursor_delete(&c);
+        return true;
+    }
+    case R_USE: {
+        dr_buf path = {0};
+        import_paths(w, &path, dr_walk__field(w, node, DR_FIELD_ARGUMENT), 0);
+        dr_buf_free(&path);
         return true;
     }
     case R_USE_AS: dr_walk__mark(w, dr_walk__field(w, node, DR_FIELD_ALIAS), DR_MARK_DEF); return true;

@@ -232,6 +232,72 @@ const dr_sym_import *dr_symbols_import(const dr_symbols *s, uint32_t index)
     return &s->t.imports[index];
 }
 
+static int by_line_then_name(const void *a, const void *b)
+{
+    const dr_sym_call *x = a, *y = b;
+    if (x->line != y->line)
+        return x->line < y->line ? -1 : 1;
+    return (x->name > y->name) - (x->name < y->name);
+}
+
+dr_status dr_symbols_callees(dr_sym_call **out, size_t *n, const dr_symbols *s, const dr_repo *repo,
+                             const dr_blob_store *store, const dr_sym_def *def, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_buf bytes = {0};
+    uint32_t *numbers = NULL; /* of the file's names in the table; DR_SYM_NONE: not defined, or listed already */
+    size_t cap = 0;
+
+    *out = NULL;
+    *n = 0;
+    if ((st = dr_index__one(&bytes, repo, def->file, store, err)) != DR_OK)
+        goto done;
+    dr_facts_reader r = dr_facts__open((dr_cspan){(const uint8_t *)bytes.data, bytes.n});
+    if (!(numbers = malloc(((size_t)r.n_names + 1) * sizeof *numbers))) {
+        st = dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");
+        goto done;
+    }
+    for (uint32_t i = 0; i < r.n_names; i++)
+        if (!find_name(s, dr_facts__name(&r), &numbers[i]))
+            numbers[i] = DR_SYM_NONE;
+    for (uint32_t i = 0; i < r.n_defs; i++)
+        (void)dr_facts__def(&r);
+    for (uint32_t i = 0, line; i < r.n_imports; i++) {
+        dr_import_form form;
+        (void)dr_facts__import(&r, &line, &form);
+    }
+    for (uint32_t i = 0, line; i < r.n_refs; i++) {
+        bool is_call;
+        const uint32_t name = dr_facts__ref(&r, &line, &is_call);
+        if (r.bad || line > def->end_line)
+            break;
+        if (!is_call || line < def->first_line || numbers[name] == DR_SYM_NONE)
+            continue;
+        if (*n == cap) {
+            cap = cap ? 2 * cap : 16;
+            dr_sym_call *grown = realloc(*out, cap * sizeof *grown);
+            if (!grown) {
+                st = dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");
+                goto done;
+            }
+            *out = grown;
+        }
+        (*out)[(*n)++] = (dr_sym_call){numbers[name], line};
+        numbers[name] = DR_SYM_NONE;
+    }
+    if (*n)
+        qsort(*out, *n, sizeof **out, by_line_then_name);
+done:
+    if (st != DR_OK) {
+        free(*out);
+        *out = NULL;
+        *n = 0;
+    }
+    free(numbers);
+    dr_buf_free(&bytes);
+    return st;
+}
+
 const dr_symbols_stats *dr_symbols_get_stats(const dr_symbols *s)
 {
     return &s->stats;

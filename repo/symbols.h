@@ -158,6 +158,17 @@ size_t dr_symbols_imports(const dr_symbols *s, size_t file, const dr_sym_import 
 size_t dr_symbols_importers(const dr_symbols *s, size_t file, const uint32_t **imports);
 const dr_sym_import *dr_symbols_import(const dr_symbols *s, uint32_t index); /* index < stats.n_imports */
 
+typedef struct dr_sym_call {
+    uint32_t name; /* index into dr_symbols_names */
+    uint32_t line; /* of the first call */
+} dr_sym_call;
+
+/* What a definition calls: names that the snapshot defines, each once, by line, then name. *out is the caller's to free
+ * (NULL when *n is 0). Asks the store for the facts of its file, or reads and parses that one file again; repo: the one
+ * the symbols were made from. DR_ERR_AGAIN, DR_ERR_IO, DR_ERR_FORMAT: the file cannot be read. */
+dr_status dr_symbols_callees(dr_sym_call **out, size_t *n, const dr_symbols *s, const dr_repo *repo,
+                             const dr_blob_store *store, const dr_sym_def *def, dr_error *err);
+
 typedef struct dr_symbols_stats {
     bool restored;             /* the whole table came from the store */
     uint32_t n_files;          /* in a known language */

@@ -181,6 +181,46 @@ void dr_text_map_line(dr_buf *out, dr_str path, const dr_symbols *sym, size_t fi
     }
 }
 
+/* Where line `line` starts; text.n past the end. */
+static size_t line_start(dr_str text, uint32_t line)
+{
+    size_t at = 0;
+    for (uint32_t i = 1; i < line && at < text.n; i++) {
+        const char *nl = memchr(text.s + at, '\n', text.n - at);
+        at = nl ? (size_t)(nl - text.s) + 1 : text.n;
+    }
+    return at;
+}
+
+void dr_text_signature(dr_buf *out, dr_str text, const dr_sym_def *d, size_t max_bytes)
+{
+    const bool value = d->kind == DR_SYM_CONSTANT || d->kind == DR_SYM_VARIABLE || d->kind == DR_SYM_FIELD ||
+                       d->kind == DR_SYM_MEMBER || d->kind == DR_SYM_ENUMERATOR;
+    const bool has_body = d->body_at != DR_SYM_NO_BODY;
+    const size_t from = line_start(text, d->first_line);
+    size_t end = from + line_start((dr_str){text.s + from, text.n - from},
+                                   (value && !has_body ? d->line : d->end_line) - d->first_line + 2);
+    if (has_body && d->body_at > from && d->body_at < end)
+        end = d->body_at;
+    const dr_str all = {text.s + from, end - from};
+    const char *open = d->kind == DR_SYM_TYPE ? memchr(all.s, '{', all.n) : NULL,
+               *close = open ? memrchr(all.s, '}', all.n) : NULL;
+    if (close && close > open) {
+        dr_buf short_form = {0};
+        dr_buf_add(&short_form, all.s, (size_t)(open - all.s));
+        dr_buf_str(&short_form, "{ ... ");
+        dr_buf_add(&short_form, close, (size_t)(all.s + all.n - close));
+        out->failed |= short_form.failed;
+        dr_text_excerpt(out, dr_buf_view(&short_form), max_bytes);
+        dr_buf_free(&short_form);
+        return;
+    }
+    const size_t before = out->n;
+    dr_text_excerpt(out, all, max_bytes);
+    while (out->n > before && has_body && (out->data[out->n - 1] == '{' || out->data[out->n - 1] == ' '))
+        out->data[--out->n] = 0;
+}
+
 void dr_text_unit_head(dr_buf *out, dr_str path, uint32_t n_lines)
 {
     dr_buf_str(out, "file ");

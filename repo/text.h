@@ -36,6 +36,11 @@ bool dr_text_is_utf8(dr_str text);
  * when no name fits; the path is never cut. */
 void dr_text_map_line(dr_buf *out, dr_str path, const dr_symbols *sym, size_t file, size_t max_bytes);
 
+/* A definition without its body, on one line made safe as an excerpt: from its first line to where the body begins, or to
+ * its end. A typedef's braces become "{ ... }"; of a variable or constant only the line with its name is shown. text: the
+ * shown text the definition's lines and offset are of; others give nonsense, never a crash. At most max_bytes (0: all). */
+void dr_text_signature(dr_buf *out, dr_str text, const dr_sym_def *d, size_t max_bytes);
+
 /* A file in a full pack is a head and a body, tokenised apart: the head starts with a letter and ends with a digit, the
  * body starts and ends with a newline, so that ids of the whole are the ids of the parts:
  *
