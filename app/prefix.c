@@ -1,6 +1,7 @@
 #include "app/prefix.h"
 
 #include "base/log.h"
+#include "cache/anchors.h"
 #include "cache/kv_store.h"
 #include "cache/kv_writer.h"
 
@@ -10,16 +11,26 @@
 
 static_assert((int)DR_BLOCK_TOKENS == (int)DR_CHAIN_BLOCK_TOKENS, "what is stored as a block is what the chain calls one");
 
-enum { CHUNK = 512, ANCHOR_EVERY = 8192, QUEUE_BYTES = 256 << 20 };
+enum {
+    CHUNK = 512,
+    QUEUE_BYTES = 256 << 20,
+    BLOCK_STEPS = DR_BLOCK_TOKENS / DR_CHAIN_STEP,
+    /* A slow model stores an anchor at every block, so that no kill costs it more than about this: */
+    MAX_LOSS_US = 60 * 1000000
+};
 
 struct dr_prefix {
     dr_cache *cache;
-    dr_kv_writer *writer;
+    dr_kv_writer *writer; /* NULL: nothing is stored */
     dr_decoder *decoder;
     const dr_model *model;
-    dr_key start;
     uint64_t group;
     dr_error trouble;
+
+    dr_key *keys; /* of the borders of the decoder's tokens */
+    int64_t n_keys, cap_keys;
+    int64_t base;                 /* end of the pack's base, 0: not known */
+    uint64_t block_us, anchor_us; /* computing since the last block's end, since the last anchor */
 };
 
 dr_status dr_prefix_new(dr_prefix **out, dr_cache *cache, dr_decoder *decoder, const dr_model *model,
@@ -29,13 +40,19 @@ dr_status dr_prefix_new(dr_prefix **out, dr_cache *cache, dr_decoder *decoder, c
     dr_prefix *p = calloc(1, sizeof *p);
 
     *out = NULL;
-    if (!p)
+    if (!p || !(p->keys = malloc(sizeof *p->keys))) {
+        free(p);
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    *p = (dr_prefix){.cache = cache, .decoder = decoder, .model = model, .group = group};
+    }
+    p->cache = cache;
+    p->decoder = decoder;
+    p->model = model;
+    p->group = group;
     const dr_chain_parts parts = {.checkpoint = dr_model_identity(model),
                                   .tokenizer = dr_tokenizer_digest(tokenizer),
                                   .numerics = dr_decoder_numerics_id(model)};
-    p->start = dr_chain_start(&parts);
+    p->keys[0] = dr_chain_start(&parts);
+    p->n_keys = p->cap_keys = 1;
     if (!dr_cache_read_only(cache) && (st = dr_kv_writer_new(&p->writer, cache, QUEUE_BYTES, err)) != DR_OK)
         goto done;
     *out = p;
@@ -50,12 +67,21 @@ void dr_prefix_free(dr_prefix *p)
     if (!p)
         return;
     dr_kv_writer_free(p->writer, false);
+    free(p->keys);
     free(p);
 }
 
 const char *dr_prefix_trouble(const dr_prefix *p)
 {
     return p->trouble.msg;
+}
+
+int64_t dr_prefix_written(const dr_prefix *p)
+{
+    dr_kv_writer_stat s = {0};
+    if (p->writer)
+        dr_kv_writer_stat_get(p->writer, &s);
+    return s.bytes_stored;
 }
 
 /* Keeps the first thing that went wrong with the cache. */
@@ -65,17 +91,45 @@ static void note(dr_prefix *p, const dr_error *e)
         p->trouble = *e;
 }
 
+void dr_prefix_finish(dr_prefix *p)
+{
+    dr_error e = {0};
+    if (p->writer && dr_kv_writer_flush(p->writer, &e) != DR_OK)
+        note(p, &e);
+}
+
+/* Keys of all borders of ids[0..n); those there are belong to the same ids. */
+static dr_status extend_keys(dr_prefix *p, const int32_t *ids, int64_t n, dr_error *err)
+{
+    const int64_t wanted = n / DR_CHAIN_STEP + 1, last = p->n_keys - 1;
+    if (wanted <= p->n_keys)
+        return DR_OK;
+    if (wanted > p->cap_keys) {
+        const int64_t cap = wanted + wanted / 2;
+        dr_key *keys = realloc(p->keys, (size_t)cap * sizeof *keys);
+        if (!keys)
+            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        p->keys = keys;
+        p->cap_keys = cap;
+    }
+    const dr_key from = p->keys[last];
+    dr_chain_extend(p->keys + last, &from, ids + last * DR_CHAIN_STEP, n - last * DR_CHAIN_STEP);
+    p->n_keys = wanted;
+    return DR_OK;
+}
+
 /* Imports the longest stored prefix of ids[0..n - 1) and says how long it is. A failure leaves an empty decoder and -1; what was
  * damaged has then been dropped, so that the next try finds less. */
-static int64_t restore_once(dr_prefix *p, const dr_key *keys, const int32_t *ids, int64_t n)
+static int64_t restore_once(dr_prefix *p, int64_t *chain_tokens, const int32_t *ids, int64_t n)
 {
     dr_kv_hit hit = {0};
     dr_error e = {0};
-    dr_status st = dr_kv_store_resume(p->cache, &hit, keys, ids, n, n - 1, &e);
+    dr_status st = dr_kv_store_resume(p->cache, &hit, p->keys, ids, n, n - 1, &e);
     const size_t block_bytes = dr_decoder_block_bytes(p->model);
     const size_t most = hit.anchor_bytes > block_bytes ? hit.anchor_bytes : block_bytes;
     uint8_t *data = NULL;
 
+    *chain_tokens = hit.chain_tokens;
     if (st != DR_OK || hit.n_tokens == 0)
         goto done;
     if (!(data = malloc(most))) {
@@ -85,7 +139,7 @@ static int64_t restore_once(dr_prefix *p, const dr_key *keys, const int32_t *ids
     if ((st = dr_decoder_import_begin(p->decoder, ids, hit.n_tokens, &e)) != DR_OK)
         goto done;
     for (int64_t i = 0; i < hit.n_blocks && st == DR_OK; i++) {
-        const dr_key *key = &keys[(i + 1) * (DR_BLOCK_TOKENS / DR_CHAIN_STEP)];
+        const dr_key *key = &p->keys[(i + 1) * BLOCK_STEPS];
         if ((st = dr_kv_store_get(p->cache, (dr_span){data, block_bytes}, DR_KV_BLOCK, key, &e)) == DR_OK)
             st = dr_decoder_import_block(p->decoder, i, data, block_bytes, &e);
     }
@@ -103,23 +157,27 @@ done:
     return hit.n_tokens;
 }
 
-static int64_t restore(dr_prefix *p, const dr_key *keys, const int32_t *ids, int64_t n)
+static int64_t restore(dr_prefix *p, int64_t *chain_tokens, const int32_t *ids, int64_t n)
 {
     enum { TRIES = 4 };
     for (int i = 0; i < TRIES; i++) {
-        const int64_t restored = restore_once(p, keys, ids, n);
+        const int64_t restored = restore_once(p, chain_tokens, ids, n);
         if (restored >= 0)
             return restored;
     }
+    *chain_tokens = 0;
     return 0;
 }
 
-/* Stores the block that ends here, or the anchor of here; the writer thread does the waiting. */
-static void store(dr_prefix *p, dr_kv_kind kind, const dr_key *keys, const int32_t *ids, int64_t position, uint64_t us)
+/* Stores the block that ends at the decoder's position, or the anchor of it; the writer thread does the waiting, unless its queue is full and
+ * `wait` is set. */
+static void store(dr_prefix *p, dr_kv_kind kind, uint64_t us, bool wait)
 {
-    const int64_t steps = DR_BLOCK_TOKENS / DR_CHAIN_STEP;
+    const int64_t position = dr_decoder_position(p->decoder);
+    const int32_t *ids = dr_decoder_tokens(p->decoder);
     const int64_t block = position / DR_BLOCK_TOKENS; /* whole blocks before an anchor; the block's end border for a block */
-    dr_kv_label label = {.kind = kind, .n_tokens = position, .compute_us = us, .group = p->group};
+    dr_kv_label label = {
+        .kind = kind, .n_tokens = position, .compute_us = us, .group = p->group, .pinned = position <= p->base};
     dr_error e = {0};
     dr_status st = DR_OK;
     void *data = NULL;
@@ -128,12 +186,12 @@ static void store(dr_prefix *p, dr_kv_kind kind, const dr_key *keys, const int32
     if (!p->writer)
         return;
     if (kind == DR_KV_BLOCK) {
-        label.key = keys[block * steps];
-        label.parent = keys[(block - 1) * steps];
+        label.key = p->keys[block * BLOCK_STEPS];
+        label.parent = p->keys[(block - 1) * BLOCK_STEPS];
         n = dr_decoder_block_bytes(p->model);
     } else {
-        label.key = dr_chain_at(keys, ids, position);
-        label.parent = keys[block * steps];
+        label.key = dr_chain_at(p->keys, ids, position);
+        label.parent = p->keys[block * BLOCK_STEPS];
         n = dr_decoder_anchor_bytes(p->model, position);
     }
     if (dr_kv_store_find(p->cache, NULL, kind, &label.key, NULL) == DR_OK)
@@ -144,10 +202,37 @@ static void store(dr_prefix *p, dr_kv_kind kind, const dr_key *keys, const int32
         st = dr_decoder_export_block(p->decoder, block - 1, data, &e);
     else
         st = dr_decoder_export_anchor(p->decoder, data, &e);
-    if (st == DR_OK && dr_kv_writer_put(p->writer, &label, data, n, true) == DR_OK)
+    if (st == DR_OK && dr_kv_writer_put(p->writer, &label, data, n, wait) == DR_OK)
         data = NULL; /* the writer's now */
     note(p, &e);
     free(data);
+}
+
+static void store_anchor(dr_prefix *p, bool wait)
+{
+    store(p, DR_KV_ANCHOR, p->anchor_us, wait);
+    p->anchor_us = 0;
+}
+
+/* One pass, never across a block's end, which is stored. */
+static dr_status advance(dr_prefix *p, const int32_t *ids, int64_t n, float *logits, bool wait, const atomic_bool *cancel,
+                         dr_error *err)
+{
+    const uint64_t t = dr_clock_us();
+    const dr_status st = dr_decoder_prefill(p->decoder, ids, n, logits, cancel, err);
+    const uint64_t us = dr_clock_us() - t;
+    const int64_t at = dr_decoder_position(p->decoder);
+    dr_error e = {0};
+
+    p->block_us += us;
+    p->anchor_us += us;
+    if (st == DR_OK && at % DR_BLOCK_TOKENS == 0) {
+        if (extend_keys(p, dr_decoder_tokens(p->decoder), at, &e) == DR_OK)
+            store(p, DR_KV_BLOCK, p->block_us, wait);
+        p->block_us = 0;
+    }
+    note(p, &e);
+    return st;
 }
 
 dr_status dr_prefix_run(dr_prefix *p, dr_prefix_stat *stat, float *logits, const int32_t *ids, int64_t n,
@@ -156,43 +241,64 @@ dr_status dr_prefix_run(dr_prefix *p, dr_prefix_stat *stat, float *logits, const
 {
     dr_status st = DR_OK;
     const uint64_t t0 = dr_clock_us();
-    dr_key *keys = malloc(((size_t)(n / DR_CHAIN_STEP) + 1) * sizeof *keys);
-    int next_mark = 0;
+    int64_t chain_tokens = 0;
 
     *stat = (dr_prefix_stat){.n_tokens = n};
-    if (!keys)
-        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    dr_chain_extend(keys, &p->start, ids, n);
-    int64_t at = restore(p, keys, ids, n);
+    p->n_keys = 1;
+    p->block_us = p->anchor_us = 0;
+    p->base = n_marks ? marks[0] : 0;
+    if ((st = extend_keys(p, ids, n, err)) != DR_OK)
+        return st;
+    int64_t at = restore(p, &chain_tokens, ids, n);
     const int64_t from = at;
+    const dr_anchor_plan plan = {marks, n_marks, n, from, chain_tokens};
     stat->n_restored = at;
     stat->restore_us = dr_clock_us() - t0;
 
     const uint64_t t1 = dr_clock_us();
-    uint64_t block_start = t1;
     while (at < n) {
-        while (next_mark < n_marks && marks[next_mark] <= at)
-            next_mark++;
+        const int64_t anchor = dr_anchor_next(&plan, at), block_end = (at / DR_BLOCK_TOKENS + 1) * DR_BLOCK_TOKENS;
         int64_t end = at + CHUNK;
-        const int64_t borders[] = {n, next_mark < n_marks ? marks[next_mark] : n,
-                                   (at / DR_BLOCK_TOKENS + 1) * DR_BLOCK_TOKENS};
-        for (size_t i = 0; i < sizeof borders / sizeof *borders; i++)
-            end = borders[i] < end ? borders[i] : end;
-        if ((st = dr_decoder_prefill(p->decoder, ids + at, end - at, end == n ? logits : NULL, cancel, err)) != DR_OK)
+        end = anchor < end ? anchor : end;
+        end = block_end < end ? block_end : end;
+        st = advance(p, ids + at, end - at, end == n ? logits : NULL, true, cancel, err);
+        at = dr_decoder_position(p->decoder);
+        if (st != DR_OK)
             break;
-        at = end;
-        const uint64_t now = dr_clock_us();
-        if (at % DR_BLOCK_TOKENS == 0) {
-            store(p, DR_KV_BLOCK, keys, ids, at, now - block_start);
-            block_start = now;
-        }
-        if ((next_mark < n_marks && marks[next_mark] == at) || at % ANCHOR_EVERY == 0)
-            store(p, DR_KV_ANCHOR, keys, ids, at, now - t1);
+        if (at < n && (at == anchor || (at == block_end && p->anchor_us >= MAX_LOSS_US)))
+            store_anchor(p, true);
         if (progress)
-            progress(arg, at - from, n - from, now - t1);
+            progress(arg, at - from, n - from, dr_clock_us() - t1);
     }
+    if (st == DR_ERR_CANCELLED && at > from)
+        store_anchor(p, true);
     stat->n_computed = at - from;
     stat->compute_us = dr_clock_us() - t1;
-    free(keys);
     return st;
+}
+
+dr_status dr_prefix_feed(dr_prefix *p, const int32_t *ids, int64_t n, float *logits, const atomic_bool *cancel, dr_error *err)
+{
+    dr_status st = DR_OK;
+
+    for (int64_t done = 0; done < n && st == DR_OK;) {
+        const int64_t at = dr_decoder_position(p->decoder);
+        const int64_t to_border = DR_BLOCK_TOKENS - at % DR_BLOCK_TOKENS, left = n - done;
+        const int64_t step = left < to_border ? left : to_border;
+        st = advance(p, ids + done, step, done + step == n ? logits : NULL, false, cancel, err);
+        done += step;
+    }
+    return st;
+}
+
+void dr_prefix_turn_end(dr_prefix *p)
+{
+    dr_error e = {0};
+    const int64_t at = dr_decoder_position(p->decoder);
+
+    if (!p->writer || at == 0)
+        return;
+    if (extend_keys(p, dr_decoder_tokens(p->decoder), at, &e) == DR_OK)
+        store_anchor(p, false);
+    note(p, &e);
 }

@@ -1,10 +1,10 @@
-/* app/prefix.h: brings a decoder to the end of a prompt, restoring what the cache holds and storing what it lacked.
+/* app/prefix.h: brings a decoder along a timeline, restoring what the cache holds and storing what it lacked.
  *
- * The result has the bits of a cold run either way (DESIGN N1). Blocks of 2,048 tokens are stored as they are passed, anchors at
- * the positions the caller names (end of the pack, end of the instructions) and every 8,192 tokens. A cache that fails costs time,
+ * The result has the bits of a cold run either way (DESIGN N1). Blocks of 2,048 tokens are stored as they are passed, anchors where
+ * cache/anchors.h says, and wherever a prefill was interrupted, so that the next one goes on from there. A cache that fails costs time,
  * never the answer: its first error is kept for the caller to show.
  *
- * Owned by one thread, together with its decoder. */
+ * Owned by one thread, together with its decoder; nobody else moves the decoder while this lives. */
 #ifndef DR_APP_PREFIX_H
 #define DR_APP_PREFIX_H
 
@@ -28,12 +28,26 @@ typedef struct dr_prefix_stat {
 /* Called between chunks; done and total are tokens that have to be computed. */
 typedef void dr_prefix_progress(void *arg, int64_t done, int64_t total, uint64_t elapsed_us);
 
-/* From an empty decoder to ids[0..n), n >= 1: logits f32 [vocab] of the last token. marks: ascending positions < n. */
+/* From an empty decoder to ids[0..n), n >= 1: logits f32 [vocab] of the last token. marks: ascending positions < n; the first is the end
+ * of the pack's base, which eviction spares longer. DR_ERR_CANCELLED: what was computed so far is stored. */
 dr_status dr_prefix_run(dr_prefix *p, dr_prefix_stat *stat, float *logits, const int32_t *ids, int64_t n,
                         const int64_t *marks, int n_marks, dr_prefix_progress *progress, void *arg, const atomic_bool *cancel,
                         dr_error *err);
 
+/* Appends n tokens to the timeline, as dr_decoder_prefill does, storing the blocks that are finished by it. Never waits for the disk: when it is
+ * too slow, what follows is not stored. */
+dr_status dr_prefix_feed(dr_prefix *p, const int32_t *ids, int64_t n, float *logits, const atomic_bool *cancel, dr_error *err);
+
+/* A turn ends here: the next prompt may go on from this very position. Does not wait either. */
+void dr_prefix_turn_end(dr_prefix *p);
+
+/* Waits until all that was stored is on disk or let go: then dr_prefix_trouble knows of late errors too. */
+void dr_prefix_finish(dr_prefix *p);
+
 /* What went wrong with the cache while the answer went on, or "". */
 const char *dr_prefix_trouble(const dr_prefix *p);
+
+/* Bytes written to the cache so far. */
+int64_t dr_prefix_written(const dr_prefix *p);
 
 #endif

@@ -1,6 +1,6 @@
 /* What goes when the budget is full.
  *
- *   worth(record) = compute_us * (hits + 1) * 2^(-age / HALF_LIFE_S) / bytes
+ *   worth(record) = compute_us * (hits + 1) * 2^(-age / half-life) / bytes       half-life: a day, of what is pinned 30 days
  *   rank(record)  = max of worth over it and all its descendants
  *
  * Records go by ascending rank. A block's rank is at least its children's, and at equal rank the longer prefix goes first:
@@ -15,6 +15,7 @@
 
 enum {
     HALF_LIFE_S = 24 * 3600,
+    PINNED_TIMES = 30, /* a repository's base that nobody asks about for a month goes at last */
     MAX_HALVINGS = 64,
     SPARE_PART = 32 /* of the budget, made free beyond what is needed */
 };
@@ -37,13 +38,14 @@ static double worth(const dr_kv_info *i, uint64_t now)
 {
     /* A clock that went back makes a record young, no more. */
     const uint64_t age = now > i->used_s ? now - i->used_s : 0;
-    const uint64_t halvings = age / HALF_LIFE_S < MAX_HALVINGS ? age / HALF_LIFE_S : MAX_HALVINGS;
+    const uint64_t half_life = i->label.pinned ? (uint64_t)HALF_LIFE_S * PINNED_TIMES : HALF_LIFE_S;
+    const uint64_t halvings = age / half_life < MAX_HALVINGS ? age / half_life : MAX_HALVINGS;
     double w = (double)(i->label.compute_us + 1) * (double)(i->n_hits + 1) / (double)(i->n_bytes + 1);
 
     for (uint64_t k = 0; k < halvings; k++)
         w *= 0.5;
     /* Between two halvings a straight line is near enough. */
-    return w * (1.0 - 0.5 * (double)(age % HALF_LIFE_S) / HALF_LIFE_S);
+    return w * (1.0 - 0.5 * (double)(age % half_life) / (double)half_life);
 }
 
 /* Longest prefix first, and at one position anchors before the block they stand on. */

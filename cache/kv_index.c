@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { KEY_BYTES = sizeof(dr_key), LINK_POSITION = KEY_BYTES + 1, LINK_CHILD = LINK_POSITION + 8 };
+static const uint32_t PINNED = UINT32_C(1) << 31;
 
 void dr_index_key(uint8_t out[DR_INDEX_KEY_BYTES], dr_kv_kind kind, const dr_key *key)
 {
@@ -53,7 +54,7 @@ bool dr_entry_decode(dr_entry *e, dr_cspan key, dr_cspan value)
 
     if (key.n != DR_INDEX_KEY_BYTES || key.data[0] >= DR_KV_KINDS || value.n < DR_ENTRY_HEAD_BYTES)
         return false;
-    const uint32_t n_slabs = dr_load_u32(p + 104), n_meta = dr_load_u32(p + 108);
+    const uint32_t n_slabs = dr_load_u32(p + 104), meta_word = dr_load_u32(p + 108), n_meta = meta_word & ~PINNED;
     const uint64_t n_bytes = dr_load_u64(p + 16);
     if (n_meta > DR_KV_META_BYTES || n_slabs != dr_slabs_of(n_bytes) ||
         value.n != DR_ENTRY_HEAD_BYTES + (uint64_t)n_meta + (uint64_t)n_slabs * DR_SLAB_REF_BYTES ||
@@ -64,6 +65,7 @@ bool dr_entry_decode(dr_entry *e, dr_cspan key, dr_cspan value)
         .n_tokens = (int64_t)dr_load_u64(p + 24),
         .compute_us = dr_load_u64(p + 32),
         .group = dr_load_u64(p + 40),
+        .pinned = (meta_word & PINNED) != 0,
         .n_meta = n_meta,
     };
     memcpy(l->key.b, key.data + 1, KEY_BYTES);
@@ -115,7 +117,7 @@ int dr_entry__put(dr_cache *c, MDB_txn *txn, const dr_entry *e)
     dr_store_u64(p + 64, e->info.n_hits);
     memcpy(p + 72, l->parent.b, KEY_BYTES);
     dr_store_u32(p + 104, e->n_slabs);
-    dr_store_u32(p + 108, (uint32_t)l->n_meta);
+    dr_store_u32(p + 108, (uint32_t)l->n_meta | (l->pinned ? PINNED : 0));
     memcpy(p + DR_ENTRY_HEAD_BYTES, l->meta, l->n_meta);
     if (refs_bytes)
         memcpy(p + DR_ENTRY_HEAD_BYTES + l->n_meta, e->refs, refs_bytes);

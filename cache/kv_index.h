@@ -7,7 +7,7 @@
  *    16  n_bytes     24 n_tokens    32 compute_us   40 group
  *    48  stored_s    56 used_s      64 n_hits
  *    72  parent key, 32 bytes
- *   104  n_slabs, n_meta: 32-bit words
+ *   104  n_slabs; n_meta, with the highest bit for pinned: 32-bit words
  *   112  meta, n_meta bytes
  *        n_slabs times: slab id (32 bits), XXH3-128 of the bytes in it (padding not counted)
  *

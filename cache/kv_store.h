@@ -39,6 +39,7 @@ typedef struct dr_kv_label {
     int64_t n_tokens;     /* position reached: tokens of the prefix, this record's included */
     uint64_t compute_us;  /* what computing it took: eviction weighs by it */
     uint64_t group;       /* for purge: the repository it was made for first */
+    bool pinned;          /* part of what many prompts begin with: eviction spares it longer (evict.c) */
     uint8_t meta[DR_KV_META_BYTES]; /* the caller's own, given back by find */
     size_t n_meta;
 } dr_kv_label;

@@ -1,17 +1,23 @@
-/* How much of what a perfect cache would give back this one does, on made-up traces of agents (trace.h). */
+/* How much of what a perfect cache would give back this one does, on made-up traces of agents (trace.h).
+ *
+ *   test_cache_trace [REQUESTS] [SEED] */
 #include "tests/cache/support.h"
 #include "tests/cache/trace.h"
+
+#include "cache/anchors.h"
+#include "cache/kv_put.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t SEED = 1;
+static int n_requests = 600;
+static uint64_t seed = 1;
 
 static void trace__is_the_same_from_the_same_seed(void **state)
 {
     enum { N = 300 };
     int64_t n_of[TRACE_KINDS] = {0}, n_repo[3] = {0}, longest = 0;
-    trace *a = trace_new(SEED), *b = trace_new(SEED), *other = trace_new(SEED + 1);
+    trace *a = trace_new(seed), *b = trace_new(seed), *other = trace_new(seed + 1);
     bool differs = false;
 
     (void)state;
@@ -45,8 +51,128 @@ static void trace__is_the_same_from_the_same_seed(void **state)
     trace_free(other);
 }
 
-int main(void)
+/* A cache that forgets nothing and can resume at every border of 128 tokens: the keys of all borders there have been. */
+typedef struct ideal {
+    dr_key *at;
+    size_t n, cap; /* open addressing; never more than half full */
+} ideal;
+
+static dr_key *ideal_slot(const ideal *d, const dr_key *key)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(trace__is_the_same_from_the_same_seed)};
+    uint64_t h;
+    memcpy(&h, key->b, sizeof h);
+    static const dr_key empty;
+    for (size_t i = h & (d->cap - 1);; i = (i + 1) & (d->cap - 1))
+        if (dr_key_eq(&d->at[i], &empty) || dr_key_eq(&d->at[i], key))
+            return &d->at[i];
+}
+
+static bool ideal_has(const ideal *d, const dr_key *key)
+{
+    return dr_key_eq(ideal_slot(d, key), key);
+}
+
+static void ideal_add(ideal *d, const dr_key *key)
+{
+    if (ideal_has(d, key))
+        return;
+    assert_true(++d->n * 2 < d->cap);
+    *ideal_slot(d, key) = *key;
+}
+
+typedef struct score {
+    int64_t n_requests, n_tokens, ideal, real;
+} score;
+
+/* What the program does with a prompt: restore, then store what it passes. Records have no bytes, so that no budget is felt. */
+static int64_t run(dr_cache *c, const trace_request *q, const dr_key *keys)
+{
+    enum { MOST = 1024 };
+    static dr_kv_label labels[MOST];
+    static dr_kv_item items[MOST];
+    const int64_t end = q->n + q->n_out, steps = DR_CHAIN_BLOCK_TOKENS / DR_CHAIN_STEP;
+    size_t n = 0;
+    dr_kv_hit hit;
+
+    assert_int_equal(dr_kv_store_resume(c, &hit, keys, q->ids, q->n, q->n - 1, NULL), DR_OK);
+    const dr_anchor_plan plan = {q->marks, TRACE_MARKS, q->n, hit.n_tokens, hit.chain_tokens};
+    for (int64_t at = hit.n_tokens; at < end;) {
+        const int64_t block_end = (at / DR_CHAIN_BLOCK_TOKENS + 1) * DR_CHAIN_BLOCK_TOKENS;
+        const int64_t planned = dr_anchor_next(&plan, at);
+        const int64_t anchor = planned < q->n ? planned : end;
+        at = block_end < anchor ? block_end : anchor;
+        const int64_t block = at / DR_CHAIN_BLOCK_TOKENS;
+        assert_true(n + 2 < MOST);
+        if (at == block_end)
+            labels[n++] = (dr_kv_label){.kind = DR_KV_BLOCK, .key = keys[block * steps], .parent = keys[(block - 1) * steps], .n_tokens = at};
+        if (at == anchor)
+            labels[n++] = (dr_kv_label){.kind = DR_KV_ANCHOR, .key = dr_chain_at(keys, q->ids, at), .parent = keys[block * steps], .n_tokens = at};
+    }
+    for (size_t i = 0; i < n; i++)
+        items[i] = (dr_kv_item){.label = &labels[i]};
+    assert_int_equal(dr_kv_put__many(c, items, n, NULL), DR_OK);
+    return hit.n_tokens;
+}
+
+static void trace__hits_are_near_those_of_a_perfect_cache(void **state)
+{
+    static const dr_chain_parts parts;
+    const dr_key start = dr_chain_start(&parts);
+    score of[TRACE_KINDS] = {{0}}, all = {0};
+    ideal d = {.cap = (size_t)1 << 18};
+    trace *t = trace_new(seed);
+    dr_key *keys = NULL;
+
+    (void)state;
+    (void)scratch_new();
+    dr_cache *c = cache_at(0);
+    d.at = calloc(d.cap, sizeof *d.at);
+    assert_non_null(d.at);
+    for (int i = 0; i < n_requests; i++) {
+        trace_request q;
+        trace_next(t, &q);
+        const int64_t end = q.n + q.n_out;
+        keys = realloc(keys, (size_t)(end / DR_CHAIN_STEP + 1) * sizeof *keys);
+        assert_non_null(keys);
+        dr_chain_extend(keys, &start, q.ids, end);
+        int64_t best = (q.n - 1) / DR_CHAIN_STEP;
+        while (best > 0 && !ideal_has(&d, &keys[best]))
+            best--;
+        for (int64_t k = 1; k <= end / DR_CHAIN_STEP; k++)
+            ideal_add(&d, &keys[k]);
+        const int64_t real = run(c, &q, keys);
+        score *both[] = {&of[q.kind], &all};
+        for (int k = 0; k < 2; k++) {
+            both[k]->n_requests++;
+            both[k]->n_tokens += q.n;
+            both[k]->ideal += best * DR_CHAIN_STEP;
+            both[k]->real += real;
+        }
+    }
+    for (int k = 0; k <= TRACE_KINDS; k++) {
+        const score *s = k < TRACE_KINDS ? &of[k] : &all;
+        print_message("%-10s %6lld requests %10lld tokens, a perfect cache hits %6.2f %%, this one %6.2f %% of that\n",
+                      k < TRACE_KINDS ? trace_kind_name((trace_kind)k) : "all", (long long)s->n_requests, (long long)s->n_tokens,
+                      100.0 * (double)s->ideal / (double)s->n_tokens, s->ideal ? 100.0 * (double)s->real / (double)s->ideal : 0.0);
+    }
+    assert_true((double)all.real >= 0.99 * (double)all.ideal);
+    free(keys);
+    free(d.at);
+    trace_free(t);
+    dr_cache_close(c);
+    scratch_free();
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trace__is_the_same_from_the_same_seed),
+        cmocka_unit_test(trace__hits_are_near_those_of_a_perfect_cache),
+    };
+    if (argc > 1)
+        n_requests = atoi(argv[1]);
+    if (argc > 2)
+        seed = strtoull(argv[2], NULL, 10);
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
