@@ -1,6 +1,7 @@
 /* repo/read.c: from an entry or a blob to its bytes, to its facts, to the text that is shown of it. */
 #include "repo/disk.h"
 #include "repo/snapshot.h"
+#include "repo/to_git.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -82,7 +83,21 @@ done:
     return st;
 }
 
-static dr_status read_object(const dr_repo *r, const uint8_t id[20], const char *path, dr_buf *out, dr_error *err)
+git_odb *dr_snapshot__odb_of(const dr_repo *r, dr_str path)
+{
+    git_odb *odb = r->odb;
+    size_t longest = 0;
+    for (size_t i = 0; i < r->n_submodules; i++) {
+        const dr_str p = r->submodules[i].path;
+        if (p.n > longest && path.n > p.n && memcmp(path.s, p.s, p.n) == 0 && path.s[p.n] == '/') {
+            odb = r->submodules[i].odb;
+            longest = p.n;
+        }
+    }
+    return odb;
+}
+
+static dr_status read_object(git_odb *odb, const uint8_t id[20], const char *path, dr_buf *out, dr_error *err)
 {
     git_oid oid;
     git_odb_object *object = NULL;
@@ -90,7 +105,7 @@ static dr_status read_object(const dr_repo *r, const uint8_t id[20], const char 
 
     dr_buf_clear(out);
     memcpy(oid.id, id, 20);
-    if (git_odb_read(&object, r->odb, &oid) < 0)
+    if (git_odb_read(&object, odb, &oid) < 0)
         return dr_fail(err, DR_ERR_FORMAT, "%s: %s", path, dr_snapshot__git_error());
     if (git_odb_object_type(object) != GIT_OBJECT_BLOB)
         st = dr_fail(err, DR_ERR_FORMAT, "%s: the object is not a file", path);
@@ -104,18 +119,24 @@ static dr_status read_object(const dr_repo *r, const uint8_t id[20], const char 
 
 dr_status dr_snapshot__read(const dr_repo *r, const dr_entry *e, dr_buf *out, dr_error *err)
 {
+    const char *path = e->file.path.s;
     uint8_t id[20];
 
     if (!e->on_disk)
-        return read_object(r, e->file.id, e->file.path.s, out, err);
-    const dr_status st = dr_disk__read(out, r->root_fd, e->file.path.s, r->max_file_bytes, err);
+        return read_object(e->storage ? r->submodules[e->storage - 1].odb : r->odb, e->file.id, path, out, err);
+    dr_status st = dr_disk__read(out, r->root_fd, path, r->max_file_bytes, err);
     if (st == DR_ERR_NOT_FOUND || st == DR_ERR_LIMIT)
-        return dr_fail(err, DR_ERR_AGAIN, "%s changed on disk meanwhile", e->file.path.s);
+        return dr_fail(err, DR_ERR_AGAIN, "%s changed on disk meanwhile", path);
+    if (st == DR_OK && e->to_git) {
+        const dr_to_git how =
+            dr_to_git__again(e->to_git, dr_attributes__get(r->attributes, e->file.path, false).encoding);
+        st = dr_to_git__apply(out, &how, err);
+    }
     if (st != DR_OK)
         return st;
     dr_disk__blob_id(id, dr_buf_view(out));
     if (memcmp(id, e->file.id, 20) != 0)
-        return dr_fail(err, DR_ERR_AGAIN, "%s changed on disk meanwhile", e->file.path.s);
+        return dr_fail(err, DR_ERR_AGAIN, "%s changed on disk meanwhile", path);
     return DR_OK;
 }
 
@@ -171,7 +192,7 @@ dr_status dr_repo_read(const dr_repo *r, size_t index, dr_buf *out, dr_error *er
     const dr_repo_file *f = &r->entries[index].file;
     dr_content_kind kind = DR_CONTENT_UTF8;
     if (f->converted) {
-        const dr_attr_set attr = dr_attributes__get(r->attributes, f->path);
+        const dr_attr_set attr = dr_attributes__get(r->attributes, f->path, false);
         st = dr_content__look(&kind, &converted, dr_buf_view(out), attr.encoding, err);
     }
     if (st == DR_OK)
@@ -194,9 +215,10 @@ dr_status dr_repo_read_blob(const dr_repo *r, const uint8_t id[20], dr_str path,
 
     dr_buf_clear(out);
     memcpy(oid.id, id, 20);
-    if (why != DR_WHY_NONE)
+    if (why != DR_WHY_NONE || (why = dr_snapshot__taken_out(r, path, false, NULL)) != DR_WHY_NONE)
         goto done;
-    if (!r->odb || git_odb_read_header(&size, &type, r->odb, &oid) < 0 || type != GIT_OBJECT_BLOB) {
+    git_odb *odb = dr_snapshot__odb_of(r, path);
+    if (!odb || git_odb_read_header(&size, &type, odb, &oid) < 0 || type != GIT_OBJECT_BLOB) {
         why = DR_WHY_MISSING;
         goto done;
     }
@@ -205,8 +227,8 @@ dr_status dr_repo_read_blob(const dr_repo *r, const uint8_t id[20], dr_str path,
         goto done;
     }
     (void)snprintf(name, sizeof name, "%.*s", (int)(path.n < 200 ? path.n : 200), path.s);
-    const dr_attr_set attr = dr_attributes__get(r->attributes, path);
-    if ((st = read_object(r, id, name, out, err)) != DR_OK) {
+    const dr_attr_set attr = dr_attributes__get(r->attributes, path, false);
+    if ((st = read_object(odb, id, name, out, err)) != DR_OK) {
         if (st == DR_ERR_FORMAT) { /* damaged: as good as not there */
             st = DR_OK;
             why = DR_WHY_MISSING;
@@ -228,7 +250,7 @@ done:
 
 void dr_repo_text_key(uint8_t key[32], const dr_repo *r, dr_str path, const uint8_t id[20])
 {
-    const dr_str encoding = dr_attributes__get(r->attributes, path).encoding;
+    const dr_str encoding = dr_attributes__get(r->attributes, path, false).encoding;
     uint8_t room[32 + 20 + 256];
     const size_t n = encoding.n < 256 ? encoding.n : 256;
 
