@@ -25,8 +25,9 @@ static const command commands[DR_N_COMMANDS] = {
 
 #define ON(cmd) (1u << (cmd))
 #define EVERYWHERE 0u
+#define READING (ON(DR_CMD_ASK) | ON(DR_CMD_PACK) | ON(DR_CMD_TOOL) | ON(DR_CMD_BENCH))
 
-typedef enum kind { FLAG, TEXT, INT32, INT64 } kind;
+typedef enum kind { FLAG, TEXT, INT32, INT64, LIST } kind;
 
 typedef struct option {
     const char *name; /* long name */
@@ -58,6 +59,16 @@ static const option options[] = {
      "pack: full, map or none; model render and parse: chat or thinking"},
     {"budget", 0, INT64, AT(budget), 0, INT64_C(1) << 24, ON(DR_CMD_ASK) | ON(DR_CMD_PACK), "N",
      "tokens the pack may take (0: no limit)"},
+    {"include", 0, LIST, AT(include), 0, 0, READING, "PATTERN", "only files that match, as in .gitignore; repeatable"},
+    {"exclude", 0, LIST, AT(exclude), 0, 0, READING, "PATTERN", "no files that match; repeatable"},
+    {"submodules", 0, FLAG, AT(submodules), 0, 0, READING, NULL, "the files of submodules too"},
+    {"base", 0, TEXT, AT(base), 0, 0, ON(DR_CMD_ASK) | ON(DR_CMD_PACK), "REV",
+     "full pack: the commit whose files come first (default: the one recorded, or HEAD)"},
+    {"repack", 0, FLAG, AT(repack), 0, 0, ON(DR_CMD_ASK) | ON(DR_CMD_PACK), NULL, "full pack: HEAD becomes that commit"},
+    {"diff", 0, TEXT, AT(diff), 0, 0, ON(DR_CMD_PACK), "A..B", "only what changed between two commits"},
+    {"explain", 0, TEXT, AT(explain), 0, 0, ON(DR_CMD_PACK), "PATH", "why a file is in or out, and where it lies"},
+    {"secrets", 0, FLAG, AT(secrets), 0, 0, ON(DR_CMD_PACK), NULL, "list what is masked, and how to allow it"},
+    {"history", 0, FLAG, AT(history), 0, 0, ON(DR_CMD_BENCH), NULL, "ingest: what one more commit costs, over the last 200"},
     {"out", 0, TEXT, AT(out), 0, 0, ON(DR_CMD_PACK) | ON(DR_CMD_MODEL), "FILE", "write the pack, or the logits (.npy)"},
     {"tokens", 0, TEXT, AT(tokens), 0, 0, ON(DR_CMD_MODEL), "FILE", "logits: a JSON list of token ids"},
     {"backend", 0, TEXT, AT(backend), 0, 0, ON(DR_CMD_MODEL), "NAME", "logits: ref or x86"},
@@ -112,6 +123,17 @@ static dr_status set(dr_options *o, const option *opt, const char *value, dr_err
         if (!*value)
             return dr_fail(err, DR_ERR_ARG, "--%s: an empty %s", opt->name, opt->arg);
         *(const char **)field = value;
+        return DR_OK;
+    }
+    if (opt->type == LIST) {
+        dr_option_list *list = field;
+        if (!*value)
+            return dr_fail(err, DR_ERR_ARG, "--%s: an empty %s", opt->name, opt->arg);
+        const char **grown = realloc(list->v, (list->n + 1) * sizeof *grown);
+        if (!grown)
+            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        list->v = grown;
+        list->v[list->n++] = value;
         return DR_OK;
     }
     char *end;
@@ -183,6 +205,10 @@ dr_status dr_options_parse(dr_options *out, int argc, char **argv, dr_error *err
                          seen[i]->name, commands[out->command].name, commands[out->command].name);
     if (st == DR_OK && out->drop && out->no_drop)
         st = dr_fail(err, DR_ERR_ARG, "--drop and --no-drop exclude each other");
+    if (st == DR_OK && out->base && out->repack)
+        st = dr_fail(err, DR_ERR_ARG, "--base and --repack exclude each other");
+    if (st == DR_OK && !!out->diff + !!out->explain + out->secrets > 1)
+        st = dr_fail(err, DR_ERR_ARG, "give one of --diff, --explain and --secrets");
     if (st != DR_OK)
         dr_options_fini(out);
     return st;
@@ -191,8 +217,11 @@ dr_status dr_options_parse(dr_options *out, int argc, char **argv, dr_error *err
 void dr_options_fini(dr_options *o)
 {
     free(o->words);
+    free(o->include.v);
+    free(o->exclude.v);
     o->words = NULL;
     o->n_words = 0;
+    o->include = o->exclude = (dr_option_list){0};
 }
 
 static void print_option(FILE *to, const option *opt)

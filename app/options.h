@@ -24,6 +24,12 @@ typedef enum dr_command_id {
     DR_N_COMMANDS
 } dr_command_id;
 
+/* An option that may be given again and again; borrowed from argv. */
+typedef struct dr_option_list {
+    const char **v;
+    size_t n;
+} dr_option_list;
+
 typedef struct dr_options {
     dr_command_id command;
     /* everywhere */
@@ -36,10 +42,11 @@ typedef struct dr_options {
     bool no_cache, json, quiet, verbose, help, version;
     const char *isa; /* NULL: the best */
     /* of single commands */
-    const char *out, *mode, *effort, *tokens, *messages, *backend;
+    const char *out, *mode, *effort, *tokens, *messages, *backend, *base, *diff, *explain;
     int64_t budget; /* -1: the profile's */
     int32_t chunk;
-    bool ids, decode, special, wide, mtp, drop, no_drop, full, batch;
+    bool ids, decode, special, wide, mtp, drop, no_drop, full, batch, repack, secrets, submodules, history;
+    dr_option_list include, exclude;
     /* positional words, in order; borrowed from argv */
     const char **words;
     int n_words;

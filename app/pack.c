@@ -1,286 +1,369 @@
 #include "app/pack.h"
 
+#include "app/pack_map.h"
+#include "app/pack_parts.h"
 #include "repo/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Tokens of the budget that are kept for the last line. */
-enum { TAIL = 16 };
+static const char closing[] = "end of repository";
 
-/* Raised whenever the bytes of a body change for the same content. */
-#define BODY_FORMAT "tok1"
+const char *dr_seg_kind_name(dr_seg_kind k)
+{
+    static const char *const names[DR_N_SEG_KINDS] = {"map", "file", "signatures", "end", "entry", "diff", "added", "line"};
+    return names[k];
+}
+
+/* ---- pieces ---- */
+
+dr_status dr_pack__segment(dr_pack *p, dr_pack_segment seg, int64_t first, dr_str path, dr_error *err)
+{
+    if (p->n_segs == p->cap_segs) {
+        const size_t cap = p->cap_segs ? 2 * p->cap_segs : 64;
+        dr_pack_segment *grown = realloc(p->segs, cap * sizeof *grown);
+        if (!grown)
+            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        p->segs = grown;
+        p->cap_segs = cap;
+    }
+    seg.first = first;
+    seg.n = (int64_t)p->ids.n - first;
+    seg.path_at = (uint32_t)p->names.n;
+    seg.path_n = (uint32_t)path.n;
+    dr_buf_add(&p->names, path.s, path.n);
+    p->segs[p->n_segs++] = seg;
+    return p->ids.failed || p->names.failed ? dr_fail(err, DR_ERR_NOMEM, "out of memory") : DR_OK;
+}
+
+dr_status dr_pack__line(dr_pack *p, const dr_maker *m, dr_seg_kind kind, uint32_t entry, dr_str path, dr_str line, dr_error *err)
+{
+    const int64_t first = (int64_t)p->ids.n;
+    const dr_status st = dr_tokenizer_encode(m->t, &p->ids, line, false, err);
+    return st != DR_OK ? st
+                       : dr_pack__segment(p, (dr_pack_segment){.kind = (uint8_t)kind, .entry = entry}, first, path, err);
+}
+
+dr_status dr_pack__entry(dr_pack *p, const char *commit, dr_error *err)
+{
+    if (p->n_entries == p->cap_entries) {
+        const size_t cap = p->cap_entries ? 2 * p->cap_entries : 16;
+        dr_pack_entry *grown = realloc(p->entries, cap * sizeof *grown);
+        if (!grown)
+            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        p->entries = grown;
+        p->cap_entries = cap;
+    }
+    dr_pack_entry *e = &p->entries[p->n_entries++];
+    *e = (dr_pack_entry){.first = (int64_t)p->ids.n};
+    (void)snprintf(e->commit, sizeof e->commit, "%s", commit);
+    return DR_OK;
+}
+
+dr_status dr_pack__append_segment(dr_pack *to, const dr_pack *from, const dr_pack_segment *seg, uint32_t entry, dr_error *err)
+{
+    dr_pack_segment s = *seg;
+    const dr_str old_path = dr_pack_old_path(from, seg);
+    const int64_t first = (int64_t)to->ids.n;
+
+    s.entry = entry;
+    dr_ids_append(&to->ids, from->ids.v + seg->first, (size_t)seg->n);
+    const dr_status st = dr_pack__segment(to, s, first, dr_pack_path(from, seg), err);
+    if (st == DR_OK)
+        dr_buf_add(&to->names, old_path.s, old_path.n);
+    return st;
+}
+
+dr_status dr_pack__append(dr_pack *to, const dr_pack *piece, uint32_t entry, dr_error *err)
+{
+    dr_status st = DR_OK;
+    for (size_t e = 0; e < piece->n_entries && st == DR_OK; e++) {
+        st = dr_pack__entry(to, piece->entries[e].commit, err);
+        if (st == DR_OK)
+            to->entries[to->n_entries - 1].n = piece->entries[e].n;
+    }
+    for (size_t i = 0; i < piece->n_segs && st == DR_OK; i++)
+        st = dr_pack__append_segment(to, piece, &piece->segs[i], entry, err);
+    return st;
+}
+
+dr_str dr_pack_path(const dr_pack *p, const dr_pack_segment *s)
+{
+    return (dr_str){p->names.data ? p->names.data + s->path_at : "", s->path_n};
+}
+
+dr_str dr_pack_old_path(const dr_pack *p, const dr_pack_segment *s)
+{
+    return (dr_str){p->names.data ? p->names.data + s->path_at + s->path_n : "", s->old_path_n};
+}
+
+dr_str dr_pack__path_now(const dr_pack *p, size_t at)
+{
+    dr_str path = dr_pack_path(p, &p->segs[at]);
+    for (size_t i = 0; i < p->n_renames; i++) {
+        const dr_pack_segment *s = &p->segs[p->renames[i]];
+        if (p->renames[i] > at && dr_str_eq(dr_pack_old_path(p, s), path))
+            path = dr_pack_path(p, s);
+    }
+    return path;
+}
+
+void dr_pack_text(dr_buf *out, const dr_pack *p, int64_t first, int64_t n)
+{
+    for (int64_t i = first; i < first + n; i++) {
+        const dr_str bytes = dr_tokenizer_bytes(p->tokenizer, p->ids.v[i]);
+        dr_buf_add(out, bytes.s, bytes.n);
+    }
+}
+
+/* What an attempt built is gone; the list of files stays. */
+static void reset(dr_pack *p)
+{
+    dr_ids_free(&p->ids);
+    free(p->segs);
+    free(p->entries);
+    dr_buf_free(&p->names);
+    p->segs = NULL;
+    p->entries = NULL;
+    p->n_segs = p->cap_segs = p->n_entries = p->cap_entries = 0;
+    p->n_base = p->n_unshown = 0;
+}
 
 /* ---- full ---- */
 
-typedef struct unit {
-    dr_ids ids;
-    dr_buf text;
-    dr_status st;
-    dr_error err;
-} unit;
+/* One c0 that is tried. */
+typedef struct attempt {
+    dr_maker m;
+    dr_repo *opened; /* the snapshot at c0 where it is not the one asked about */
+    dr_plan plan;
+    dr_pack overlay;
+} attempt;
 
-typedef struct full_job {
-    const dr_repo *repo;
-    const dr_tokenizer *t;
-    const dr_pack_options *opt;
-    dr_digest tokenizer;
-    dr_pack_file *files;
-    unit *units; /* [n_files] */
-} full_job;
-
-/* The ids of a body, from the store or by encoding. */
-static dr_status body_ids(unit *u, const full_job *j, const dr_repo_file *f, dr_str body, dr_error *err)
+static void attempt_fini(attempt *a)
 {
-    dr_status st = DR_OK;
-    dr_buf kept = {0};
-    uint8_t key[sizeof BODY_FORMAT - 1 + sizeof j->tokenizer.b + sizeof f->id];
+    dr_pack_fini(&a->overlay);
+    dr_plan__fini(&a->plan);
+    dr_repo_close(a->opened);
+    a->opened = NULL;
+}
 
-    memcpy(key, BODY_FORMAT, sizeof BODY_FORMAT - 1);
-    memcpy(key + sizeof BODY_FORMAT - 1, j->tokenizer.b, sizeof j->tokenizer.b);
-    memcpy(key + sizeof BODY_FORMAT - 1 + sizeof j->tokenizer.b, f->id, sizeof f->id);
-    const dr_cspan k = {key, sizeof key};
-    const dr_blob_store *store = j->opt->store;
+/* Has a file changed that decides how others are read, or with submodules read, one of them moved? */
+static dr_status rules_changed(bool *changed, const dr_maker *m, dr_error *err)
+{
+    static const char *const rules[] = {".gitattributes", ".deepreadignore", ".gitmodules"};
+    dr_changes changes = {0};
+    const dr_status st = dr_history_changes(&changes, m->history, m->c0, m->head, err);
+    const bool submodules = m->opt->reading && m->opt->reading->submodules;
 
-    if (store && store->get(store->self, &kept, k, NULL) == DR_OK && kept.n % 4 == 0) {
-        for (size_t i = 0; i < kept.n; i += 4)
-            dr_ids_add(&u->ids, (int32_t)dr_load_u32(kept.data + i));
-        goto done;
+    *changed = false;
+    for (size_t i = 0; st == DR_OK && i < changes.n; i++) {
+        const dr_change *c = &changes.v[i];
+        const dr_str paths[] = {c->path, c->old_path};
+        for (size_t k = 0; k < 2; k++)
+            for (size_t r = 0; r < sizeof rules / sizeof *rules; r++) {
+                const size_t n = strlen(rules[r]);
+                const dr_str p = paths[k];
+                *changed |= p.n >= n && memcmp(p.s + p.n - n, rules[r], n) == 0 && (p.n == n || p.s[p.n - n - 1] == '/');
+            }
+        *changed |= submodules && (c->old_type == DR_TYPE_SUBMODULE || c->new_type == DR_TYPE_SUBMODULE);
     }
-    dr_buf_clear(&kept);
-    const size_t before = u->ids.n;
-    if ((st = dr_tokenizer_encode(j->t, &u->ids, body, false, err)) != DR_OK)
-        goto done;
-    if (store && !u->ids.failed) {
-        for (size_t i = before; i < u->ids.n; i++) {
-            uint8_t word[4];
-            dr_store_u32(word, (uint32_t)u->ids.v[i]);
-            dr_buf_add(&kept, word, sizeof word);
-        }
-        if (!kept.failed)
-            (void)store->put(store->self, k, (dr_cspan){(const uint8_t *)kept.data, kept.n}, NULL);
-    }
-done:
-    dr_buf_free(&kept);
+    dr_changes_fini(&changes);
     return st;
 }
 
-static void encode_files(void *arg, int64_t begin, int64_t end, int worker)
+static dr_status open_base(attempt *a, dr_error *err)
 {
-    full_job *j = arg;
-    (void)worker;
+    const dr_maker *m = &a->m;
+    const dr_repo_id *id = dr_repo_identity(m->repo);
+    dr_repo_options how = m->opt->reading ? *m->opt->reading : (dr_repo_options){0};
 
-    for (int64_t i = begin; i < end; i++) {
-        unit *u = &j->units[i];
-        const dr_repo_file *f = dr_repo_file_at(j->repo, (size_t)i);
-        dr_buf raw = {0}, body = {0};
-
-        if (j->files[i].why)
-            continue;
-        if (dr_repo_read(j->repo, (size_t)i, &raw, NULL) != DR_OK) {
-            j->files[i].why = "could not be read";
-            continue;
-        }
-        dr_text_unit_head(&u->text, f->path, dr_text_n_lines(dr_buf_view(&raw)));
-        dr_text_unit_body(&body, dr_buf_view(&raw));
-        if (u->text.failed || body.failed)
-            u->st = dr_fail(&u->err, DR_ERR_NOMEM, "out of memory");
-        else if ((u->st = dr_tokenizer_encode(j->t, &u->ids, dr_buf_view(&u->text), false, &u->err)) == DR_OK)
-            u->st = body_ids(u, j, f, dr_buf_view(&body), &u->err);
-        if (j->opt->with_text)
-            dr_buf_add(&u->text, body.data, body.n);
-        dr_buf_free(&raw);
-        dr_buf_free(&body);
-    }
+    a->m.base = m->repo;
+    if (!*m->c0 || (strcmp(m->c0, m->head) == 0 && !(id->from_disk && id->n_dirty)))
+        return DR_OK;
+    how.rev = m->c0;
+    how.store = m->opt->store;
+    how.pool = m->opt->pool;
+    const dr_status st = dr_repo_open(&a->opened, id->root.s, &how, err);
+    a->m.base = a->opened;
+    return st;
 }
 
-static void unit_fini(unit *u)
+static void reserve(dr_ids *ids, int64_t n)
 {
-    dr_ids_free(&u->ids);
-    dr_buf_free(&u->text);
+    int32_t *v = n > 0 ? malloc((size_t)n * sizeof *v) : NULL;
+    if (v)
+        *ids = (dr_ids){.v = v, .cap = (size_t)n};
 }
 
-/* Ids of a text that stands between units. */
-static dr_status add_text(dr_pack *out, dr_str text, const dr_tokenizer *t, bool with_text, dr_error *err)
+/* Builds everything on a->m.c0. strict: DR_ERR_LIMIT when the rules for a recorded c0 do not hold. */
+static dr_status build_on(dr_pack *out, attempt *a, bool strict, dr_error *err)
 {
-    if (with_text)
-        dr_buf_add(&out->text, text.s, text.n);
-    return dr_tokenizer_encode(t, &out->ids, text, false, err);
-}
-
-static dr_status build_full(dr_pack *out, const dr_repo *repo, const dr_tokenizer *t, const dr_pack_options *opt,
-                            dr_error *err)
-{
+    enum { QUARTER = 4 };
     dr_status st = DR_OK;
-    full_job j = {.repo = repo, .t = t, .opt = opt, .tokenizer = dr_tokenizer_digest(t), .files = out->files};
-    dr_buf line = {0};
+    dr_maker *m = &a->m;
+    bool changed = false;
+    const bool at_head = strcmp(m->c0, m->head) == 0;
 
-    if (!(j.units = calloc(out->n_files ? out->n_files : 1, sizeof *j.units)))
+    if (!at_head && (st = rules_changed(&changed, m, err)) != DR_OK)
+        return st;
+    if (changed && strict)
+        return dr_fail(err, DR_ERR_LIMIT, "the rules changed since %.12s", m->c0);
+    if (changed && m->opt->reading && m->opt->reading->submodules)
+        return dr_fail(err, DR_ERR_ARG, "--base %.12s: a submodule or a rules file changed since; leave --base away, or --submodules",
+                       m->c0);
+    if ((st = open_base(a, err)) != DR_OK)
+        return st;
+    st = dr_plan__load(&a->plan, m, err);
+    if (st != DR_OK && st != DR_ERR_NOT_FOUND)
+        return st;
+    if ((st = dr_pack__overlay(&a->overlay, m, strict && a->plan.n_tokens ? a->plan.n_tokens / QUARTER : 0, err)) != DR_OK)
+        return st;
+    if (!a->plan.kept && (st = dr_plan__make(&a->plan, m, err)) != DR_OK)
+        return st;
+    if (a->plan.n_tokens)
+        reserve(&out->ids, a->plan.n_tokens + (int64_t)a->overlay.ids.n + 64);
+    if ((st = dr_pack__base(out, m, &a->plan, err)) != DR_OK)
+        return st;
+    dr_plan__keep(&a->plan, m);
+
+    dr_ids end = {0};
+    st = dr_tokenizer_encode(m->t, &end, DR_STR(closing), false, err);
+    const int64_t room = m->budget ? m->budget - out->n_base - (int64_t)end.n : 0;
+    const int64_t n_overlay = (int64_t)a->overlay.ids.n;
+    dr_ids_free(&end);
+    if (st != DR_OK)
+        return st;
+    if (strict && (n_overlay > out->n_base / QUARTER || (m->budget && n_overlay > room)))
+        return dr_fail(err, DR_ERR_LIMIT, "the changes since %.12s take %lld tokens", m->c0, (long long)n_overlay);
+    if (m->budget && room < 0)
+        return dr_fail(err, DR_ERR_LIMIT, "a budget of %lld tokens is too small for this repository's first and last lines",
+                       (long long)m->budget);
+    if ((st = dr_pack__fit_overlay(out, &a->overlay, m, m->budget ? (room ? room : 1) : 0, err)) != DR_OK)
+        return st;
+    (void)snprintf(out->base, sizeof out->base, "%s", m->c0);
+    return dr_pack__line(out, m, DR_SEG_END, DR_PACK_BASE, DR_STR(""), DR_STR(closing), err);
+}
+
+static dr_status find_renames(dr_pack *p, dr_error *err)
+{
+    for (size_t i = 0; i < p->n_segs; i++)
+        p->n_renames += p->segs[i].renamed;
+    if (!(p->renames = malloc((p->n_renames ? p->n_renames : 1) * sizeof *p->renames)))
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    dr_pool_run(opt->pool, (int64_t)out->n_files, 1, encode_files, &j);
+    for (size_t i = 0, k = 0; i < p->n_segs; i++)
+        if (p->segs[i].renamed)
+            p->renames[k++] = i;
+    return DR_OK;
+}
 
-    /* The first body follows a head, so this line only has to end where no piece of text goes on: with a newline. */
-    dr_buf_printf(&line, "repository %.*s\n", (int)dr_repo_identity(repo)->name.n, dr_repo_identity(repo)->name.s);
-    if ((st = add_text(out, dr_buf_view(&line), t, opt->with_text, err)) != DR_OK)
-        goto done;
-    for (size_t i = 0; i < out->n_files; i++) {
-        unit *u = &j.units[i];
-        dr_pack_file *f = &out->files[i];
-        if (u->st != DR_OK) {
-            st = dr_fail(err, u->st, "%s: %s", dr_repo_file_at(repo, i)->path.s, u->err.msg);
-            goto done;
-        }
-        if (f->why)
+/* What each file of the snapshot got. */
+static void fill_files(dr_pack *p)
+{
+    for (size_t i = 0; i < p->n_segs; i++) {
+        const dr_pack_segment *s = &p->segs[i];
+        size_t file;
+        if (!s->path_n || !dr_repo_find(p->repo, dr_pack__path_now(p, i), &file))
             continue;
-        if (opt->budget && (int64_t)(out->ids.n + u->ids.n) + TAIL > opt->budget) {
+        dr_pack_file *f = &p->files[file];
+        f->n_tokens += s->n;
+        const dr_pack_how how = s->kind == DR_SEG_FILE || s->kind == DR_SEG_ADDED || s->kind == DR_SEG_DIFF ? DR_HOW_WHOLE
+                                : s->kind == DR_SEG_SIGNATURES                                              ? DR_HOW_SIGNATURES
+                                                                                                            : f->how;
+        /* a diff of a file that is in by its signatures only does not make it whole */
+        if (s->kind == DR_SEG_DIFF && f->how != DR_HOW_WHOLE)
+            continue;
+        f->how = how > f->how ? how : f->how;
+    }
+    for (size_t i = 0; i < p->n_files; i++) {
+        dr_pack_file *f = &p->files[i];
+        if (f->how == DR_HOW_OUT && !f->why) {
+            f->how = DR_HOW_MAP;
             f->why = "over the budget";
-        } else {
-            f->first = (int64_t)out->ids.n;
-            f->n_tokens = (int64_t)u->ids.n;
-            dr_ids_append(&out->ids, u->ids.v, u->ids.n);
-            if (opt->with_text)
-                dr_buf_add(&out->text, u->text.data, u->text.n);
-            out->n_in++;
-        }
-        unit_fini(u);
+        } else if (f->how == DR_HOW_SIGNATURES)
+            f->why = "over the budget: signatures only";
+        p->n_in += f->how >= DR_HOW_SIGNATURES;
     }
-    dr_buf_clear(&line);
-    /* Ends with a letter, whatever follows the pack. */
-    dr_buf_printf(&line, "%lld files of %zu above", (long long)out->n_in, out->n_files);
-    st = add_text(out, dr_buf_view(&line), t, opt->with_text, err);
-done:
-    for (size_t i = 0; i < out->n_files; i++)
-        unit_fini(&j.units[i]);
-    free(j.units);
-    dr_buf_free(&line);
-    return st;
 }
 
-/* ---- map ---- */
-
-typedef struct ranked {
-    uint32_t file;
-    uint64_t weight; /* uses of the names it defines */
-} ranked;
-
-static int by_weight(const void *a, const void *b)
+static dr_status build_full(dr_pack *out, const dr_repo *repo, const dr_tokenizer *t, const dr_pack_options *opt, dr_error *err)
 {
-    const ranked *x = a, *y = b;
-    if (x->weight != y->weight)
-        return x->weight < y->weight ? 1 : -1;
-    return (x->file > y->file) - (x->file < y->file);
-}
-
-static uint64_t weigh(const dr_symbols *s, size_t file)
-{
-    const uint32_t *defs = NULL;
-    size_t n_names;
-    const dr_str *names = dr_symbols_names(s, &n_names);
-    const size_t n = dr_symbols_outline(s, file, &defs);
-    uint64_t weight = 0;
-    for (size_t i = 0; i < n; i++) {
-        const dr_sym_def *d = dr_symbols_def(s, defs[i]);
-        const dr_sym_ref *refs;
-        if (dr_sym_kind_rank((dr_sym_kind)d->kind) == 0)
-            weight += 1 + dr_symbols_refs(s, names[d->name], &refs);
-    }
-    return weight;
-}
-
-static dr_status build_map(dr_pack *out, const dr_repo *repo, const dr_symbols *symbols, const dr_tokenizer *t,
-                           const dr_pack_options *opt, dr_error *err)
-{
-    enum { MISSES = 16 }; /* lines tried after the first that did not fit */
     dr_status st = DR_OK;
-    dr_buf line = {0};
-    dr_ids ids = {0};
-    ranked *order = calloc(out->n_files ? out->n_files : 1, sizeof *order);
-    size_t n = 0, n_text = 0;
-    int misses = 0;
+    const dr_repo_id *id = dr_repo_identity(repo);
+    attempt a = {.m = {.repo = repo, .c0 = "", .head = id->commit, .t = t, .tokenizer = dr_tokenizer_digest(t), .opt = opt,
+                       .budget = opt->budget / DR_PACK_BORDER * DR_PACK_BORDER}};
+    dr_history *history = NULL;
+    dr_choice recorded = {0};
+    char named[41];
+    bool done = false;
 
-    if (!order)
-        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    dr_buf_printf(&line, "repository %.*s, %zu files\n", (int)dr_repo_identity(repo)->name.n,
-                  dr_repo_identity(repo)->name.s, out->n_files);
-    if ((st = add_text(out, dr_buf_view(&line), t, opt->with_text, err)) != DR_OK)
+    if (opt->budget && opt->budget < DR_PACK_LEAST)
+        return dr_fail(err, DR_ERR_ARG, "--budget %lld: a full pack needs at least %d tokens; 0 is no limit",
+                       (long long)opt->budget, DR_PACK_LEAST);
+    if (opt->base && !*id->commit)
+        return dr_fail(err, DR_ERR_NOT_FOUND, "--base %s: there is no commit here", opt->base);
+    if (*id->commit && (st = dr_history_open(&history, repo, err)) != DR_OK)
+        return st;
+    a.m.history = history;
+    if (opt->base) {
+        a.m.c0 = named;
+        if ((st = dr_history_resolve(named, history, opt->base, err)) == DR_OK)
+            st = build_on(out, &a, false, err);
         goto done;
-    for (size_t i = 0; i < out->n_files; i++) {
-        if (out->files[i].why)
-            continue;
-        n_text++;
-        const uint64_t weight = weigh(symbols, i);
-        if (weight)
-            order[n++] = (ranked){(uint32_t)i, weight};
-        else
-            out->files[i].why = "defines no name";
     }
-    qsort(order, n, sizeof *order, by_weight);
-
-    int64_t left = opt->budget ? opt->budget - (int64_t)out->ids.n - TAIL : INT64_MAX;
-    for (size_t i = 0; i < n; i++) {
-        dr_pack_file *f = &out->files[order[i].file];
-        f->why = "over the budget";
-        if (misses > MISSES)
-            continue;
-        dr_buf_clear(&line);
-        ids.n = 0;
-        dr_text_map_line(&line, dr_repo_file_at(repo, order[i].file)->path, symbols, order[i].file, 0);
-        dr_buf_add(&line, "\n", 1);
-        if ((st = dr_tokenizer_encode(t, &ids, dr_buf_view(&line), false, err)) != DR_OK)
-            goto done;
-        if ((int64_t)ids.n > left) {
-            misses++;
-            continue;
+    if (*id->commit) {
+        dr_choice__load(&recorded, &a.m);
+        for (int i = 0; i < 4 && *recorded.c0[i] && !opt->repack && !done; i++) {
+            a.m.c0 = recorded.c0[i];
+            st = build_on(out, &a, strcmp(a.m.c0, a.m.head) != 0, err);
+            done = st == DR_OK;
+            if (done)
+                continue;
+            attempt_fini(&a);
+            reset(out);
+            if (st != DR_ERR_LIMIT && st != DR_ERR_NOT_FOUND && st != DR_ERR_FORMAT)
+                goto done;
         }
-        left -= (int64_t)ids.n;
-        f->why = NULL;
-        f->n_tokens = (int64_t)ids.n;
+        a.m.c0 = a.m.head;
     }
-    for (size_t i = 0; i < out->n_files; i++) {
-        dr_pack_file *f = &out->files[i];
-        if (f->why)
-            continue;
-        dr_buf_clear(&line);
-        dr_text_map_line(&line, dr_repo_file_at(repo, i)->path, symbols, i, 0);
-        dr_buf_add(&line, "\n", 1);
-        f->first = (int64_t)out->ids.n;
-        if ((st = add_text(out, dr_buf_view(&line), t, opt->with_text, err)) != DR_OK)
-            goto done;
-        out->n_in++;
+    if (!done) {
+        st = build_on(out, &a, false, err);
+        if (st == DR_OK && *a.m.c0) {
+            out->repacked = *recorded.c0[0] && strcmp(recorded.c0[0], a.m.c0) != 0;
+            dr_choice__keep(&recorded, &a.m, a.m.c0);
+        }
     }
-    dr_buf_clear(&line);
-    dr_buf_printf(&line, "and %zu more files", out->n_files - (size_t)out->n_in);
-    st = add_text(out, dr_buf_view(&line), t, opt->with_text, err);
 done:
-    dr_ids_free(&ids);
-    dr_buf_free(&line);
-    free(order);
+    attempt_fini(&a);
+    dr_history_close(history);
     return st;
 }
+
+/* ---- all modes ---- */
 
 dr_status dr_pack_build(dr_pack *out, const dr_repo *repo, const dr_symbols *symbols, const dr_tokenizer *t,
                         const dr_pack_options *opt, dr_error *err)
 {
     dr_status st = DR_OK;
 
-    *out = (dr_pack){.mode = opt->mode, .n_files = dr_repo_n_files(repo)};
+    *out = (dr_pack){.mode = opt->mode, .n_files = dr_repo_n_files(repo), .repo = repo, .tokenizer = t};
     if (!(out->files = calloc(out->n_files ? out->n_files : 1, sizeof *out->files))) {
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
         goto done;
     }
     for (size_t i = 0; i < out->n_files; i++) {
         const dr_repo_file *f = dr_repo_file_at(repo, i);
-        out->files[i].file = (uint32_t)i;
         if (opt->mode == DR_PACK_NONE)
             out->files[i].why = "the pack is empty";
-        else if (f->cls != DR_FILE_TEXT)
+        else if (!dr_pack__shows(f->cls))
             out->files[i].why = f->why;
     }
-    if (opt->mode == DR_PACK_FULL)
-        st = build_full(out, repo, t, opt, err);
-    else if (opt->mode == DR_PACK_MAP)
-        st = build_map(out, repo, symbols, t, opt, err);
-    if (st == DR_OK && (out->ids.failed || out->text.failed))
+    if (opt->mode == DR_PACK_FULL) {
+        if ((st = build_full(out, repo, t, opt, err)) == DR_OK && (st = find_renames(out, err)) == DR_OK)
+            fill_files(out);
+    } else if (opt->mode == DR_PACK_MAP)
+        st = dr_pack__build_map(out, repo, symbols, t, opt, err);
+    if (st == DR_OK && (out->ids.failed || out->names.failed))
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
 done:
     if (st != DR_OK)
@@ -288,10 +371,39 @@ done:
     return st;
 }
 
+dr_status dr_pack_build_diff(dr_pack *out, const dr_repo *repo, const char *from, const char *to, const dr_tokenizer *t,
+                             const dr_pack_options *opt, dr_error *err)
+{
+    dr_status st = DR_OK;
+    char a[41], b[41];
+    dr_buf title = {0};
+    dr_maker m = {.repo = repo, .base = repo, .c0 = a, .head = b, .t = t, .tokenizer = dr_tokenizer_digest(t), .opt = opt};
+
+    *out = (dr_pack){.mode = DR_PACK_FULL, .repo = repo, .tokenizer = t};
+    if ((st = dr_history_open(&m.history, repo, err)) != DR_OK || (st = dr_history_resolve(a, m.history, from, err)) != DR_OK ||
+        (st = dr_history_resolve(b, m.history, to, err)) != DR_OK)
+        goto done;
+    dr_buf_printf(&title, "changes %.12s to %.12s\n", a, b);
+    if (title.failed) {
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        goto done;
+    }
+    (void)snprintf(out->base, sizeof out->base, "%s", a);
+    if ((st = dr_pack__changes(out, &m, a, b, dr_buf_view(&title), err)) == DR_OK &&
+        (st = dr_pack__line(out, &m, DR_SEG_END, DR_PACK_BASE, DR_STR(""), DR_STR(closing), err)) == DR_OK)
+        st = find_renames(out, err);
+done:
+    dr_buf_free(&title);
+    dr_history_close(m.history);
+    if (st != DR_OK)
+        dr_pack_fini(out);
+    return st;
+}
+
 void dr_pack_fini(dr_pack *p)
 {
-    dr_ids_free(&p->ids);
-    dr_buf_free(&p->text);
+    reset(p);
+    free(p->renames);
     free(p->files);
     *p = (dr_pack){0};
 }

@@ -1,62 +1,200 @@
-/* app/pack_command.c: `deepread pack`: what goes into the context, per file, in tokens. */
+/* app/pack_command.c: `deepread pack`: what goes into the context, in tokens; and why, what changed, what is masked. */
 #include "app/app.h"
-#include "app/pack.h"
+#include "app/pack_view.h"
 #include "app/setup.h"
 #include "repo/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-static json_t *files_json(const dr_setup *s, const dr_pack *p)
+/* Fields that every object of this command begins with. */
+static json_t *begin_json(const dr_setup *s, const char *type)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < p->n_files; i++) {
-        const dr_repo_file *f = dr_repo_file_at(s->repo, i);
-        json_t *x = json_pack("{s:o,s:I,s:s,s:I}", "path", dr_output_text(f->path), "bytes", (json_int_t)f->size, "class",
-                              dr_file_class_name(f->cls), "tokens", (json_int_t)p->files[i].n_tokens);
-        if (p->files[i].why)
-            json_object_set_new(x, "why_out", json_string(p->files[i].why));
-        json_array_append_new(list, x);
-    }
-    return list;
+    const dr_repo_id *id = dr_repo_identity(s->repo);
+    return json_pack("{s:s,s:i,s:o,s:s}", "type", type, "schema", DR_EVENT_SCHEMA, "repository", dr_output_text(id->root), "commit",
+                     id->commit);
 }
 
-/* Files in, then how many are out and why. */
-static void show(const dr_output *out, const dr_setup *s, const dr_pack *p)
+static dr_status write_text(const char *path, const dr_pack *p, dr_error *err)
 {
-    char a[28], b[28], c[28];
-    const char *reasons[64];
-    int64_t counts[64];
-    int n_reasons = 0;
-    dr_buf name = {0};
+    dr_status st = DR_OK;
+    dr_buf text = {0};
 
-    printf("%12s  %12s  %s\n", "tokens", "bytes", "file");
-    for (size_t i = 0; i < p->n_files; i++) {
-        const dr_repo_file *f = dr_repo_file_at(s->repo, i);
-        if (!p->files[i].why) {
-            printf("%12s  %12s  %s\n", dr_output_count(a, p->files[i].n_tokens), dr_output_count(b, (int64_t)f->size),
-                   f->path.s);
+    dr_pack_text(&text, p, 0, (int64_t)p->ids.n);
+    if (text.failed)
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    else if (strcmp(path, "-") != 0)
+        st = dr_write_file(path, text.data ? text.data : "", text.n, err);
+    else if (fwrite(text.data ? text.data : "", 1, text.n, stdout) != text.n)
+        st = dr_fail(err, DR_ERR_IO, "the pack could not be written to standard output");
+    dr_buf_free(&text);
+    return st;
+}
+
+/* ---- what is masked ---- */
+
+typedef struct secret_list {
+    dr_output *out;
+    json_t *json;
+    size_t n;
+} secret_list;
+
+static void add_secret(secret_list *l, dr_str path, uint32_t line, dr_str kind, const char *fingerprint)
+{
+    l->n++;
+    if (l->out->json) {
+        json_t *x = json_pack("{s:o,s:I,s:o}", "path", dr_output_text(path), "line", (json_int_t)line, "kind", dr_output_text(kind));
+        if (*fingerprint)
+            json_object_set_new(x, "fingerprint", json_string(fingerprint));
+        json_array_append_new(l->json, x);
+    } else
+        printf("%s:%u %.*s %s\n", path.s, line, (int)kind.n, kind.s, *fingerprint ? fingerprint : "(in converted text)");
+}
+
+/* A file that was converted has no secret in its bytes as they are that could be named: only the masks can be listed. */
+static void list_masks(secret_list *l, const dr_repo_file *f, dr_str shown)
+{
+    static const char mask[] = "[masked: ";
+    uint32_t line = 1;
+    for (const char *p = shown.s, *end = shown.s + shown.n; p < end; p++) {
+        line += *p == '\n';
+        if (*p != '[' || (size_t)(end - p) < sizeof mask - 1 || memcmp(p, mask, sizeof mask - 1) != 0)
             continue;
-        }
-        int r = 0;
-        while (r < n_reasons && strcmp(reasons[r], p->files[i].why) != 0)
-            r++;
-        if (r == n_reasons && n_reasons < 64) {
-            reasons[n_reasons] = p->files[i].why;
-            counts[n_reasons++] = 0;
-        }
-        if (r < n_reasons)
-            counts[r]++;
-        if (!out->verbose)
-            continue;
-        dr_buf_clear(&name); /* a refused name may be any bytes */
-        dr_text_show(&name, f->path, 0);
-        printf("%12s  %12s  %s (%s)\n", "-", dr_output_count(b, (int64_t)f->size), name.data ? name.data : "", p->files[i].why);
+        const char *kind = p + sizeof mask - 1, *close = memchr(kind, ']', (size_t)(end - kind));
+        if (close)
+            add_secret(l, f->path, line, (dr_str){kind, (size_t)(close - kind)}, "");
     }
-    dr_buf_free(&name);
-    printf("%12s  %12s  pack \"%s\", %s of %s files\n", dr_output_count(a, (int64_t)p->ids.n), "", dr_pack_mode_name(p->mode),
-           dr_output_count(b, p->n_in), dr_output_count(c, (int64_t)p->n_files));
-    for (int r = 0; r < n_reasons; r++)
-        printf("%12s  left out: %s\n", dr_output_count(a, counts[r]), reasons[r]);
+}
+
+static dr_status list_secrets(dr_setup *s, dr_output *out, dr_error *err)
+{
+    dr_status st = DR_OK;
+    secret_list list = {.out = out, .json = json_array()};
+    dr_buf text = {0}, allow = {0};
+
+    for (size_t i = 0; i < dr_repo_n_files(s->repo) && st == DR_OK; i++) {
+        const dr_repo_file *f = dr_repo_file_at(s->repo, i);
+        dr_secrets found = {0};
+        if (!f->n_secrets)
+            continue;
+        if (f->converted) {
+            if ((st = dr_repo_read(s->repo, i, &text, err)) == DR_OK)
+                list_masks(&list, f, dr_buf_view(&text));
+        } else if ((st = dr_repo_read_raw(s->repo, i, &text, err)) == DR_OK &&
+                   (st = dr_secrets_scan(&found, dr_buf_view(&text), s->allow, err)) == DR_OK)
+            for (size_t k = 0; k < found.n; k++)
+                add_secret(&list, f->path, found.v[k].line, dr_str_of(found.v[k].kind), found.v[k].fingerprint);
+        dr_secrets_fini(&found);
+    }
+    if (st != DR_OK)
+        goto done;
+    (void)dr_config_file_of_user(&allow, DR_ALLOWED_SECRETS, NULL);
+    const char *file = allow.data ? allow.data : "$XDG_CONFIG_HOME/" DR_ALLOWED_SECRETS;
+    if (out->json) {
+        json_t *event = begin_json(s, "secrets");
+        json_object_set_new(event, "allow_file", dr_output_text(dr_str_of(file)));
+        json_object_set(event, "secrets", list.json);
+        dr_output_event(out, event);
+    } else {
+        (void)fflush(stdout);
+        if (list.n)
+            dr_output_note(out, "%zu masked. To show one after all, write its fingerprint on a line of its own into %s", list.n, file);
+        else
+            dr_output_note(out, "nothing is masked here");
+    }
+done:
+    json_decref(list.json);
+    dr_buf_free(&allow);
+    dr_buf_free(&text);
+    return st;
+}
+
+/* ---- why a file is in or out ---- */
+
+static dr_status explain(dr_setup *s, dr_output *out, const char *path, const dr_pack *p, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_buf text = {0}, where = {0};
+    const dr_str root = dr_repo_identity(s->repo)->root;
+    size_t file;
+
+    if (strncmp(path, root.s, root.n) == 0 && path[root.n] == '/')
+        path += root.n + 1;
+    while (path[0] == '.' && path[1] == '/')
+        path += 2;
+    const bool there = dr_repo_find(s->repo, dr_str_of(path), &file);
+    if ((st = dr_repo_explain(&text, s->repo, dr_str_of(path), err)) != DR_OK)
+        goto done;
+    if (there)
+        dr_pack_view_file(&where, p, file);
+    if (text.failed || where.failed) {
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        goto done;
+    }
+    if (out->json) {
+        json_t *event = begin_json(s, "explain");
+        json_object_set_new(event, "path", dr_output_text(dr_str_of(path)));
+        json_object_set_new(event, "text", dr_output_text(dr_buf_view(&text)));
+        if (there)
+            json_object_set_new(event, "pack", dr_pack_file_json(p, file));
+        dr_output_event(out, event);
+    } else
+        printf("%s%s%s", text.data ? text.data : "", text.n && text.data[text.n - 1] != '\n' ? "\n" : "",
+               where.data ? where.data : "");
+done:
+    dr_buf_free(&where);
+    dr_buf_free(&text);
+    return st;
+}
+
+/* ---- between two commits ---- */
+
+static dr_status show_diff(dr_setup *s, dr_output *out, const char *range, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_pack pack = {0};
+    const char *dots = strstr(range, "..");
+    const dr_pack_options how = dr_setup_pack_options(s, DR_PACK_FULL, 0);
+    char *from = NULL;
+
+    if (!dots || dots == range || dots[2] == '.')
+        return dr_fail(err, DR_ERR_ARG, "--diff %s: give two commits as A..B, or A.. for what changed up to HEAD", range);
+    if (!(from = strndup(range, (size_t)(dots - range))))
+        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    if ((st = dr_pack_build_diff(&pack, s->repo, from, dots[2] ? dots + 2 : "HEAD", s->tokenizer, &how, err)) != DR_OK)
+        goto done;
+    if (s->opt->out && (st = write_text(s->opt->out, &pack, err)) != DR_OK)
+        goto done;
+    if (out->json) {
+        json_t *event = begin_json(s, "pack_diff"), *more = dr_pack_diff_json(&pack);
+        json_object_update(event, more);
+        json_decref(more);
+        dr_output_event(out, event);
+    } else if (!out->quiet && !(s->opt->out && strcmp(s->opt->out, "-") == 0))
+        dr_pack_view_diff(out, &pack);
+done:
+    free(from);
+    dr_pack_fini(&pack);
+    return st;
+}
+
+/* ---- the pack ---- */
+
+static dr_status show_pack(dr_setup *s, dr_output *out, const dr_pack *p, dr_error *err)
+{
+    const bool to_stdout = s->opt->out && strcmp(s->opt->out, "-") == 0;
+    dr_status st = DR_OK;
+
+    if (s->opt->out && (st = write_text(s->opt->out, p, err)) != DR_OK)
+        return st;
+    if (out->json) {
+        json_t *event = begin_json(s, "pack"), *more = dr_pack_json(p);
+        json_object_update(event, more);
+        json_decref(more);
+        dr_output_event(out, event);
+    } else if (!out->quiet && !to_stdout)
+        st = dr_pack_view(out, p, err);
+    return st;
 }
 
 dr_outcome dr_command_pack(const dr_options *opt, dr_output *out, const atomic_bool *cancel, dr_error *err)
@@ -70,37 +208,33 @@ dr_outcome dr_command_pack(const dr_options *opt, dr_output *out, const atomic_b
         st = dr_fail(err, DR_ERR_ARG, "pack takes no word \"%s\"; the repository is named with -C PATH", opt->words[0]);
         goto done;
     }
-    if ((st = dr_setup_model_files(&s, err)) != DR_OK || (st = dr_setup_repo(&s, err)) != DR_OK)
+    if (opt->json && opt->out && strcmp(opt->out, "-") == 0) {
+        st = dr_fail(err, DR_ERR_ARG, "--json and --out - both want standard output; give --out a file");
+        goto done;
+    }
+    if ((st = dr_setup_model_files(&s, err)) != DR_OK)
         goto done;
     dr_pack_mode mode = s.profile.pack_mode;
     if (opt->mode && !dr_pack_mode_parse(&mode, opt->mode)) {
         st = dr_fail(err, DR_ERR_ARG, "--mode %s: give full, map or none", opt->mode);
         goto done;
     }
-    const dr_pack_options how = {.mode = mode,
-                                 .budget = opt->budget >= 0              ? opt->budget
-                                           : mode == s.profile.pack_mode ? s.profile.pack_budget
-                                                                         : 0,
-                                 .with_text = opt->out != NULL,
-                                 .store = s.facts,
-                                 .pool = s.pool};
+    if ((st = dr_setup_snapshot(&s, err)) != DR_OK)
+        goto done;
+    if (opt->secrets || opt->diff) {
+        st = opt->secrets ? list_secrets(&s, out, err) : show_diff(&s, out, opt->diff, err);
+        goto done;
+    }
+    if (mode == DR_PACK_MAP && (st = dr_setup_repo(&s, err)) != DR_OK)
+        goto done;
+    const dr_pack_options how = dr_setup_pack_options(
+        &s, mode, opt->budget >= 0 ? opt->budget : mode == s.profile.pack_mode ? s.profile.pack_budget : 0);
     if ((st = dr_pack_build(&pack, s.repo, s.symbols, s.tokenizer, &how, err)) != DR_OK)
         goto done;
-    if (opt->out && (st = dr_write_file(opt->out, pack.text.data, pack.text.n, err)) != DR_OK)
-        goto done;
-    if (opt->json) {
-        const dr_digest digest = dr_sha256(pack.ids.v, pack.ids.n * sizeof *pack.ids.v);
-        char hex[65];
-        dr_digest_hex(hex, &digest);
-        dr_output_event(out, json_pack("{s:s,s:i,s:s,s:o,s:s,s:I,s:I,s:I,s:s,s:o}", "type", "pack", "schema", DR_EVENT_SCHEMA,
-                                       "mode", dr_pack_mode_name(mode), "repository",
-                                       dr_output_text(dr_repo_identity(s.repo)->root), "commit",
-                                       dr_repo_identity(s.repo)->commit, "tokens", (json_int_t)pack.ids.n, "files_in",
-                                       (json_int_t)pack.n_in, "files_total", (json_int_t)pack.n_files, "ids_sha256", hex,
-                                       "files", files_json(&s, &pack)));
-    } else if (!opt->quiet)
-        show(out, &s, &pack);
+    dr_output_progress_end(out);
+    st = opt->explain ? explain(&s, out, opt->explain, &pack, err) : show_pack(&s, out, &pack, err);
 done:
+    dr_output_progress_end(out);
     dr_pack_fini(&pack);
     dr_setup_fini(&s);
     return dr_outcome_of(st);

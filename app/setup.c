@@ -25,6 +25,8 @@ void dr_setup_fini(dr_setup *s)
     dr_pool_free(s->pool); /* its threads end before libgit2 does, which keeps an error for each */
     dr_symbols_close(s->symbols);
     dr_repo_close(s->repo);
+    dr_secret_allow_close(s->allow);
+    free(s->user_ignore);
     dr_cache_close(s->cache);
 }
 
@@ -37,6 +39,18 @@ dr_status dr_cache_folder_of_user(dr_buf *out, dr_error *err)
         dr_buf_printf(out, "%s/.cache/deepread", home);
     else
         return dr_fail(err, DR_ERR_NOT_FOUND, "no cache folder: neither XDG_CACHE_HOME nor HOME is set");
+    return out->failed ? dr_fail(err, DR_ERR_NOMEM, "out of memory") : DR_OK;
+}
+
+dr_status dr_config_file_of_user(dr_buf *out, const char *name, dr_error *err)
+{
+    const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    if (xdg && xdg[0] == '/')
+        dr_buf_printf(out, "%s/%s", xdg, name);
+    else if (home && home[0] == '/')
+        dr_buf_printf(out, "%s/.config/%s", home, name);
+    else
+        return dr_fail(err, DR_ERR_NOT_FOUND, "no folder for settings: neither XDG_CONFIG_HOME nor HOME is set");
     return out->failed ? dr_fail(err, DR_ERR_NOMEM, "out of memory") : DR_OK;
 }
 
@@ -91,16 +105,49 @@ static bool show_symbols(void *arg, uint64_t done, uint64_t total)
     return !(s->cancel && atomic_load_explicit(s->cancel, memory_order_relaxed));
 }
 
+/* The user's own lists: secrets that may be shown, and patterns that git ignores everywhere. Without a home there are none. */
+static dr_status read_user_lists(dr_setup *s, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_buf path = {0};
+
+    if (dr_config_file_of_user(&path, DR_ALLOWED_SECRETS, NULL) == DR_OK)
+        st = dr_secret_allow_open(&s->allow, path.data, err);
+    dr_buf_clear(&path);
+    if (st == DR_OK && dr_config_file_of_user(&path, "git/ignore", NULL) == DR_OK && !(s->user_ignore = strdup(path.data)))
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    dr_buf_free(&path);
+    return st;
+}
+
+dr_status dr_setup_snapshot(dr_setup *s, dr_error *err)
+{
+    dr_status st = DR_OK;
+
+    if (s->repo)
+        return DR_OK;
+    if ((st = dr_setup_pool(s, err)) != DR_OK || (st = dr_setup_cache(s, err)) != DR_OK || (st = read_user_lists(s, err)) != DR_OK)
+        return st;
+    s->reading = (dr_repo_options){.rev = s->opt->rev,
+                                   .include = s->opt->include.v,
+                                   .exclude = s->opt->exclude.v,
+                                   .n_include = s->opt->include.n,
+                                   .n_exclude = s->opt->exclude.n,
+                                   .submodules = s->opt->submodules,
+                                   .user_ignore = s->user_ignore,
+                                   .allow = s->allow,
+                                   .store = s->facts,
+                                   .pool = s->pool};
+    return dr_repo_open(&s->repo, s->opt->path ? s->opt->path : ".", &s->reading, err);
+}
+
 dr_status dr_setup_repo(dr_setup *s, dr_error *err)
 {
     dr_status st = DR_OK;
 
     if (s->symbols)
         return DR_OK;
-    if ((st = dr_setup_pool(s, err)) != DR_OK || (st = dr_setup_cache(s, err)) != DR_OK)
-        return st;
-    const dr_repo_options how = {.rev = s->opt->rev, .store = s->facts, .pool = s->pool};
-    if ((st = dr_repo_open(&s->repo, s->opt->path ? s->opt->path : ".", &how, err)) != DR_OK)
+    if ((st = dr_setup_snapshot(s, err)) != DR_OK)
         return st;
     const dr_symbols_options opt = {.store = s->facts, .pool = s->pool, .progress = show_symbols, .progress_arg = s};
     st = dr_symbols_open(&s->symbols, s->repo, &opt, err);
@@ -163,6 +210,26 @@ dr_status dr_setup_model(dr_setup *s, dr_error *err)
     dr_log("setup", "%s: %zu bytes packed for %s in %llu us", s->profile.name, dr_model_bytes(s->model), s->ops.name,
            (unsigned long long)(dr_clock_us() - t0));
     return DR_OK;
+}
+
+static bool show_packing(void *arg, int64_t done, int64_t total)
+{
+    dr_setup *s = arg;
+    dr_output_progress(s->out, "counting tokens:", "bytes", done, total, 0);
+    return !(s->cancel && atomic_load_explicit(s->cancel, memory_order_relaxed));
+}
+
+dr_pack_options dr_setup_pack_options(dr_setup *s, dr_pack_mode mode, int64_t budget)
+{
+    return (dr_pack_options){.mode = mode,
+                             .budget = budget,
+                             .base = s->opt->base,
+                             .repack = s->opt->repack,
+                             .reading = &s->reading,
+                             .store = s->facts,
+                             .pool = s->pool,
+                             .progress = show_packing,
+                             .progress_arg = s};
 }
 
 dr_workspace dr_setup_workspace(const dr_setup *s)

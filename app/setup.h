@@ -6,6 +6,7 @@
 
 #include "app/options.h"
 #include "app/output.h"
+#include "app/pack.h"
 #include "app/profile.h"
 #include "app/tools.h"
 #include "cache/cache.h"
@@ -25,6 +26,9 @@ typedef struct dr_setup {
     dr_cache *cache;               /* NULL: none */
     const dr_blob_store *facts;    /* NULL: none */
     dr_repo *repo;
+    dr_repo_options reading; /* how the snapshot was opened */
+    dr_secret_allow *allow;
+    char *user_ignore;
     dr_symbols *symbols;
     char *model_dir;
     dr_profile profile;
@@ -41,18 +45,27 @@ void dr_setup_fini(dr_setup *s);
 dr_status dr_setup_pool(dr_setup *s, dr_error *err);
 /* Never fails for want of a cache. */
 dr_status dr_setup_cache(dr_setup *s, dr_error *err);
-/* Snapshot and symbols. */
+/* The snapshot, and all that reading it takes. */
+dr_status dr_setup_snapshot(dr_setup *s, dr_error *err);
+/* ... and its symbols. */
 dr_status dr_setup_repo(dr_setup *s, dr_error *err);
 /* The folder of --model, else of the bundled model; its profile, tokenizer and dialect. */
 dr_status dr_setup_model_files(dr_setup *s, dr_error *err);
 /* ... and its weights on the chosen instruction set. */
 dr_status dr_setup_model(dr_setup *s, dr_error *err);
 
+/* How a pack of the snapshot is built: --base and --repack, store, threads, progress. Borrows the setup. */
+dr_pack_options dr_setup_pack_options(dr_setup *s, dr_pack_mode mode, int64_t budget);
+
 /* What the tools look at. */
 dr_workspace dr_setup_workspace(const dr_setup *s);
 
 /* Folder of the cache: $XDG_CACHE_HOME/deepread, else ~/.cache/deepread. DR_ERR_NOT_FOUND when neither is set. */
 dr_status dr_cache_folder_of_user(dr_buf *out, dr_error *err);
+/* A file of the user's settings: $XDG_CONFIG_HOME/NAME, else ~/.config/NAME. DR_ERR_NOT_FOUND when neither is set. */
+dr_status dr_config_file_of_user(dr_buf *out, const char *name, dr_error *err);
+/* Where fingerprints of secrets stand that may be shown, one a line. */
+#define DR_ALLOWED_SECRETS "deepread/allowed-secrets"
 /* Folder of the bundled model: share/deepread/models/nano beside the program's own bin folder. */
 dr_status dr_bundled_model_folder(dr_buf *out, dr_error *err);
 

@@ -59,10 +59,13 @@ static dr_status answer_line(dr_setup *s, const char *line, size_t n, int64_t nu
         reply = json_pack("{s:o}", "symbols", symbols_json(s));
     else if (strcmp(name, "map") == 0) {
         const dr_pack_options how = {
-            .mode = DR_PACK_MAP, .budget = s->profile.pack_budget, .with_text = true, .store = s->facts, .pool = s->pool};
+            .mode = DR_PACK_MAP, .budget = s->profile.pack_budget, .store = s->facts, .pool = s->pool};
+        dr_buf map = {0};
         if ((st = dr_pack_build(&pack, s->repo, s->symbols, s->tokenizer, &how, err)) != DR_OK)
             goto done;
-        reply = json_pack("{s:o}", "text", dr_output_text(dr_buf_view(&pack.text)));
+        dr_pack_text(&map, &pack, 0, (int64_t)pack.ids.n);
+        reply = json_pack("{s:o}", "text", dr_output_text(dr_buf_view(&map)));
+        dr_buf_free(&map);
     } else {
         args = json_dumps(json_object_get(call, "arguments"), JSON_COMPACT);
         if ((st = dr_tool_run(&r, &w, dr_str_of(name), dr_str_of(args ? args : "{}"), err)) != DR_OK)
@@ -116,7 +119,7 @@ static dr_status one(dr_setup *s, const dr_options *opt, dr_output *out, dr_erro
     int n_args = 0;
 
     if (opt->n_words < 1 || !dr_tool_find(&id, dr_str_of(opt->words[0]))) {
-        st = dr_fail(err, DR_ERR_ARG, "tool: name one of find_symbol, find_refs, grep, read");
+        st = dr_fail(err, DR_ERR_ARG, "tool: name one of find_symbol, find_refs, grep, read, outline, imports, callees, changes");
         goto done;
     }
     const dr_tool_arg *want = dr_tool_args(id);

@@ -51,15 +51,18 @@ static dr_message system_message(const turn *t)
                         .tools = t->s->profile.n_tools ? dr_buf_view(&t->tools_json) : (dr_str){0}};
 }
 
+/* Where the prefix is worth an anchor: end of base, end of the pack, end of the roster. A base that no pack has is a mark at 0. */
+enum { MARK_BASE, MARK_PACK, MARK_ROSTER, N_MARKS };
+
 /* BOS, pack, instructions and roster, question. The rendered system text opens with the instructions; the pack's ids, which
- * stand for themselves (repo/text.h), go in front of them. marks: end of the pack, end of the roster. */
-static dr_status build_prompt(turn *t, dr_ids *ids, int64_t marks[2], dr_pack_mode mode, int64_t budget, dr_error *err)
+ * stand for themselves (docs/pack.md), go in front of them. */
+static dr_status build_prompt(turn *t, dr_ids *ids, int64_t marks[N_MARKS], dr_pack_mode mode, int64_t budget, dr_error *err)
 {
     dr_status st = DR_OK;
     dr_setup *s = t->s;
     dr_pack pack = {0};
     dr_prompt prompt = {0};
-    const dr_pack_options how = {.mode = mode, .budget = budget, .store = s->facts, .pool = s->pool};
+    const dr_pack_options how = dr_setup_pack_options(s, mode, budget);
 
     if ((st = dr_pack_build(&pack, s->repo, s->symbols, s->tokenizer, &how, err)) != DR_OK)
         goto done;
@@ -81,8 +84,8 @@ static dr_status build_prompt(turn *t, dr_ids *ids, int64_t marks[2], dr_pack_mo
             char name[64];
             (void)snprintf(name, sizeof name, "%.*s", (int)text.n, text.s);
             const int32_t id = dr_tokenizer_special(s->tokenizer, name);
-            if (marks[1] == 0 && strcmp(name, "<｜User｜>") == 0)
-                marks[1] = (int64_t)ids->n;
+            if (marks[MARK_ROSTER] == 0 && strcmp(name, "<｜User｜>") == 0)
+                marks[MARK_ROSTER] = (int64_t)ids->n;
             if (id < 0) {
                 st = dr_fail(err, DR_ERR_FORMAT, "%s: the tokenizer has no token %s", s->model_dir, name);
                 goto done;
@@ -96,8 +99,9 @@ static dr_status build_prompt(turn *t, dr_ids *ids, int64_t marks[2], dr_pack_mo
             head = at ? (size_t)(at - text.s) : 0;
             if (head && (st = dr_tokenizer_encode(s->tokenizer, ids, (dr_str){text.s, head}, false, err)) != DR_OK)
                 goto done;
+            marks[MARK_BASE] = pack.n_base ? (int64_t)ids->n + pack.n_base : 0;
             dr_ids_append(ids, pack.ids.v, pack.ids.n);
-            marks[0] = (int64_t)ids->n;
+            marks[MARK_PACK] = (int64_t)ids->n;
         }
         if ((st = dr_tokenizer_encode(s->tokenizer, ids, (dr_str){text.s + head, text.n - head}, false, err)) != DR_OK)
             goto done;
@@ -376,7 +380,7 @@ dr_status dr_turn_run(dr_answer *out, dr_setup *s, dr_pack_mode mode, int64_t bu
     dr_status st = DR_OK;
     turn *t = calloc(1, sizeof *t);
     dr_ids ids = {0};
-    int64_t marks[2] = {0};
+    int64_t marks[N_MARKS] = {0};
     dr_buf text = {0};
     dr_completion completion = {0};
 
@@ -390,7 +394,7 @@ dr_status dr_turn_run(dr_answer *out, dr_setup *s, dr_pack_mode mode, int64_t bu
         (st = build_prompt(t, &ids, marks, mode, budget, err)) != DR_OK ||
         (st = open_timeline(t, (int64_t)ids.n, err)) != DR_OK)
         goto done;
-    st = dr_prefix_run(t->prefix, &out->prefix, t->logits, ids.v, (int64_t)ids.n, marks, 2, show_prefill, s->out, s->cancel,
+    st = dr_prefix_run(t->prefix, &out->prefix, t->logits, ids.v, (int64_t)ids.n, marks, N_MARKS, show_prefill, s->out, s->cancel,
                        err);
     if (st != DR_OK)
         goto done;

@@ -1,0 +1,152 @@
+/* app/pack_base.c: the base's ids: front, units in the plan's order, end-of-base line.
+ *
+ * Units are made in parallel in batches of a few MiB of text, then appended, so that apart from the pack itself only a batch is
+ * in memory. */
+#include "app/pack_parts.h"
+#include "app/pack_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH_BYTES = 8 << 20, BATCH_UNITS = 2048 };
+
+void dr_unit_ids__fini(dr_unit_ids *u)
+{
+    dr_ids_free(&u->head);
+    dr_ids_free(&u->body);
+    *u = (dr_unit_ids){0};
+}
+
+typedef struct unit_job {
+    dr_unit_ids *out;
+    const dr_maker *m;
+    const dr_plan_unit *units;
+} unit_job;
+
+static void make_units(void *arg, int64_t begin, int64_t end, int worker)
+{
+    const unit_job *j = arg;
+    (void)worker;
+
+    for (int64_t i = begin; i < end; i++) {
+        dr_unit_ids *u = &j->out[i];
+        const dr_repo_file *f = dr_repo_file_at(j->m->base, j->units[i].file);
+        const dr_pack_side side = {.repo = j->m->base, .index = j->units[i].file, .path = f->path, .id = f->id};
+        dr_buf head = {0};
+
+        if (j->units[i].how != DR_HOW_WHOLE)
+            continue;
+        u->st = dr_pack__body(&u->body, &u->n_lines, &u->cls, j->m, &side, NULL);
+        if (u->st == DR_OK && u->cls == DR_FILE_TEXT) {
+            dr_pack_text_head(&head, "file", f->path, u->n_lines);
+            u->st = head.failed ? DR_ERR_NOMEM : dr_tokenizer_encode(j->m->t, &u->head, dr_buf_view(&head), false, NULL);
+            if (u->head.failed)
+                u->st = DR_ERR_NOMEM;
+        }
+        dr_buf_free(&head);
+    }
+}
+
+dr_status dr_pack__whole_units(dr_unit_ids *out, const dr_maker *m, const dr_plan_unit *units, size_t n, dr_error *err)
+{
+    unit_job j = {.out = out, .m = m, .units = units};
+
+    memset(out, 0, n * sizeof *out);
+    dr_pack__run(m->opt->pool, (int64_t)n, make_units, &j);
+    for (size_t i = 0; i < n; i++)
+        if (out[i].st == DR_ERR_NOMEM)
+            return dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", dr_repo_file_at(m->base, units[i].file)->path.s);
+    return DR_OK;
+}
+
+void dr_pack__end_line(dr_buf *out, const dr_maker *m)
+{
+    dr_buf_str(out, "end of base");
+    if (*m->c0) {
+        dr_buf_add(out, " ", 1);
+        dr_pack_text_commit(out, m->c0);
+    }
+    dr_buf_str(out, ", what follows changes it\n");
+}
+
+/* How many units make the next batch. */
+static size_t batch(const dr_maker *m, const dr_plan *plan, size_t from, uint64_t *bytes)
+{
+    size_t n = 0;
+    *bytes = 0;
+    while (from + n < plan->n && n < BATCH_UNITS && (n == 0 || *bytes < BATCH_BYTES))
+        *bytes += dr_repo_file_at(m->base, plan->units[from + n++].file)->size;
+    return n;
+}
+
+static dr_status add_unit(dr_pack *out, const dr_maker *m, const dr_plan *plan, dr_plan_unit *u, const dr_unit_ids *made,
+                          dr_error *err)
+{
+    const dr_repo_file *f = dr_repo_file_at(m->base, u->file);
+    const int64_t first = (int64_t)out->ids.n;
+    dr_pack_segment seg = {.entry = DR_PACK_BASE, .n_head = u->n_head, .n_lines = u->n_lines, .kind = DR_SEG_SIGNATURES};
+
+    memcpy(seg.id, f->id, sizeof seg.id);
+    if (u->how == DR_HOW_SIGNATURES)
+        dr_ids_append(&out->ids, plan->ids.v + u->ids_at, u->n_tokens);
+    else {
+        if (made->st != DR_OK || made->cls != DR_FILE_TEXT) { /* unreadable: said in the list of files, not a failure */
+            u->how = DR_HOW_OUT;
+            return DR_OK;
+        }
+        dr_ids_append(&out->ids, made->head.v, made->head.n);
+        dr_ids_append(&out->ids, made->body.v, made->body.n);
+        seg.kind = DR_SEG_FILE;
+        seg.n_head = (uint32_t)made->head.n;
+        seg.n_lines = made->n_lines;
+        u->n_tokens = (uint32_t)(made->head.n + made->body.n);
+    }
+    return dr_pack__segment(out, seg, first, f->path, err);
+}
+
+dr_status dr_pack__base(dr_pack *out, const dr_maker *m, dr_plan *plan, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_buf line = {0};
+    dr_unit_ids *made = NULL;
+    uint64_t total = 0, done = 0, bytes;
+    size_t n_made = 0;
+
+    dr_ids_append(&out->ids, plan->front.v, plan->front.n);
+    if ((st = dr_pack__segment(out, (dr_pack_segment){.entry = DR_PACK_BASE, .kind = DR_SEG_MAP}, 0, DR_STR(""), err)) != DR_OK)
+        goto done;
+    for (size_t i = 0; i < plan->n; i++)
+        total += dr_repo_file_at(m->base, plan->units[i].file)->size;
+    if (!(made = calloc(BATCH_UNITS, sizeof *made))) {
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        goto done;
+    }
+    for (size_t at = 0; at < plan->n;) {
+        n_made = batch(m, plan, at, &bytes);
+        if (m->opt->progress && !m->opt->progress(m->opt->progress_arg, (int64_t)done, (int64_t)total)) {
+            n_made = 0;
+            st = dr_fail(err, DR_ERR_CANCELLED, "cancelled");
+            goto done;
+        }
+        if ((st = dr_pack__whole_units(made, m, plan->units + at, n_made, err)) != DR_OK)
+            goto done;
+        for (size_t i = 0; i < n_made; i++) {
+            if ((st = add_unit(out, m, plan, &plan->units[at + i], &made[i], err)) != DR_OK)
+                goto done;
+            dr_unit_ids__fini(&made[i]);
+        }
+        at += n_made;
+        n_made = 0;
+        done += bytes;
+    }
+    dr_pack__end_line(&line, m);
+    st = dr_pack__line(out, m, DR_SEG_END, DR_PACK_BASE, DR_STR(""), dr_buf_view(&line), err);
+    out->n_base = (int64_t)out->ids.n;
+    plan->n_tokens = out->n_base;
+done:
+    for (size_t i = 0; i < n_made; i++)
+        dr_unit_ids__fini(&made[i]);
+    free(made);
+    dr_buf_free(&line);
+    return st;
+}
