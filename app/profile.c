@@ -55,7 +55,7 @@ static bool defaults(dr_profile *p)
         .max_tokens = 16384,
         .sampling = {.temperature = 1.0f, .top_p = 0.95f},
     };
-    for (int i = 0; i < DR_N_TOOLS && i < DR_MAX_TOOLS; i++)
+    for (int i = 0; i < DR_N_ROSTER_TOOLS && i < DR_MAX_TOOLS; i++)
         p->tools[p->n_tools++] = dup(dr_tool_name((dr_tool_id)i));
     return p->name && p->limits && p->instructions && p->n_tools && p->tools[p->n_tools - 1];
 }

@@ -1,5 +1,6 @@
 #include "app/tools.h"
 
+#include "app/tools_parts.h"
 #include "repo/grep.h"
 #include "repo/text.h"
 
@@ -36,6 +37,26 @@ static const tool_entry tools[DR_N_TOOLS] = {
          "\"properties\": {\"path\": {\"type\": \"string\"}, \"line\": {\"type\": \"integer\"}}, \"required\": [\"path\", "
          "\"line\"]}}",
          {{"path", false}, {"line", true}}},
+    [DR_TOOL_OUTLINE] =
+        {"outline",
+         "{\"name\": \"outline\", \"description\": \"what a file defines\", \"parameters\": {\"type\": \"object\", "
+         "\"properties\": {\"path\": {\"type\": \"string\"}}, \"required\": [\"path\"]}}",
+         {{"path", false}}},
+    [DR_TOOL_IMPORTS] =
+        {"imports",
+         "{\"name\": \"imports\", \"description\": \"what a file imports and what imports it\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"path\": {\"type\": \"string\"}}, \"required\": [\"path\"]}}",
+         {{"path", false}}},
+    [DR_TOOL_CALLEES] =
+        {"callees",
+         "{\"name\": \"callees\", \"description\": \"what a definition calls\", \"parameters\": {\"type\": \"object\", "
+         "\"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
+         {{"name", false}}},
+    [DR_TOOL_CHANGES] =
+        {"changes",
+         "{\"name\": \"changes\", \"description\": \"which definitions changed between two commits\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"range\": {\"type\": \"string\"}}, \"required\": [\"range\"]}}",
+         {{"range", false}}},
 };
 
 const char *dr_tool_name(dr_tool_id id)
@@ -63,13 +84,13 @@ const dr_tool_arg *dr_tool_args(dr_tool_id id)
     return tools[id].args;
 }
 
-static void begin_line(dr_tool_result *r)
+void dr_tool__begin_line(dr_tool_result *r)
 {
     if (r->text.n)
         dr_buf_add(&r->text, "\n", 1);
 }
 
-static dr_status add_place(dr_tool_result *r, dr_tool_id tool, uint32_t file, uint32_t line, dr_str enclosing, dr_error *err)
+dr_status dr_tool__add_place(dr_tool_result *r, dr_tool_id tool, uint32_t file, uint32_t line, dr_str enclosing, dr_error *err)
 {
     dr_place *grown = realloc(r->places, (r->n_places + 1) * sizeof *grown);
     if (!grown)
@@ -79,16 +100,16 @@ static dr_status add_place(dr_tool_result *r, dr_tool_id tool, uint32_t file, ui
     return DR_OK;
 }
 
-static void add_more(dr_tool_result *r, uint64_t n_left_out)
+void dr_tool__add_more(dr_tool_result *r, uint64_t n_left_out)
 {
     r->n_left_out = n_left_out;
     if (n_left_out) {
-        begin_line(r);
+        dr_tool__begin_line(r);
         dr_buf_printf(&r->text, "and %llu more", (unsigned long long)n_left_out);
     }
 }
 
-static void add_str(dr_buf *b, dr_str s)
+void dr_tool__add_str(dr_buf *b, dr_str s)
 {
     dr_buf_add(b, s.s, s.n);
 }
@@ -112,6 +133,18 @@ static void add_excerpt(dr_buf *out, reader *r, uint32_t file, uint32_t line)
     dr_text_excerpt(out, dr_text_line_at(dr_buf_view(&r->text), line), (size_t)r->w->result_columns);
 }
 
+void dr_tool__no_symbol(dr_tool_result *r, const dr_symbols *symbols, dr_str name)
+{
+    dr_str like[5];
+    const size_t n_like = dr_symbols_similar(symbols, name, like);
+    dr_buf_str(&r->text, "no symbol named ");
+    dr_tool__add_str(&r->text, name);
+    for (size_t i = 0; i < n_like; i++) {
+        dr_buf_str(&r->text, i ? ", " : "\nsimilar: ");
+        dr_tool__add_str(&r->text, like[i]);
+    }
+}
+
 static dr_status find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -121,26 +154,19 @@ static dr_status find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str na
     reader read = {.w = w};
 
     if (n == 0) {
-        dr_str like[5];
-        const size_t n_like = dr_symbols_similar(w->symbols, name, like);
-        dr_buf_str(&r->text, "no symbol named ");
-        add_str(&r->text, name);
-        for (size_t i = 0; i < n_like; i++) {
-            dr_buf_str(&r->text, i ? ", " : "\nsimilar: ");
-            add_str(&r->text, like[i]);
-        }
+        dr_tool__no_symbol(r, w->symbols, name);
         return DR_OK;
     }
     for (size_t i = 0; i < shown && st == DR_OK; i++) {
-        begin_line(r);
-        add_str(&r->text, dr_repo_file_at(w->repo, defs[i].file)->path);
+        dr_tool__begin_line(r);
+        dr_tool__add_str(&r->text, dr_repo_file_at(w->repo, defs[i].file)->path);
         dr_buf_printf(&r->text, ":%u: %s ", defs[i].line, dr_sym_kind_name((dr_sym_kind)defs[i].kind));
         add_excerpt(&r->text, &read, defs[i].file, defs[i].line);
-        st = add_place(r, DR_TOOL_FIND_SYMBOL, defs[i].file, defs[i].line, DR_STR(""), err);
+        st = dr_tool__add_place(r, DR_TOOL_FIND_SYMBOL, defs[i].file, defs[i].line, DR_STR(""), err);
         if (st == DR_OK)
             r->places[i].declaration = defs[i].kind == DR_SYM_PROTOTYPE;
     }
-    add_more(r, n - shown);
+    dr_tool__add_more(r, n - shown);
     dr_buf_free(&read.text);
     return st;
 }
@@ -157,21 +183,21 @@ static dr_status find_refs(dr_tool_result *r, const dr_workspace *w, dr_str name
 
     if (n == 0) {
         dr_buf_str(&r->text, "no references to ");
-        add_str(&r->text, name);
+        dr_tool__add_str(&r->text, name);
         return DR_OK;
     }
     for (size_t i = 0; i < shown && st == DR_OK; i++) {
         const dr_sym_def *around = dr_symbols_enclosing(w->symbols, refs[i].file, refs[i].line);
         const dr_str enclosing = around ? names[around->name] : DR_STR("(top level)");
-        begin_line(r);
-        add_str(&r->text, dr_repo_file_at(w->repo, refs[i].file)->path);
+        dr_tool__begin_line(r);
+        dr_tool__add_str(&r->text, dr_repo_file_at(w->repo, refs[i].file)->path);
         dr_buf_printf(&r->text, ":%u: %s in ", (unsigned)refs[i].line, refs[i].is_call ? "call" : "use");
-        add_str(&r->text, enclosing);
+        dr_tool__add_str(&r->text, enclosing);
         dr_buf_str(&r->text, ": ");
         add_excerpt(&r->text, &read, refs[i].file, refs[i].line);
-        st = add_place(r, DR_TOOL_FIND_REFS, refs[i].file, refs[i].line, enclosing, err);
+        st = dr_tool__add_place(r, DR_TOOL_FIND_REFS, refs[i].file, refs[i].line, enclosing, err);
     }
-    add_more(r, n - shown);
+    dr_tool__add_more(r, n - shown);
     dr_buf_free(&read.text);
     return st;
 }
@@ -197,16 +223,16 @@ static dr_status grep(dr_tool_result *r, const dr_workspace *w, dr_str pattern, 
     if (st != DR_OK)
         return dr_fail(err, st, "%s", inner.msg);
     for (size_t i = 0; i < found.n_hits && st == DR_OK; i++) {
-        begin_line(r);
-        add_str(&r->text, dr_repo_file_at(w->repo, found.hits[i].file)->path);
+        dr_tool__begin_line(r);
+        dr_tool__add_str(&r->text, dr_repo_file_at(w->repo, found.hits[i].file)->path);
         dr_buf_printf(&r->text, ":%u: ", found.hits[i].line);
         dr_text_excerpt(&r->text, found.hits[i].text, (size_t)w->result_columns);
-        st = add_place(r, DR_TOOL_GREP, found.hits[i].file, found.hits[i].line, DR_STR(""), err);
+        st = dr_tool__add_place(r, DR_TOOL_GREP, found.hits[i].file, found.hits[i].line, DR_STR(""), err);
     }
-    add_more(r, found.n_total - found.n_hits);
+    dr_tool__add_more(r, found.n_total - found.n_hits);
     if (found.n_hits == 0) {
         dr_buf_str(&r->text, "no match for ");
-        add_str(&r->text, pattern);
+        dr_tool__add_str(&r->text, pattern);
     }
     if (found.incomplete)
         dr_buf_str(&r->text, "\nsearch incomplete: time ran out or a file could not be read");
@@ -223,7 +249,7 @@ static dr_status read_lines(dr_tool_result *r, const dr_workspace *w, dr_str pat
 
     if (!dr_repo_find(w->repo, path, &file)) {
         dr_buf_str(&r->text, "no file named ");
-        add_str(&r->text, path);
+        dr_tool__add_str(&r->text, path);
         return DR_OK;
     }
     if ((st = dr_repo_read(w->repo, file, &text, &inner)) != DR_OK) {
@@ -235,13 +261,13 @@ static dr_status read_lines(dr_tool_result *r, const dr_workspace *w, dr_str pat
     const uint32_t n = dr_text_n_lines(dr_buf_view(&text));
     const int64_t first = line <= READ_BEFORE ? 1 : line > (int64_t)n + READ_BEFORE ? (int64_t)n + 1 : line - READ_BEFORE;
     for (int64_t at = first; at < first + READ_LINES && at <= n && st == DR_OK; at++) {
-        begin_line(r);
+        dr_tool__begin_line(r);
         dr_buf_printf(&r->text, "%lld\t", (long long)at);
         dr_text_show(&r->text, dr_text_line_at(dr_buf_view(&text), (uint32_t)at), 400);
-        st = add_place(r, DR_TOOL_READ, (uint32_t)file, (uint32_t)at, DR_STR(""), err);
+        st = dr_tool__add_place(r, DR_TOOL_READ, (uint32_t)file, (uint32_t)at, DR_STR(""), err);
     }
     if (first > n) {
-        add_str(&r->text, path);
+        dr_tool__add_str(&r->text, path);
         dr_buf_printf(&r->text, " has %u lines", n);
     }
 done:
@@ -261,7 +287,7 @@ dr_status dr_tool_run(dr_tool_result *out, const dr_workspace *w, dr_str name, d
     if (!dr_tool_find(&id, name)) {
         out->failed = true;
         dr_buf_str(&out->text, "no tool named ");
-        add_str(&out->text, name);
+        dr_tool__add_str(&out->text, name);
         goto done;
     }
     if (!(args = json_loadb(arguments.s, arguments.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL)) ||
@@ -284,12 +310,16 @@ dr_status dr_tool_run(dr_tool_result *out, const dr_workspace *w, dr_str name, d
         else
             text[i] = (dr_str){json_string_value(v), json_string_length(v)};
     }
-    add_str(&out->subject, text[0]);
+    dr_tool__add_str(&out->subject, text[0]);
     switch (id) {
     case DR_TOOL_FIND_SYMBOL: st = find_symbol(out, w, text[0], err); break;
     case DR_TOOL_FIND_REFS: st = find_refs(out, w, text[0], err); break;
     case DR_TOOL_GREP: st = grep(out, w, text[0], err); break;
     case DR_TOOL_READ: st = read_lines(out, w, text[0], number[1], err); break;
+    case DR_TOOL_OUTLINE: st = dr_tool__outline(out, w, text[0], err); break;
+    case DR_TOOL_IMPORTS: st = dr_tool__imports(out, w, text[0], err); break;
+    case DR_TOOL_CALLEES: st = dr_tool__callees(out, w, text[0], err); break;
+    case DR_TOOL_CHANGES: st = dr_tool__changes(out, w, text[0], err); break;
     case DR_N_TOOLS: break;
     }
 done:

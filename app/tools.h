@@ -10,7 +10,18 @@
 
 #include <stdatomic.h>
 
-typedef enum dr_tool_id { DR_TOOL_FIND_SYMBOL, DR_TOOL_FIND_REFS, DR_TOOL_GREP, DR_TOOL_READ, DR_N_TOOLS } dr_tool_id;
+typedef enum dr_tool_id {
+    DR_TOOL_FIND_SYMBOL,
+    DR_TOOL_FIND_REFS,
+    DR_TOOL_GREP,
+    DR_TOOL_READ,
+    DR_N_ROSTER_TOOLS, /* up to here in a profile that names none; the rest are for `deepread tool`, by hand */
+    DR_TOOL_OUTLINE = DR_N_ROSTER_TOOLS,
+    DR_TOOL_IMPORTS,
+    DR_TOOL_CALLEES,
+    DR_TOOL_CHANGES,
+    DR_N_TOOLS
+} dr_tool_id;
 
 const char *dr_tool_name(dr_tool_id id);
 bool dr_tool_find(dr_tool_id *out, dr_str name);

@@ -76,6 +76,26 @@ static void tools__grep_and_read(void **state)
            false);
 }
 
+static void tools__by_hand(void **state)
+{
+    (void)state;
+    expect("outline", "{\"path\": \"src/list.h\"}",
+           "2: macro #define LIST_H\n3: prototype int list_size(const int *l);\n4: macro #define LIST_MAX 64", 3, false);
+    expect("outline", "{\"path\": \"tool.py\"}", "1: function def helper(a):\n5: class class Box:\n6: method def open(self):", 3,
+           false);
+    expect("outline", "{\"path\": \"with space/a b.txt\"}", "no definitions in with space/a b.txt", 0, false);
+    expect("imports", "{\"path\": \"src/main.c\"}", "1: list.h is src/list.h", 1, false);
+    expect("imports", "{\"path\": \"src/list.h\"}", "imported at src/list.c:1\nimported at src/main.c:1", 2, false);
+    expect("imports", "{\"path\": \"tool.py\"}", "no imports in or of tool.py", 0, false);
+    expect("imports", "{\"path\": \"none\"}", "no file named none", 0, false);
+    expect("callees", "{\"name\": \"main\"}",
+           "src/main.c:11: helper at src/main.c:3 and 1 more\nsrc/main.c:11: list_size at src/list.c:3 and 1 more", 2, false);
+    expect("callees", "{\"name\": \"list_size\"}", "list_size calls nothing that is defined here", 0, false);
+    expect("callees", "{\"name\": \"LIST_MA\"}", "no symbol named LIST_MA\nsimilar: LIST_MAX", 0, false);
+    dr_tool_id id;
+    assert_true(dr_tool_find(&id, DR_STR("changes")) && id >= DR_N_ROSTER_TOOLS);
+}
+
 static void tools__wrong_calls_are_results(void **state)
 {
     (void)state;
@@ -102,6 +122,7 @@ int main(void)
         cmocka_unit_test(tools__find_symbol),
         cmocka_unit_test(tools__find_refs),
         cmocka_unit_test(tools__grep_and_read),
+        cmocka_unit_test(tools__by_hand),
         cmocka_unit_test(tools__wrong_calls_are_results),
         cmocka_unit_test(tools__schemas_are_the_documented_ones),
     };
