@@ -12,7 +12,11 @@ typedef enum style { STYLE_SLASHES, STYLE_HASH, STYLE_DASHES } style;
 static style style_of(dr_lang lang)
 {
     switch (lang) {
-    case DR_LANG_PYTHON: return STYLE_HASH;
+    case DR_LANG_PYTHON:
+    case DR_LANG_RUBY:
+    case DR_LANG_BASH:
+    case DR_LANG_ELIXIR: return STYLE_HASH;
+    case DR_LANG_LUA: return STYLE_DASHES;
     default: return STYLE_SLASHES;
     }
 }

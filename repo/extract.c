@@ -562,12 +562,12 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
     w->steps = 0;
     w->max_steps = STEPS_BASE + text.n / BYTES_PER_STEP;
     dr_str parsed = text;
-    if (lang == DR_LANG_C || lang == DR_LANG_CPP || lang == DR_LANG_CUDA) {
+    if (w->grammar->soften) {
         dr_buf_clear(&w->softened);
         dr_buf_add(&w->softened, text.s, text.n);
         if (w->softened.failed)
             return DR_ERR_NOMEM;
-        dr_soften(w, w->softened.data);
+        w->grammar->soften(w, w->softened.data);
         parsed = dr_buf_view(&w->softened);
     }
     const TSInput input = {.payload = &parsed, .read = read_text, .encoding = TSInputEncodingUTF8};

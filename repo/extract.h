@@ -160,6 +160,8 @@ typedef struct dr_grammar {
     bool (*visit)(dr_walk *w, TSNode node, uint8_t rule);
     /* Takes the place of the walk: rules and visit are then not used. */
     void (*whole)(dr_walk *w, TSNode root);
+    /* Changes a copy of the text, of the same length, to what the parser makes more of. May be NULL. */
+    void (*soften)(dr_walk *w, char *copy);
 } dr_grammar;
 
 extern const dr_grammar dr_grammar__c, dr_grammar__cpp, dr_grammar__python, dr_grammar__javascript,

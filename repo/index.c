@@ -24,15 +24,17 @@ typedef struct job {
     atomic_bool cancel, no_memory;
 } job;
 
-enum { KEY_BYTES = 4 + 2 + 32, LANG_BY_TEXT = 255 };
+enum { KEY_BYTES = 4 + 2 + 32, LANG_BY_TEXT = 255, LANG_BY_FIRST_LINE = 254 };
 
-/* What determines a blob's facts: this version of the extractors, the language, the text as it is shown. The language of
- * a header hangs on its text. */
+/* What determines a blob's facts: this version of the extractors, the language, the text as it is shown. The language
+ * of a header, and of a file without an ending, hangs on its text. */
 static void blob_key(uint8_t key[KEY_BYTES], const dr_repo *repo, const dr_repo_file *f, uint8_t lang)
 {
     memcpy(key, "sym2", 4);
     key[4] = DR_FACTS_VERSION;
-    key[5] = f->path.n > 2 && memcmp(f->path.s + f->path.n - 2, ".h", 2) == 0 ? LANG_BY_TEXT : lang;
+    key[5] = lang == DR_LANG_NONE                                               ? LANG_BY_FIRST_LINE
+             : f->path.n > 2 && memcmp(f->path.s + f->path.n - 2, ".h", 2) == 0 ? LANG_BY_TEXT
+                                                                                : lang;
     dr_repo_text_key(key + 6, repo, f->path, f->id);
 }
 
@@ -168,7 +170,7 @@ dr_status dr_index__facts(dr_file_facts *files, dr_symbols_stats *stats, const d
     for (size_t i = 0; i < n; i++) {
         const dr_repo_file *f = dr_repo_file_at(repo, i);
         const dr_lang lang = dr_repo_is_text(f) ? dr_lang_of(f->path, DR_STR("")) : DR_LANG_NONE;
-        if (lang == DR_LANG_NONE)
+        if (lang == DR_LANG_NONE && !(dr_repo_is_text(f) && dr_lang_needs_text(f->path)))
             continue;
         items[j.n_items++] = (item){(uint32_t)i, f->size, (uint8_t)lang};
         j.total += f->size;

@@ -367,6 +367,6 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     }
 }
 
-const dr_grammar dr_grammar__c = {.language = tree_sitter_c, .rules = rules, .visit = visit};
-const dr_grammar dr_grammar__cpp = {.language = tree_sitter_cpp, .rules = rules, .visit = visit};
-const dr_grammar dr_grammar__cuda = {.language = tree_sitter_cuda, .rules = rules, .visit = visit};
+const dr_grammar dr_grammar__c = {.language = tree_sitter_c, .rules = rules, .visit = visit, .soften = dr_soften};
+const dr_grammar dr_grammar__cpp = {.language = tree_sitter_cpp, .rules = rules, .visit = visit, .soften = dr_soften};
+const dr_grammar dr_grammar__cuda = {.language = tree_sitter_cuda, .rules = rules, .visit = visit, .soften = dr_soften};

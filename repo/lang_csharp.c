@@ -165,7 +165,7 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     switch (rule) {
     case R_NAMESPACE:
         dr_walk__define(w, name, node, DR_SYM_MODULE, NULL);
-        dr_walk__mark(w, name, DR_MARK_DEF);
+        dr_walk__mark(w, last_name(w, name), DR_MARK_DEF);
         dr_walk__enter(w, DR_SCOPE_MODULE, name);
         return true;
     case R_CLASS:
@@ -198,7 +198,12 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         if (dr_walk__in_function(w))
             each_declarator(w, node, node, DR_SYM_VARIABLE, true);
         return true;
-    case R_NAMED_LOCAL: dr_walk__local(w, name); return true;
+    case R_NAMED_LOCAL:
+        if (is_type(ts_node_parent(ts_node_parent(node)), "record_declaration")) /* record R(int A): A is a property */
+            dr_walk__define(w, name, node, DR_SYM_FIELD, NULL);
+        else
+            dr_walk__local(w, name);
+        return true;
     case R_LOOP: {
         const TSNode left = dr_walk__field(w, node, DR_FIELD_LEFT);
         if (dr_walk__rule(w, left) == DR_RULE_NAME)

@@ -261,17 +261,49 @@ static void outline(dr_walk *w, TSNode root)
     dr_tags__define(w, root);
 }
 
-const dr_grammar dr_grammar__kotlin = {tree_sitter_kotlin, kotlin_rules, visit, whole};
-const dr_grammar dr_grammar__swift = {tree_sitter_swift, swift_rules, visit, whole};
-const dr_grammar dr_grammar__scala = {tree_sitter_scala, scala_rules, visit, whole};
-const dr_grammar dr_grammar__lua = {tree_sitter_lua, lua_rules, visit, whole};
-const dr_grammar dr_grammar__bash = {tree_sitter_bash, bash_rules, visit, whole};
-const dr_grammar dr_grammar__elixir = {tree_sitter_elixir, elixir_rules, visit, whole};
-const dr_grammar dr_grammar__zig = {tree_sitter_zig, zig_rules, visit, whole};
-const dr_grammar dr_grammar__html = {tree_sitter_html, no_rules, visit, outline};
-const dr_grammar dr_grammar__css = {tree_sitter_css, no_rules, visit, outline};
-const dr_grammar dr_grammar__json = {tree_sitter_json, no_rules, visit, outline};
-const dr_grammar dr_grammar__yaml = {tree_sitter_yaml, no_rules, visit, outline};
-const dr_grammar dr_grammar__toml = {tree_sitter_toml, no_rules, visit, outline};
-const dr_grammar dr_grammar__markdown = {tree_sitter_markdown, no_rules, visit, outline};
-const dr_grammar dr_grammar__make = {tree_sitter_make, no_rules, visit, outline};
+/* After an annotation the grammar takes "actual", "expect" and "annotation" for the name of something, and loses the
+ * declaration behind: they go. */
+static void soften_kotlin(dr_walk *w, char *copy)
+{
+    static const char *const words[] = {"actual ", "expect ", "annotation class "};
+    const size_t n = w->text.n;
+
+    for (size_t at = 0; at < n;) {
+        const char *nl = memchr(copy + at, '\n', n - at);
+        const size_t end = nl ? (size_t)(nl - copy) : n;
+        size_t i = at;
+        for (;;) { /* modifiers only: words of small letters, each with a blank behind */
+            while (i < end && copy[i] == ' ')
+                i++;
+            for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+                if (strlen(words[k]) <= end - i && memcmp(copy + i, words[k], strlen(words[k])) == 0)
+                    memset(copy + i, ' ', strcspn(words[k], " "));
+            const size_t word = i;
+            while (i < end && copy[i] >= 'a' && copy[i] <= 'z')
+                i++;
+            if (i == word || i >= end || copy[i] != ' ')
+                break;
+        }
+        at = end + 1;
+    }
+}
+
+const dr_grammar dr_grammar__kotlin = {
+    .language = tree_sitter_kotlin, .rules = kotlin_rules, .visit = visit, .whole = whole, .soften = soften_kotlin};
+const dr_grammar dr_grammar__swift = {
+    .language = tree_sitter_swift, .rules = swift_rules, .visit = visit, .whole = whole};
+const dr_grammar dr_grammar__scala = {
+    .language = tree_sitter_scala, .rules = scala_rules, .visit = visit, .whole = whole};
+const dr_grammar dr_grammar__lua = {.language = tree_sitter_lua, .rules = lua_rules, .visit = visit, .whole = whole};
+const dr_grammar dr_grammar__bash = {.language = tree_sitter_bash, .rules = bash_rules, .visit = visit, .whole = whole};
+const dr_grammar dr_grammar__elixir = {
+    .language = tree_sitter_elixir, .rules = elixir_rules, .visit = visit, .whole = whole};
+const dr_grammar dr_grammar__zig = {.language = tree_sitter_zig, .rules = zig_rules, .visit = visit, .whole = whole};
+const dr_grammar dr_grammar__html = {.language = tree_sitter_html, .rules = no_rules, .visit = visit, .whole = outline};
+const dr_grammar dr_grammar__css = {.language = tree_sitter_css, .rules = no_rules, .visit = visit, .whole = outline};
+const dr_grammar dr_grammar__json = {.language = tree_sitter_json, .rules = no_rules, .visit = visit, .whole = outline};
+const dr_grammar dr_grammar__yaml = {.language = tree_sitter_yaml, .rules = no_rules, .visit = visit, .whole = outline};
+const dr_grammar dr_grammar__toml = {.language = tree_sitter_toml, .rules = no_rules, .visit = visit, .whole = outline};
+const dr_grammar dr_grammar__markdown = {
+    .language = tree_sitter_markdown, .rules = no_rules, .visit = visit, .whole = outline};
+const dr_grammar dr_grammar__make = {.language = tree_sitter_make, .rules = no_rules, .visit = visit, .whole = outline};
