@@ -166,8 +166,7 @@ static dr_status work(told *t, const job *j, const dr_options *opt, dr_output *o
     s.facts = dr_cache_facts(s.cache);
 
     uint64_t from = dr_clock_us();
-    const dr_repo_options how = {.rev = mine.rev, .store = s.facts, .pool = s.pool};
-    if ((st = dr_repo_open(&s.repo, mine.path ? mine.path : ".", &how, err)) != DR_OK)
+    if ((st = dr_setup_snapshot(&s, err)) != DR_OK)
         goto done;
     t->files_us = dr_clock_us() - from;
     t->n_files = (int64_t)dr_repo_n_files(s.repo);
@@ -175,16 +174,14 @@ static dr_status work(told *t, const job *j, const dr_options *opt, dr_output *o
         t->n_bytes += (int64_t)dr_repo_file_at(s.repo, i)->size;
 
     from = dr_clock_us();
-    const dr_pack_options full = {
-        .mode = DR_PACK_FULL, .budget = mine.budget > 0 ? mine.budget : 0, .store = s.facts, .pool = s.pool};
-    if (j->pack && (st = dr_pack_build(&pack, s.repo, NULL, s.tokenizer, &full, err)) != DR_OK)
+    const dr_pack_options how = dr_setup_pack_options(&s, DR_PACK_FULL, mine.budget > 0 ? mine.budget : 0);
+    if (j->pack && (st = dr_pack_build(&pack, s.repo, NULL, s.tokenizer, &how, err)) != DR_OK)
         goto done;
     t->pack_us = dr_clock_us() - from;
     t->n_tokens = (int64_t)pack.ids.n;
 
     from = dr_clock_us();
-    const dr_symbols_options sym = {.store = s.facts, .pool = s.pool};
-    if (j->symbols && (st = dr_symbols_open(&s.symbols, s.repo, &sym, err)) != DR_OK)
+    if (j->symbols && (st = dr_setup_repo(&s, err)) != DR_OK)
         goto done;
     t->symbols_us = dr_clock_us() - from;
     if (s.symbols) {
