@@ -314,15 +314,18 @@ static dr_status build_full(dr_pack *out, const dr_repo *repo, const dr_tokenize
     if (*id->commit) {
         dr_choice__load(&recorded, &a.m);
         for (int i = 0; i < 4 && *recorded.c0[i] && !opt->repack && !done; i++) {
+            dr_error why = {0}; /* of no interest when the next one will do */
             a.m.c0 = recorded.c0[i];
-            st = build_on(out, &a, strcmp(a.m.c0, a.m.head) != 0, err);
+            st = build_on(out, &a, strcmp(a.m.c0, a.m.head) != 0, &why);
             done = st == DR_OK;
             if (done)
                 continue;
             attempt_fini(&a);
             reset(out);
-            if (st != DR_ERR_LIMIT && st != DR_ERR_NOT_FOUND && st != DR_ERR_FORMAT)
+            if (st != DR_ERR_LIMIT && st != DR_ERR_NOT_FOUND && st != DR_ERR_FORMAT) {
+                st = dr_fail(err, st, "%s", why.msg);
                 goto done;
+            }
         }
         a.m.c0 = a.m.head;
     }
