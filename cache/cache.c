@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_DBS = 8, KV_DBS = 1 };
+enum { MAX_DBS = 8, KV_DBS = 1, SLACK_BYTES = 64 << 20 };
 /* The map is address space, not memory or disk: room for growth that hardly ever has to be asked for again. */
 static const size_t FACTS_MAP = (size_t)16 << 30;
 static const int64_t MAX_KV_BYTES = (int64_t)DR_KV_SLAB_BYTES * UINT32_MAX;
@@ -132,6 +132,11 @@ static dr_status open_parts(dr_cache *c, dr_error *err)
         return st == DR_ERR_NOT_FOUND ? dr_fail(err, DR_ERR_FORMAT, "%s: incomplete", c->folder.path) : st;
     if (c->read_only)
         return DR_OK;
+    /* A budget made smaller leaves the file as large as it was. */
+    MDB_envinfo info;
+    const uint64_t pages = ((uint64_t)c->kv_max_bytes + (uint64_t)c->kv_max_bytes / 4 + SLACK_BYTES) / c->kv.page_bytes;
+    (void)mdb_env_info(c->kv.env, &info);
+    c->max_kv_pages = info.me_last_pgno + 1 > pages ? info.me_last_pgno + 1 : pages;
     return dr_env__update(&c->facts, settle_state, c, err);
 }
 
@@ -179,15 +184,16 @@ dr_status dr_cache_open(dr_cache **out, const char *folder, const dr_cache_optio
     dr_cache *c = NULL;
 
     *out = NULL;
-    if (o.kv_max_bytes < 0 || o.facts_max_bytes < 0 || o.kv_max_bytes > MAX_KV_BYTES)
-        return dr_fail(err, DR_ERR_ARG, "cache: a budget of %lld and %lld bytes", (long long)o.kv_max_bytes,
-                       (long long)o.facts_max_bytes);
+    if (o.kv_max_bytes < 0 || o.facts_max_bytes < 0 || o.kv_day_bytes < 0 || o.kv_max_bytes > MAX_KV_BYTES)
+        return dr_fail(err, DR_ERR_ARG, "cache: a budget of %lld and %lld bytes, %lld a day", (long long)o.kv_max_bytes,
+                       (long long)o.facts_max_bytes, (long long)o.kv_day_bytes);
     if (!(c = calloc(1, sizeof *c)) || !(c->uses = calloc(DR_MAX_USES, sizeof *c->uses))) {
         free(c);
         return dr_fail(err, DR_ERR_NOMEM, "cache: out of memory");
     }
     c->kv_max_bytes = o.kv_max_bytes ? o.kv_max_bytes : DR_CACHE_KV_BYTES;
     c->facts_max_bytes = o.facts_max_bytes ? o.facts_max_bytes : DR_CACHE_FACTS_BYTES;
+    c->kv_day_bytes = o.kv_day_bytes ? o.kv_day_bytes : DR_CACHE_DAY_BYTES;
     c->max_slabs = (uint64_t)c->kv_max_bytes / (DR_KV_SLAB_BYTES + 16);
     (void)pthread_mutex_init(&c->use_lock, NULL);
     (void)pthread_mutex_init(&c->flush_lock, NULL);

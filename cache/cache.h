@@ -25,11 +25,13 @@ typedef struct dr_cache dr_cache;
 typedef struct dr_cache_options {
     int64_t kv_max_bytes;    /* of stored records, in whole slabs; 0: DR_CACHE_KV_BYTES */
     int64_t facts_max_bytes; /* of facts, the index not counted; 0: DR_CACHE_FACTS_BYTES */
+    int64_t kv_day_bytes;    /* of records written in a day of UTC, to spare the disk; 0: DR_CACHE_DAY_BYTES */
     bool read_only;          /* nothing is changed, and what would be stored is let go */
 } dr_cache_options;
 
 #define DR_CACHE_KV_BYTES    ((int64_t)16 << 30)
 #define DR_CACHE_FACTS_BYTES ((int64_t)4 << 30)
+#define DR_CACHE_DAY_BYTES   ((int64_t)64 << 30)
 
 /* Makes the folder (and its parents) when it is not there; options may be NULL. A folder that cannot be written (a read-only
  * mount, no permission) is opened as if read_only were set.

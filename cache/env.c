@@ -169,6 +169,23 @@ void dr_env__clear_dead_readers(dr_env *e)
         dr_log("cache", "%s: cleared %d readers that had died", e->path, n_dead);
 }
 
+static int older(const char *line, void *arg)
+{
+    uint64_t *oldest = arg;
+    unsigned long long txn;
+    /* A heading, then a line for each slot: pid, thread, transaction or "-". */
+    if (sscanf(line, "%*d %*x %llu", &txn) == 1 && txn < *oldest)
+        *oldest = txn;
+    return 0;
+}
+
+uint64_t dr_env__oldest_reader(dr_env *e)
+{
+    uint64_t oldest = UINT64_MAX / 2;
+    (void)mdb_reader_list(e->env, older, &oldest);
+    return oldest;
+}
+
 /* Takes the size another process gave the map (bytes == 0) or doubles it, unless a thread of ours was quicker. */
 static int resize(dr_env *e, bool doubled, size_t seen)
 {

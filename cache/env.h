@@ -57,5 +57,7 @@ dr_status dr_env__update(dr_env *e, dr_env_fn *fn, void *arg, dr_error *err);
 dr_status dr_env__status(dr_env *e, int rc, const char *what, dr_error *err);
 
 void dr_env__clear_dead_readers(dr_env *e);
+/* The transaction that the slowest reader of any process looks at; UINT64_MAX / 2 when nobody reads. */
+uint64_t dr_env__oldest_reader(dr_env *e);
 
 #endif

@@ -36,8 +36,8 @@ typedef struct candidate_list {
 
 static double worth(const dr_kv_info *i, uint64_t now)
 {
-    /* A clock that went back makes a record young, no more. */
-    const uint64_t age = now > i->used_s ? now - i->used_s : 0;
+    /* As old as it lies away from now: a clock that had run ahead must not make what was used then young for ever. */
+    const uint64_t age = now > i->used_s ? now - i->used_s : i->used_s - now;
     const uint64_t half_life = i->label.pinned ? (uint64_t)HALF_LIFE_S * PINNED_TIMES : HALF_LIFE_S;
     const uint64_t halvings = age / half_life < MAX_HALVINGS ? age / half_life : MAX_HALVINGS;
     double w = (double)(i->label.compute_us + 1) * (double)(i->n_hits + 1) / (double)(i->n_bytes + 1);

@@ -8,15 +8,21 @@
 #include "cache/kv_store.h"
 
 /* Figures that live in the state record of facts/ and change in the transaction that makes them true. Little-endian words in
- * this order behind a checksum of them. */
+ * this order behind a checksum of them; a record with fewer words is of an earlier version, and the rest are 0. */
 typedef struct dr_state {
     uint64_t next_slab; /* ids from here up were never used */
     uint64_t sequence;  /* of the newest index entry */
     uint64_t young;     /* generation that facts are written to: 0 or 1 */
     uint64_t n_hits, n_misses, n_damaged, n_stored, n_evicted, bytes_stored, bytes_read;
+    uint64_t day, day_bytes; /* days since 1970, and bytes of slabs written on that one */
 } dr_state;
 
-enum { DR_STATE_WORDS = sizeof(dr_state) / sizeof(uint64_t), DR_N_GENERATIONS = 2, DR_MAX_USES = 4096 };
+enum {
+    DR_STATE_WORDS = sizeof(dr_state) / sizeof(uint64_t),
+    DR_STATE_WORDS_1 = 10, /* the first version's */
+    DR_N_GENERATIONS = 2,
+    DR_MAX_USES = 4096
+};
 
 typedef struct dr_use {
     dr_kv_kind kind;
@@ -35,7 +41,8 @@ struct dr_cache {
     MDB_dbi slabs;
     MDB_dbi state, index, links, free_ids, generation[DR_N_GENERATIONS];
     uint64_t max_slabs;
-    int64_t kv_max_bytes, facts_max_bytes;
+    int64_t kv_max_bytes, facts_max_bytes, kv_day_bytes;
+    uint64_t max_kv_pages; /* of kv/data.mdb; a longer one is a sign of a reader that stood still */
 
     dr_blob_store store;
     dr_facts *pending;

@@ -16,7 +16,11 @@
 #include <string.h>
 
 /* 8 MiB: about 10 ms of a disk that writes 800 MB/s, and as much memory while it lasts. */
-enum { SLABS_PER_TXN = 32 };
+enum {
+    SLABS_PER_TXN = 32,
+    DAY_S = 24 * 3600,
+    MAX_BEHIND = 16 /* transactions on kv while a record is read, without anyone standing still */
+};
 
 typedef struct slab_write {
     uint32_t id;
@@ -116,6 +120,7 @@ static int place_item(put_job *j, MDB_txn *txn, dr_state *s, dr_kv_item *it, uin
 
     it->stored = false;
     it->st = DR_OK;
+    it->why = "";
     if (exists(c, txn, it->label, &rc))
         return 0;
     if (rc != MDB_NOTFOUND)
@@ -123,7 +128,19 @@ static int place_item(put_job *j, MDB_txn *txn, dr_state *s, dr_kv_item *it, uin
     bool useful;
     if ((rc = has_parent(c, txn, it->label, &useful)) != 0)
         return rc;
-    if (!useful || n_slabs > c->max_slabs) {
+    const uint64_t day = dr_now_s() / DAY_S;
+    if (day != s->day) {
+        s->day = day;
+        s->day_bytes = 0;
+    }
+    const uint64_t n_written = n_slabs * (DR_KV_SLAB_BYTES + 16), most = (uint64_t)c->kv_day_bytes;
+    if (!useful)
+        it->why = "the record before it is not stored";
+    else if (n_slabs > c->max_slabs)
+        it->why = "it is larger than the budget";
+    else if (n_written > 0 && s->day_bytes + n_written > most)
+        it->why = "the bytes that may be written in a day are used up";
+    if (*it->why) {
         it->st = DR_ERR_LIMIT;
         return 0;
     }
@@ -141,6 +158,7 @@ static int place_item(put_job *j, MDB_txn *txn, dr_state *s, dr_kv_item *it, uin
         return ENOMEM;
     if ((rc = dr_slabs__take(c, txn, s, ids, n_slabs)) == DR_ERR_LIMIT) {
         it->st = DR_ERR_LIMIT;
+        it->why = "the budget is full of what is worth more";
         rc = 0;
         goto done;
     }
@@ -163,6 +181,7 @@ static int place_item(put_job *j, MDB_txn *txn, dr_state *s, dr_kv_item *it, uin
         goto done;
     it->stored = true;
     s->n_stored++;
+    s->day_bytes += n_written;
     s->bytes_stored += it->n;
 done:
     free(ids);
@@ -201,6 +220,16 @@ static int put_items(MDB_txn *txn, void *arg, dr_error *err)
     return dr_state__put(c, txn, &s);
 }
 
+/* While a reader stands still, no page it may look at is used again, and the file would grow without end. */
+static bool may_grow(dr_cache *c)
+{
+    MDB_envinfo info;
+    if (mdb_env_info(c->kv.env, &info) != 0 || info.me_last_pgno < c->max_kv_pages)
+        return true;
+    dr_env__clear_dead_readers(&c->kv);
+    return dr_env__oldest_reader(&c->kv) + MAX_BEHIND >= info.me_last_txnid;
+}
+
 dr_status dr_kv_put__many(dr_cache *c, dr_kv_item *items, size_t n_items, dr_error *err)
 {
     put_job j = {.c = c, .items = items, .n_items = n_items};
@@ -211,6 +240,9 @@ dr_status dr_kv_put__many(dr_cache *c, dr_kv_item *items, size_t n_items, dr_err
         items[i].stored = false;
         n_slabs += dr_slabs_of(items[i].n);
     }
+    if (!may_grow(c))
+        return dr_fail(err, DR_ERR_AGAIN, "%s: a process that reads and does not go on keeps old pages; nothing is stored until it ends",
+                       c->kv.path);
     if (n_slabs > UINT32_MAX)
         return dr_fail(err, DR_ERR_LIMIT, "cache: too much to store at once");
     j.refs = malloc(n_slabs ? n_slabs * DR_SLAB_REF_BYTES : 1);

@@ -10,7 +10,8 @@ typedef struct dr_kv_item {
     size_t n;
     /* results */
     bool stored;  /* false with DR_OK: there already */
-    dr_status st; /* DR_ERR_LIMIT: no room for this one */
+    dr_status st; /* DR_ERR_LIMIT: not for this one */
+    const char *why; /* why not */
 } dr_kv_item;
 
 /* On DR_OK each item has its own result; otherwise none was stored. */

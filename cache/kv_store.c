@@ -25,8 +25,7 @@ dr_status dr_kv_store_put(dr_cache *c, bool *stored, const dr_kv_label *label, c
     if ((st = dr_kv_put__many(c, &item, 1, err)) != DR_OK)
         return st;
     if (item.st != DR_OK)
-        return dr_fail(err, item.st, "cache: a record of %zu bytes has no room in a budget of %lld, or its parent is not stored", n,
-                       (long long)c->kv_max_bytes);
+        return dr_fail(err, item.st, "cache: a record of %zu bytes is not kept: %s", n, item.why);
     if (stored)
         *stored = item.stored;
     return DR_OK;

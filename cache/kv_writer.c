@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* Records of one transaction: enough that small ones share the two syncs, few enough that facts are not locked for long. */
-enum { MAX_BATCH = 32, BATCH_BYTES = 16 << 20 };
+enum { MAX_BATCH = 32, BATCH_BYTES = 8 << 20 };
 
 typedef struct job {
     struct job *next;
@@ -44,7 +44,8 @@ static void count(dr_kv_writer *w, const dr_kv_item *items, size_t n, dr_status 
             w->stat.bytes_stored += (int64_t)items[i].n;
         }
         if (st == DR_OK && items[i].st != DR_OK && w->first_error.code == DR_OK)
-            (void)dr_fail(&w->first_error, items[i].st, "cache: a record of %zu bytes has no room, or its parent is not stored", items[i].n);
+            (void)dr_fail(&w->first_error, items[i].st, "cache: a record of %zu bytes is not kept: %s", items[i].n,
+                          items[i].why);
     }
     if (st != DR_OK && w->first_error.code == DR_OK)
         w->first_error = *err;

@@ -16,17 +16,18 @@ uint64_t dr_now_s(void)
 int dr_state__get(dr_cache *c, MDB_txn *txn, dr_state *s)
 {
     MDB_val mk = {sizeof STATE_KEY - 1, STATE_KEY}, mv;
-    uint64_t words[DR_STATE_WORDS];
+    uint64_t words[DR_STATE_WORDS] = {0};
     const int rc = mdb_get(txn, c->state, &mk, &mv);
 
     if (rc != 0)
         return rc;
-    if (mv.mv_size != 8 + sizeof words)
+    const size_t n_words = mv.mv_size / 8 - (mv.mv_size > 0);
+    if (mv.mv_size % 8 != 0 || n_words < DR_STATE_WORDS_1 || n_words > DR_STATE_WORDS)
         return MDB_NOTFOUND;
     const uint8_t *p = mv.mv_data;
-    if (dr_load_u64(p) != dr_xxh3_128(p + 8, sizeof words).lo)
+    if (dr_load_u64(p) != dr_xxh3_128(p + 8, n_words * 8).lo)
         return MDB_NOTFOUND;
-    for (int i = 0; i < DR_STATE_WORDS; i++)
+    for (size_t i = 0; i < n_words; i++)
         words[i] = dr_load_u64(p + 8 + 8 * i);
     memcpy(s, words, sizeof *s);
     return s->young < DR_N_GENERATIONS && s->next_slab <= UINT32_MAX ? 0 : MDB_NOTFOUND;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PROGRESS_STEP = 64 };
+enum { PROGRESS_STEP = 64, DAY_S = 24 * 3600 };
 
 static int64_t file_bytes(const dr_env *e)
 {
@@ -74,6 +74,7 @@ static int read_stat(dr_cache *c, MDB_txn *txn, dr_cache_stat *out)
     out->n_evicted = s.n_evicted;
     out->bytes_stored = s.bytes_stored;
     out->bytes_read = s.bytes_read;
+    out->day_bytes = s.day == dr_now_s() / DAY_S ? (int64_t)s.day_bytes : 0;
     return 0;
 }
 
@@ -90,6 +91,7 @@ dr_status dr_cache_stat_get(dr_cache *c, dr_cache_stat *out, dr_error *err)
     st = dr_env__status(&c->facts, read_stat(c, txn, out), "counting", err);
     dr_env__read_end(&c->facts, txn);
     out->kv_max_bytes = c->kv_max_bytes;
+    out->day_max_bytes = c->kv_day_bytes;
     out->facts_max_bytes = c->facts_max_bytes;
     out->kv_file_bytes = file_bytes(&c->kv);
     out->facts_file_bytes = file_bytes(&c->facts);
@@ -172,6 +174,54 @@ static int check_fact(void *arg, MDB_cursor *cur, const MDB_val *key, const MDB_
     out->n_facts++;
     out->n_bad_facts += !dr_facts__ok(span_of(key), span_of(value));
     return 0;
+}
+
+/* LMDB frees a large value's pages by what stands in front of it: damaged there too, only a new file helps. */
+typedef struct fact_drop {
+    dr_cache *c;
+    int generation;
+} fact_drop;
+
+static int check_fact_pages(void *arg, MDB_cursor *cur, const MDB_val *key, const MDB_val *value)
+{
+    const fact_drop *d = arg;
+    (void)cur;
+    return dr_facts__ok(span_of(key), span_of(value)) || dr_env__value_sound(&d->c->facts, key, value) ? 0 : MDB_CORRUPTED;
+}
+
+static int drop_fact(void *arg, MDB_cursor *cur, const MDB_val *key, const MDB_val *value)
+{
+    (void)arg;
+    return dr_facts__ok(span_of(key), span_of(value)) ? 0 : mdb_cursor_del(cur, 0);
+}
+
+static int drop_bad_facts(MDB_txn *txn, void *arg, dr_error *err)
+{
+    const fact_drop *d = arg;
+    (void)err;
+    return for_each(txn, d->c->generation[d->generation], drop_fact, NULL);
+}
+
+static dr_status check_facts(dr_cache *c, dr_cache_report *out, dr_error *err)
+{
+    dr_status st = DR_OK;
+
+    for (int g = 0; st == DR_OK && g < DR_N_GENERATIONS; g++) {
+        fact_drop d = {c, g};
+        const int64_t before = out->n_bad_facts;
+        MDB_txn *txn = NULL;
+        if ((st = dr_env__read(&c->facts, &txn, err)) != DR_OK)
+            return st;
+        int rc = for_each(txn, c->generation[g], check_fact, out);
+        const bool any = out->n_bad_facts > before && !c->read_only;
+        if (rc == 0 && any)
+            rc = for_each(txn, c->generation[g], check_fact_pages, &d);
+        dr_env__read_end(&c->facts, txn);
+        st = dr_env__status(&c->facts, rc, "checking facts", err);
+        if (st == DR_OK && any)
+            st = dr_env__update(&c->facts, drop_bad_facts, &d, err);
+    }
+    return st;
 }
 
 /* Everything that says who uses which slab, made to agree. The entries are believed first: an id belongs to the first entry that
@@ -296,11 +346,9 @@ dr_status dr_cache_verify(dr_cache *c, dr_cache_report *out, void (*progress)(vo
         return DR_OK;
     if ((st = dr_cache_flush(c, err)) != DR_OK || (st = check_records(c, out, progress, arg, cancel, err)) != DR_OK)
         return st;
-    if ((st = dr_env__read(&c->facts, &txn, err)) != DR_OK)
+    if ((st = check_facts(c, out, err)) != DR_OK || (st = dr_env__read(&c->facts, &txn, err)) != DR_OK)
         return st;
-    for (int g = 0; st == DR_OK && g < DR_N_GENERATIONS; g++)
-        st = dr_env__status(&c->facts, for_each(txn, c->generation[g], check_fact, out), "checking facts", err);
-    if (st == DR_OK && c->read_only)
+    if (c->read_only)
         st = dr_env__status(&c->facts, audit_index(txn, &a, err), "checking the index", err);
     dr_env__read_end(&c->facts, txn);
     if (st == DR_OK && !c->read_only)

@@ -16,6 +16,7 @@ typedef struct dr_cache_stat {
     int64_t aside_bytes; /* in the folder moved aside */
     /* Since the cache was made, by all processes up to their last flush. */
     uint64_t n_hits, n_misses, n_damaged, n_stored, n_evicted, bytes_stored, bytes_read;
+    int64_t day_bytes, day_max_bytes; /* of records written today */
 } dr_cache_stat;
 
 /* Reads the whole index (some milliseconds at 100,000 records). All zero for a NULL cache. */
@@ -23,7 +24,7 @@ dr_status dr_cache_stat_get(dr_cache *c, dr_cache_stat *out, dr_error *err);
 
 typedef struct dr_cache_report {
     int64_t n_records, n_bytes, n_facts; /* looked at */
-    int64_t n_bad_records, n_bad_facts;  /* damaged, now dropped (a damaged fact is never found, and stays until its generation goes) */
+    int64_t n_bad_records, n_bad_facts;  /* damaged, now dropped */
     int64_t n_lost_slabs;                /* ids that neither an entry nor the free list knew, now free again */
     int64_t n_bad_links;                 /* index and links disagreed, now they agree */
 } dr_cache_report;

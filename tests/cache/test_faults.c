@@ -6,6 +6,7 @@
 
 #include "tests/support/alloc.h"
 #include "base/bytes.h"
+#include "cache/env.h"
 #include "cache/facts.h"
 #include "cache/kv_writer.h"
 
@@ -179,6 +180,41 @@ static bool is_slab_page(const uint8_t *page)
     return (page[10] & 0x04) && dr_load_u32(page + 12) == 64;
 }
 
+/* What a page holds, by its flags; behind the first page of a large value, whatever its bytes look like. */
+typedef enum page_class { PAGE_META, PAGE_BRANCH, PAGE_LEAF, PAGE_LARGE, PAGE_OTHER, PAGE_CLASSES } page_class;
+
+static page_class class_of(const uint8_t *page, uint64_t number)
+{
+    if (dr_load_u64(page) != number && number > 1)
+        return PAGE_OTHER;
+    return (page[10] & 0x08) ? PAGE_META : (page[10] & 0x01) ? PAGE_BRANCH : (page[10] & 0x02) ? PAGE_LEAF : (page[10] & 0x04) ? PAGE_LARGE : PAGE_OTHER;
+}
+
+/* One bit of one page of this class, in the first bytes of it (its header and what points about) or anywhere. False: there is none. */
+static bool flip_class(const char *file, page_class wanted, bool header, uint64_t *s)
+{
+    struct stat sb;
+    uint8_t page[PAGE];
+    uint64_t n_fit = 0, chosen = 0;
+    const int fd = open(file, O_RDWR);
+    if (fd < 0 || fstat(fd, &sb) < 0) {
+        fail_msg("%s cannot be opened", file);
+        return false;
+    }
+    for (uint64_t i = 0; i < (uint64_t)sb.st_size / PAGE; i++)
+        if (pread(fd, page, PAGE, (off_t)i * PAGE) == PAGE && class_of(page, i) == wanted && random_next(s) % ++n_fit == 0)
+            chosen = i;
+    if (n_fit) {
+        const off_t at = (off_t)chosen * PAGE + (off_t)(random_next(s) % (header ? 48 : PAGE));
+        uint8_t byte;
+        assert_int_equal(pread(fd, &byte, 1, at), 1);
+        byte ^= (uint8_t)(1u << random_next(s) % 8);
+        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    }
+    (void)close(fd);
+    return n_fit > 0;
+}
+
 static void flip(const char *file, bool slabs, uint64_t *s)
 {
     struct stat sb;
@@ -222,6 +258,9 @@ static int read_and_go_on(uint64_t arg)
         (void)fact(c, i, true);
     }
     (void)read_everything(c);
+    /* A second look finds nothing any more, unless the tree itself turned out broken only now. */
+    if (dr_cache_verify(c, &r, NULL, NULL, NULL, NULL) == DR_OK)
+        assert_clean(c);
     dr_cache_close(c);
     return 0;
 }
@@ -268,6 +307,32 @@ static void faults__a_flipped_bit_anywhere_is_never_a_wrong_byte(void **state)
         in_child(read_and_go_on, 0, what);
         assert_int_equal(dr_cache_delete(scratch_path("c"), NULL), DR_OK);
     }
+}
+
+/* Enough small records that the index has branch pages. */
+static void faults__a_flipped_bit_in_every_class_of_page(void **state)
+{
+    int n_flipped[PAGE_CLASSES] = {0};
+    (void)state;
+    for (int r = 0; r < rounds; r++) {
+        const page_class wanted = (page_class)(r % PAGE_CLASSES);
+        const bool header = r / PAGE_CLASSES % 2 == 0;
+        for (int kv = 0; kv < 2; kv++) {
+            char what[80];
+            dr_cache *c = cache_at(ROOMY);
+            for (uint64_t i = 1000; i < 1120; i++)
+                assert_int_equal(put_number(c, DR_KV_ANCHOR, i, 0, kv ? 1 : 0, NULL), DR_OK);
+            dr_cache_close(c);
+            fill_cache();
+            (void)snprintf(what, sizeof what, "%s, class %d, round %d (seed %llu)", kv ? "kv" : "facts", (int)wanted, r,
+                           (unsigned long long)seed);
+            n_flipped[wanted] += flip_class(scratch_path(kv ? "c/kv/data.mdb" : "c/facts/data.mdb"), wanted, header, &seed);
+            in_child(read_and_go_on, 0, what);
+            assert_int_equal(dr_cache_delete(scratch_path("c"), NULL), DR_OK);
+        }
+    }
+    for (int k = 0; k < PAGE_CLASSES; k++)
+        assert_true(n_flipped[k] > 0);
 }
 
 static void faults__a_cut_file_is_never_a_wrong_byte(void **state)
@@ -447,12 +512,67 @@ static void faults__failed_allocations_are_survived(void **state)
     dr_cache_close(c);
 }
 
+/* A process that stands still in the middle of reading: others go on, the file stays within bounds, and once it ends all is as before. */
+static void faults__a_stuck_reader_stops_storing_and_no_more(void **state)
+{
+    enum { MOST_PUTS = 400 };
+    int ready[2], hold[2], status = -1, n_refused = 0;
+    const int64_t bound = BUDGET + BUDGET / 4 + ((int64_t)64 << 20) + 20 * ((int64_t)8 << 20);
+    struct stat sb;
+    dr_error err = {0};
+    char byte = 0;
+
+    (void)state;
+    fill_cache();
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(hold), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        dr_env e = {0};
+        MDB_txn *txn = NULL;
+        as_child();
+        (void)close(hold[1]);
+        if (dr_env__open(&e, scratch_path("c/kv"), 1, (size_t)1 << 32, false, NULL) != DR_OK || dr_env__read(&e, &txn, NULL) != DR_OK ||
+            write(ready[1], &byte, 1) != 1 || read(hold[0], &byte, 1) < 0)
+            _exit(1);
+        dr_env__read_end(&e, txn);
+        dr_env__close(&e);
+        _exit(0);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    dr_cache *c = cache_at(BUDGET);
+    for (uint64_t i = 0; i < MOST_PUTS; i++) {
+        const dr_status st = put_number(c, DR_KV_BLOCK, 1000 + i, 0, 3 * SLAB, &err);
+        n_refused += st == DR_ERR_AGAIN;
+        if (st != DR_OK && st != DR_ERR_AGAIN)
+            fail_msg("put: %d %s", st, err.msg);
+    }
+    assert_true(n_refused > 0);
+    assert_non_null(strstr(err.msg, "a process that reads"));
+    assert_int_equal(stat(scratch_path("c/kv/data.mdb"), &sb), 0);
+    assert_true(sb.st_size <= bound);
+    (void)read_everything(c);
+    (void)close(hold[1]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(put_number(c, DR_KV_BLOCK, 1900, 0, 3 * SLAB, &err), DR_OK);
+    assert_clean(c);
+    dr_cache_close(c);
+    for (int i = 0; i < 2; i++) {
+        (void)close(ready[i]);
+        if (i == 0)
+            (void)close(hold[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(faults__a_killed_process_leaves_a_sound_cache, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_flipped_bit_in_a_slab_is_a_miss, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_flipped_bit_anywhere_is_never_a_wrong_byte, setup, teardown),
+        cmocka_unit_test_setup_teardown(faults__a_flipped_bit_in_every_class_of_page, setup, teardown),
+        cmocka_unit_test_setup_teardown(faults__a_stuck_reader_stops_storing_and_no_more, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_cut_file_is_never_a_wrong_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__noise_in_place_of_a_database_is_moved_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_limit_on_files_leaves_a_sound_cache, setup, teardown),
