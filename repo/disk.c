@@ -90,6 +90,18 @@ done:
     return st;
 }
 
+dr_status dr_disk__read_below(dr_buf *out, const char *folder, const char *path, uint64_t max_bytes, dr_error *err)
+{
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    dr_buf_clear(out);
+    if (fd < 0)
+        return dr_fail(err, errno == ENOENT ? DR_ERR_NOT_FOUND : DR_ERR_IO, "%s: %s", folder, strerror(errno));
+    const dr_status st = dr_disk__read(out, fd, path, max_bytes, err);
+    close(fd);
+    return st;
+}
+
 dr_status dr_disk__read_link(dr_buf *out, int root_fd, const char *path, dr_error *err)
 {
     dr_status st = DR_OK;

@@ -15,6 +15,9 @@ bool dr_disk__stat(struct stat *sb, int root_fd, const char *path);
 /* A regular file's bytes, replacing what *out holds. DR_ERR_NOT_FOUND, DR_ERR_IO; DR_ERR_LIMIT above max_bytes. */
 dr_status dr_disk__read(dr_buf *out, int root_fd, const char *path, uint64_t max_bytes, dr_error *err);
 
+/* The same for a file below a folder of that name. */
+dr_status dr_disk__read_below(dr_buf *out, const char *folder, const char *path, uint64_t max_bytes, dr_error *err);
+
 /* What a symbolic link holds. */
 dr_status dr_disk__read_link(dr_buf *out, int root_fd, const char *path, dr_error *err);
 

@@ -1,4 +1,5 @@
 /* repo/rules.c: which files of a snapshot are in: its attributes and .deepreadignore files, and the caller's patterns. */
+#include "repo/disk.h"
 #include "repo/snapshot.h"
 
 #include <stdlib.h>
@@ -114,7 +115,7 @@ dr_status dr_snapshot__load_rules(dr_repo *r, const dr_repo_options *opt, dr_err
     dr_status st = DR_OK;
     rules_file *files = NULL;
     size_t n = 0;
-    dr_buf content = {0}, path = {0};
+    dr_buf content = {0};
     dr_sha256_stream *d = dr_sha256_new();
     uint8_t head[9];
 
@@ -133,20 +134,16 @@ dr_status dr_snapshot__load_rules(dr_repo *r, const dr_repo_options *opt, dr_err
     for (size_t i = 0; i < n; i++)
         if ((st = load_file(r, d, &files[i], &content, err)) != DR_OK)
             goto done;
-    dr_buf_clear(&content);
-    if (r->git) {
-        dr_buf_printf(&path, "%sinfo/attributes", git_repository_commondir(r->git));
-        if (!path.failed && dr_read_file(&content, path.data, MAX_RULES_BYTES, NULL) == DR_OK) {
-            digest_text(d, dr_buf_view(&content));
-            st = dr_attributes__add(r->attributes, DR_STR(""), DR_STR("info/attributes"), true, dr_buf_view(&content), err);
-        }
+    if (r->git &&
+        dr_disk__read_below(&content, git_repository_commondir(r->git), "info/attributes", MAX_RULES_BYTES, NULL) == DR_OK) {
+        digest_text(d, dr_buf_view(&content));
+        st = dr_attributes__add(r->attributes, DR_STR(""), DR_STR("info/attributes"), true, dr_buf_view(&content), err);
     }
     if (st == DR_OK)
         st = dr_attributes__finish(r->attributes, err);
 done:
     r->rules = dr_sha256_finish(d);
     dr_buf_free(&content);
-    dr_buf_free(&path);
     free(files);
     return st;
 }

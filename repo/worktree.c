@@ -372,18 +372,14 @@ static void mark_gone(overlay *o)
 static dr_status load_outer_ignores(overlay *o, dr_error *err)
 {
     dr_status st = DR_OK;
-    dr_buf content = {0}, path = {0};
+    dr_buf content = {0};
 
     if (o->opt->user_ignore && dr_read_file(&content, o->opt->user_ignore, MAX_IGNORE_BYTES, NULL) == DR_OK)
         st = dr_ignore__add(o->r->untracked, DR_STR(""), dr_str_of(o->opt->user_ignore), dr_buf_view(&content), err);
-    if (st == DR_OK && o->r->git) {
-        dr_buf_clear(&content);
-        dr_buf_printf(&path, "%sinfo/exclude", git_repository_commondir(o->r->git));
-        if (!path.failed && dr_read_file(&content, path.data, MAX_IGNORE_BYTES, NULL) == DR_OK)
-            st = dr_ignore__add(o->r->untracked, DR_STR(""), DR_STR("info/exclude"), dr_buf_view(&content), err);
-    }
+    if (st == DR_OK && o->r->git &&
+        dr_disk__read_below(&content, git_repository_commondir(o->r->git), "info/exclude", MAX_IGNORE_BYTES, NULL) == DR_OK)
+        st = dr_ignore__add(o->r->untracked, DR_STR(""), DR_STR("info/exclude"), dr_buf_view(&content), err);
     dr_buf_free(&content);
-    dr_buf_free(&path);
     return st;
 }
 

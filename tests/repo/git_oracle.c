@@ -26,7 +26,8 @@ void git_says(dr_buf *out, const world *w, const char *folder, const char *args,
         (void)dr_read_file(&said, in(w, "oracle.err"), 65536, NULL);
         fail_msg("git %s: status %d: %s", args, status, said.data ? said.data : "");
     }
-    dr_buf_clear(out);
+    dr_buf_free(out);
+    *out = (dr_buf){0};
     if (dr_read_file(out, in(w, "oracle.out"), 64 << 20, &err) != DR_OK)
         fail_msg("%s", err.msg);
     dr_buf_free(&command);
