@@ -153,6 +153,7 @@ static dr_status show_diff(dr_setup *s, dr_output *out, const char *range, dr_er
 {
     dr_status st = DR_OK;
     dr_pack pack = {0};
+    dr_sym_changes symbols = {0};
     const char *dots = strstr(range, "..");
     const dr_pack_options how = dr_setup_pack_options(s, DR_PACK_FULL, 0);
     char *from = NULL;
@@ -165,14 +166,17 @@ static dr_status show_diff(dr_setup *s, dr_output *out, const char *range, dr_er
         goto done;
     if (s->opt->out && (st = write_text(s->opt->out, &pack, err)) != DR_OK)
         goto done;
+    if ((st = dr_symbol_changes_between(&symbols, s->repo, pack.base, pack.entries[0].commit, err)) != DR_OK)
+        goto done;
     if (out->json) {
-        json_t *event = begin_json(s, "pack_diff"), *more = dr_pack_diff_json(&pack);
+        json_t *event = begin_json(s, "pack_diff"), *more = dr_pack_diff_json(&pack, &symbols);
         json_object_update(event, more);
         json_decref(more);
         dr_output_event(out, event);
     } else if (!out->quiet && !(s->opt->out && strcmp(s->opt->out, "-") == 0))
-        dr_pack_view_diff(out, &pack);
+        dr_pack_view_diff(out, &pack, &symbols);
 done:
+    dr_symbol_changes_fini(&symbols);
     free(from);
     dr_pack_fini(&pack);
     return st;

@@ -1,7 +1,7 @@
 /* app/pack_plan.c: what the base holds: order, and under a budget the choice of files. Kept in the store, because order needs a
  * walk along the history and the choice needs symbols and the reference graph.
  *
- *   key    "pln", format, budget, tokenizer, c0, digest of c0's files, digest of the rules
+ *   key    "pln", format, budget, version of the symbols, tokenizer, c0, digest of c0's files, digest of the rules
  *   value  u32 n, u64 tokens of the base, u32 ids of the front, u32 ids of signatures
  *          n x { u32 file, u32 tokens, u32 head, u32 lines, u32 ids at, u32 how }, front, signatures */
 #include "app/pack_parts.h"
@@ -31,6 +31,8 @@ static void make_key(dr_buf *key, const dr_maker *m)
     dr_buf_printf(key, "pln%d", DR_PACK_FORMAT);
     dr_store_u64(word, (uint64_t)m->budget);
     dr_buf_add(key, word, sizeof word);
+    dr_store_u32(word, m->budget ? dr_symbols_version() : 0);
+    dr_buf_add(key, word, 4);
     dr_buf_add(key, m->tokenizer.b, sizeof m->tokenizer.b);
     dr_buf_add(key, m->c0, strlen(m->c0));
     dr_buf_add(key, dr_repo_identity(m->base)->digest.b, sizeof rules.b);

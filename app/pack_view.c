@@ -235,9 +235,23 @@ dr_status dr_pack_view(const dr_output *out, const dr_pack *p, dr_error *err)
     return DR_OK;
 }
 
-void dr_pack_view_diff(const dr_output *out, const dr_pack *p)
+static void print_symbol(const dr_sym_change *c)
 {
-    char a[28];
+    printf("%12s  ", dr_sym_change_name(c->kind));
+    print_name(c->path);
+    printf(":%u: %s ", c->new_line ? c->new_line : c->old_line, dr_sym_kind_name(c->sym));
+    print_name(c->name);
+    if (c->container.n) {
+        fputs(" in ", stdout);
+        print_name(c->container);
+    }
+    putchar('\n');
+}
+
+void dr_pack_view_diff(const dr_output *out, const dr_pack *p, const dr_sym_changes *symbols)
+{
+    enum { MOST = 40 };
+    char a[28], b[28];
     size_t n = 0;
 
     printf("%s%12s  %-8s  file%s\n", dr_output_strong(out), "tokens", "change", dr_output_plain(out));
@@ -259,7 +273,15 @@ void dr_pack_view_diff(const dr_output *out, const dr_pack *p)
         putchar('\n');
         dr_buf_free(&line);
     }
-    printf("%12s  %zu files changed\n", dr_output_count(a, (int64_t)p->ids.n), n);
+    printf("%12s  %s files changed\n", dr_output_count(a, (int64_t)p->ids.n), dr_output_count(b, (int64_t)n));
+    if (symbols->n)
+        printf("\n%sdefinitions%s\n", dr_output_strong(out), dr_output_plain(out));
+    const size_t shown = out->verbose || symbols->n < MOST ? symbols->n : MOST;
+    for (size_t i = 0; i < shown; i++)
+        print_symbol(&symbols->v[i]);
+    if (shown < symbols->n)
+        printf("%12s  %sand %s more (--verbose lists all)%s\n", "", dr_output_dim(out),
+               dr_output_count(a, (int64_t)(symbols->n - shown)), dr_output_plain(out));
 }
 
 void dr_pack_view_file(dr_buf *out, const dr_pack *p, size_t file)
@@ -323,9 +345,18 @@ json_t *dr_pack_file_json(const dr_pack *p, size_t file)
                      "segments", list);
 }
 
-json_t *dr_pack_diff_json(const dr_pack *p)
+json_t *dr_pack_diff_json(const dr_pack *p, const dr_sym_changes *symbols)
 {
-    json_t *list = json_array();
+    json_t *list = json_array(), *definitions = json_array();
+
+    for (size_t i = 0; i < symbols->n; i++) {
+        const dr_sym_change *c = &symbols->v[i];
+        json_array_append_new(definitions,
+                              json_pack("{s:s,s:s,s:o,s:o,s:o,s:I,s:I}", "change", dr_sym_change_name(c->kind), "kind",
+                                        dr_sym_kind_name(c->sym), "path", dr_output_text(c->path), "name",
+                                        dr_output_text(c->name), "container", dr_output_text(c->container), "old_line",
+                                        (json_int_t)c->old_line, "new_line", (json_int_t)c->new_line));
+    }
     for (size_t i = 0; i < p->n_segs; i++) {
         const dr_pack_segment *s = &p->segs[i];
         if (!s->path_n)
@@ -336,8 +367,8 @@ json_t *dr_pack_diff_json(const dr_pack *p)
             json_object_set_new(x, "old_path", dr_output_text(dr_pack_old_path(p, s)));
         json_array_append_new(list, x);
     }
-    return json_pack("{s:s,s:I,s:o,s:o}", "from", p->base, "tokens", (json_int_t)p->ids.n, "ids_sha256", ids_sha256(p), "files",
-                     list);
+    return json_pack("{s:s,s:s,s:I,s:o,s:o,s:o}", "from", p->base, "to", p->entries[0].commit, "tokens", (json_int_t)p->ids.n,
+                     "ids_sha256", ids_sha256(p), "files", list, "definitions", definitions);
 }
 
 json_t *dr_pack_json(const dr_pack *p)

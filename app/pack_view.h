@@ -4,19 +4,20 @@
 
 #include "app/output.h"
 #include "app/pack.h"
+#include "repo/symbol_changes.h"
 
 /* On stdout. Folders below a hundredth of the pack are not listed, nor files but the largest; with --verbose all are. */
 dr_status dr_pack_view(const dr_output *out, const dr_pack *p, dr_error *err);
 
-/* The changes of dr_pack_build_diff: a line a file. */
-void dr_pack_view_diff(const dr_output *out, const dr_pack *p);
+/* The changes of dr_pack_build_diff: a line a file, and a line a definition (the first ones, all with --verbose). */
+void dr_pack_view_diff(const dr_output *out, const dr_pack *p, const dr_sym_changes *symbols);
 
 /* "in the base, tokens 120 to 980", one line for every segment about a file; what it says of one that has none. */
 void dr_pack_view_file(dr_buf *out, const dr_pack *p, size_t file);
 
 /* Both, as JSON: docs/events.md. */
 json_t *dr_pack_json(const dr_pack *p);
-json_t *dr_pack_diff_json(const dr_pack *p);
+json_t *dr_pack_diff_json(const dr_pack *p, const dr_sym_changes *symbols);
 json_t *dr_pack_file_json(const dr_pack *p, size_t file);
 
 /* "whole", "signatures", "map", "out" */

@@ -27,6 +27,11 @@ int dr_sym_kind_rank(dr_sym_kind kind)
     return kind == DR_SYM_SECTION ? 3 : kind == DR_SYM_PROTOTYPE ? 2 : kind >= DR_SYM_VARIABLE ? 1 : 0;
 }
 
+uint32_t dr_symbols_version(void)
+{
+    return (uint32_t)DR_FACTS_VERSION << 16 | DR_TABLE_VERSION;
+}
+
 /* Everything a table depends on: the files (paths, kinds, ids), the rules that say which are read and how they are shown,
  * and both versions. */
 enum { KEY_BYTES = 4 + 2 + 32 };

@@ -80,6 +80,9 @@ typedef enum dr_sym_kind {
 const char *dr_sym_kind_name(dr_sym_kind kind); /* the word of docs/tools.md */
 int dr_sym_kind_rank(dr_sym_kind kind);         /* 0 definition, 1 member, 2 declaration, 3 section */
 
+/* Changes whenever the same text may give other facts: part of the key of everything made from symbols. */
+uint32_t dr_symbols_version(void);
+
 #define DR_SYM_NONE UINT32_MAX
 
 #define DR_SYM_NO_BODY UINT32_MAX
