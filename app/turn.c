@@ -52,7 +52,7 @@ static dr_message system_message(const turn *t)
 }
 
 /* Where the prefix is worth an anchor: end of base, end of the pack, end of the roster. A base that no pack has is a mark at 0. */
-enum { MARK_BASE, MARK_PACK, MARK_ROSTER, N_MARKS };
+enum { MARK_BASE, MARK_COMMITS, MARK_PACK, MARK_ROSTER, N_MARKS };
 
 /* BOS, pack, instructions and roster, question. The rendered system text opens with the instructions; the pack's ids, which
  * stand for themselves (docs/pack.md), go in front of them. */
@@ -100,6 +100,10 @@ static dr_status build_prompt(turn *t, dr_ids *ids, int64_t marks[N_MARKS], dr_p
             if (head && (st = dr_tokenizer_encode(s->tokenizer, ids, (dr_str){text.s, head}, false, err)) != DR_OK)
                 goto done;
             marks[MARK_BASE] = pack.n_base ? (int64_t)ids->n + pack.n_base : 0;
+            /* The next commit's pack parts here, or at the base's end when there are no commits yet. */
+            marks[MARK_COMMITS] = marks[MARK_BASE];
+            for (size_t k = 0; k < pack.n_entries && *pack.entries[k].commit; k++)
+                marks[MARK_COMMITS] = (int64_t)ids->n + pack.entries[k].first + pack.entries[k].n;
             dr_ids_append(ids, pack.ids.v, pack.ids.n);
             marks[MARK_PACK] = (int64_t)ids->n;
         }
@@ -121,7 +125,7 @@ static dr_status feed_pending(turn *t, dr_error *err)
 {
     if (t->pending.failed)
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    const dr_status st = dr_decoder_prefill(t->decoder, t->pending.v, (int64_t)t->pending.n, t->logits, t->s->cancel, err);
+    const dr_status st = dr_prefix_feed(t->prefix, t->pending.v, (int64_t)t->pending.n, t->logits, t->s->cancel, err);
     t->pending.n = 0;
     return st;
 }
@@ -317,7 +321,12 @@ static dr_status judge(turn *t, dr_error *err)
 
 static void show_prefill(void *arg, int64_t done, int64_t total, uint64_t us)
 {
-    dr_output_progress(arg, "prefix", "tokens", done, total, us);
+    const turn *t = arg;
+    char what[64] = "prefix";
+    const int64_t written = dr_prefix_written(t->prefix);
+    if (written)
+        (void)snprintf(what, sizeof what, "prefix (%.1f MB stored)", (double)written * 1e-6);
+    dr_output_progress(t->s->out, what, "tokens", done, total, us);
 }
 
 static dr_status text_paths(turn *t, dr_error *err)
@@ -371,6 +380,15 @@ static void show_prefix(turn *t)
     dr_output_note(t->s->out, "prefix: %s tokens, %s restored, %s computed at %lld tokens/s",
                    dr_output_count(a, p->n_tokens), dr_output_count(b, p->n_restored), dr_output_count(c, p->n_computed),
                    p->compute_us ? (long long)((uint64_t)p->n_computed * 1000000u / p->compute_us) : 0LL);
+}
+
+/* What goes wrong with the cache while writing is known late: told once, behind all else. */
+static void end_prefix(turn *t)
+{
+    if (!t->prefix)
+        return;
+    dr_prefix_turn_end(t->prefix);
+    dr_prefix_finish(t->prefix);
     if (*dr_prefix_trouble(t->prefix))
         dr_output_note(t->s->out, "cache: %s", dr_prefix_trouble(t->prefix));
 }
@@ -394,7 +412,7 @@ dr_status dr_turn_run(dr_answer *out, dr_setup *s, dr_pack_mode mode, int64_t bu
         (st = build_prompt(t, &ids, marks, mode, budget, err)) != DR_OK ||
         (st = open_timeline(t, (int64_t)ids.n, err)) != DR_OK)
         goto done;
-    st = dr_prefix_run(t->prefix, &out->prefix, t->logits, ids.v, (int64_t)ids.n, marks, N_MARKS, show_prefill, s->out, s->cancel,
+    st = dr_prefix_run(t->prefix, &out->prefix, t->logits, ids.v, (int64_t)ids.n, marks, N_MARKS, show_prefill, t, s->cancel,
                        err);
     if (st != DR_OK)
         goto done;
@@ -423,6 +441,7 @@ dr_status dr_turn_run(dr_answer *out, dr_setup *s, dr_pack_mode mode, int64_t bu
         st = judge(t, err);
 done:
     dr_output_progress_end(s->out);
+    end_prefix(t);
     dr_completion_free(&completion);
     dr_buf_free(&text);
     dr_ids_free(&ids);
