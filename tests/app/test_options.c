@@ -46,6 +46,14 @@ static void options__command_and_words(void **state)
     assert_int_equal(o.seed, -1);
     assert_int_equal(o.budget, -1);
     dr_options_fini(&o);
+
+    assert_int_equal(parse(&o, "pack --include *.c --exclude=a/ --include *.h --submodules", NULL), DR_OK);
+    assert_int_equal(o.include.n, 2);
+    assert_string_equal(o.include.v[0], "*.c");
+    assert_string_equal(o.include.v[1], "*.h");
+    assert_int_equal(o.exclude.n, 1);
+    assert_true(o.submodules);
+    dr_options_fini(&o);
 }
 
 static void options__refused_with_a_sentence(void **state)
@@ -65,6 +73,10 @@ static void options__refused_with_a_sentence(void **state)
         {"ask --model=", "empty DIR"},
         {"ask --mtp what", "does not belong to ask"},
         {"model render --drop --no-drop", "exclude each other"},
+        {"pack --include=", "empty PATTERN"},
+        {"doctor --include x", "does not belong to doctor"},
+        {"pack --base a --repack", "exclude each other"},
+        {"pack --explain a --secrets", "give one of"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         dr_options o;

@@ -189,6 +189,45 @@ static void full__same_bytes_everywhere(void **state)
     pack_world_end(&p);
 }
 
+/* The store checks its values; should one be something else all the same, nothing breaks and the segments hold. */
+static void full__strange_values_in_the_store(void **state)
+{
+    (void)state;
+    pack_world p;
+    memory_store store;
+    uint32_t seed = 7;
+
+    pack_world_begin(&p);
+    pack_world_fill(&p);
+    for (int round = 0; round < 40; round++) {
+        packed got;
+        const dr_pack_options opt = {.base = p.commits[1], .budget = round % 2 ? 512 : 0, .store = &store.store};
+        memory_store_init(&store);
+        packed_open(&got, &p, p.path, NULL, &opt);
+        packed_close(&got);
+        for (size_t i = 0; i < store.n_items; i++) {
+            seed = seed * 1664525u + 1013904223u;
+            char *v = store.items[i].value;
+            size_t *n = &store.items[i].n_value;
+            static const char *const ours[] = {"tok", "pln", "ovl"};
+            bool is_ours = false;
+            for (size_t k = 0; k < 3; k++)
+                is_ours |= memcmp(store.items[i].key, ours[k], 3) == 0;
+            if (*n == 0 || !is_ours)
+                continue;
+            if (round < 20)
+                *n = seed % *n; /* cut */
+            else
+                v[(seed >> 8) % *n] ^= (char)(1 << (seed >> 29)); /* changed */
+        }
+        packed_open(&got, &p, p.path, NULL, &opt);
+        check_segments(&got.pack);
+        packed_close(&got);
+        memory_store_fini(&store);
+    }
+    pack_world_end(&p);
+}
+
 /* ---- c0 ---- */
 
 static void expect_base(const pack_world *p, const dr_pack_options *opt, const char *c0, bool repacked)
@@ -483,6 +522,7 @@ int main(void)
         cmocka_unit_test(full__ids_of_the_whole),
         cmocka_unit_test(full__one_more_commit_only_appends),
         cmocka_unit_test(full__same_bytes_everywhere),
+        cmocka_unit_test(full__strange_values_in_the_store),
         cmocka_unit_test(full__base_is_recorded_and_kept),
         cmocka_unit_test(full__no_commits),
         cmocka_unit_test(text__long_lines_and_texts_are_cut),
