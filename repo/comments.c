@@ -91,7 +91,7 @@ static uint32_t comment_above(const dr_text_lines *l, style how, uint32_t first_
 void dr_walk__find_comments(dr_walk *w)
 {
     dr_text_lines lines;
-    uint32_t line = 0, doc = 0; /* of the definition before: several often stand on one line */
+    uint32_t line = 0, doc = 0, kind = 0; /* of the first definition of the line before: `int a, b;` share one */
 
     if (w->n_defs == 0 || w->failed)
         return;
@@ -106,9 +106,11 @@ void dr_walk__find_comments(dr_walk *w)
             continue;
         if (d->first_line != line) {
             line = d->first_line;
+            kind = d->kind;
             doc = comment_above(&lines, how, line);
         }
-        d->doc_line = doc;
+        if (d->kind == kind)
+            d->doc_line = doc;
     }
     dr_text_lines_fini(&lines);
 }

@@ -58,9 +58,9 @@ typedef struct dr_table {
 /* The bytes after a header with these counts; points the parts of *t behind it when the header is there to stay. */
 uint64_t dr_table__layout(dr_table *t, dr_table_header *head);
 
-/* Replaces out by the table of these facts. DR_ERR_NOMEM; DR_ERR_LIMIT past 4 GiB of anything. Facts that do not read
- * well count as none. */
-dr_status dr_table__join(dr_buf *out, const dr_file_facts *files, const dr_repo *repo, const dr_symbols_stats *stats,
+/* Replaces out by the table of these facts, which are freed on the way. DR_ERR_NOMEM; DR_ERR_LIMIT past 4 GiB of
+ * anything. Facts that do not read well count as none. */
+dr_status dr_table__join(dr_buf *out, dr_file_facts *files, const dr_repo *repo, const dr_symbols_stats *stats,
                          dr_error *err);
 
 /* False when the bytes are not a whole, sound table for n_files files. Only to be read. */
@@ -68,7 +68,7 @@ bool dr_table__view(dr_table *t, dr_cspan bytes, size_t n_files);
 
 /* similar.c: which names hold a run of letters, without looking at every name. The names stand in blocks of
  * DR_SIMILAR_BLOCK, ordered by length, then bytes; row r has the bit of a block when one of its names holds a feature (one,
- * two or three characters, without case) whose hash is r. */
+ * two or four characters, without case) whose hash is r. */
 enum { DR_SIMILAR_ROWS = 4096, DR_SIMILAR_BLOCK = 128, DR_SIMILAR_FROM = 16384 /* names; fewer are just read */ };
 uint32_t dr_similar__row_words(uint32_t n_names);
 void dr_similar__build(const dr_table *t); /* by_length and rows, the latter zeroed before */

@@ -30,7 +30,7 @@ typedef struct pending_import {
 } pending_import;
 
 typedef struct joiner {
-    const dr_file_facts *facts;
+    dr_file_facts *facts;
     size_t n_files;
     dr_name_set names;  /* defined by somebody */
     dr_name_set labels; /* of sections and imports */
@@ -42,6 +42,7 @@ typedef struct joiner {
     pending_import *imports;
     size_t n_imports, cap_imports;
     uint64_t n_sections;
+    uint32_t n_names; /* once they are all known: the set is gone before the records are placed */
     opened o;
 } joiner;
 
@@ -226,7 +227,7 @@ static uint64_t sum_up(uint32_t *counts, size_t n)
 static uint32_t label_number(const joiner *j, dr_str text)
 {
     const int64_t number = dr_name_set_find(&j->labels, text);
-    return number >= 0 ? (uint32_t)j->names.n + (uint32_t)number : DR_SYM_NONE;
+    return number >= 0 ? j->n_names + (uint32_t)number : DR_SYM_NONE;
 }
 
 /* Third pass: everything to its place. Files come in path order and facts by line, so each bucket fills up sorted. */
@@ -269,6 +270,7 @@ static bool place_all(joiner *j, const dr_table *t)
                 t->refs[j->ref_at[2 * (size_t)name + !is_call]++] =
                     (dr_sym_ref){.file = (uint32_t)f, .line = line & INT32_MAX, .is_call = is_call};
         }
+        dr_buf_free(&j->facts[f].bytes);
     }
     t->first_of_file[j->n_files] = n;
     return true;
@@ -278,7 +280,7 @@ static void place_imports(const joiner *j, const dr_table *t)
 {
     for (size_t i = 0; i < j->n_imports; i++) {
         const pending_import *m = &j->imports[i];
-        t->imports[i] = (dr_sym_import){m->file, m->line, (uint32_t)j->names.n + m->label, m->target};
+        t->imports[i] = (dr_sym_import){m->file, m->line, j->n_names + m->label, m->target};
         t->first_import[m->file]++;
         if (m->target != DR_SYM_NONE)
             t->first_importer[m->target]++;
@@ -293,9 +295,11 @@ static void place_imports(const joiner *j, const dr_table *t)
     t->first_importer[0] = 0;
 }
 
-static void place_names(const joiner *j, const dr_table *t)
+/* From here on labels are looked up in the table's own text, and nothing points into the facts. A large tree has four
+ * million names: the set would be 200 MB at the moment when most is held. */
+static void place_names(joiner *j, const dr_table *t)
 {
-    const size_t n_names = j->names.n, n_labels = j->labels.n;
+    const size_t n_names = j->n_names, n_labels = j->labels.n;
     for (size_t i = 0; i <= n_names; i++) {
         t->first_def[i] = j->def_at[3 * i];
         t->first_ref[i] = j->ref_at[2 * i];
@@ -307,8 +311,13 @@ static void place_names(const joiner *j, const dr_table *t)
     (void)sum_up(t->name_at, n_names + n_labels);
     for (size_t i = 0; i < n_names; i++)
         memcpy(t->text + t->name_at[j->order[i]], j->names.list[i].s, j->names.list[i].n);
-    for (size_t i = 0; i < n_labels; i++)
+    for (size_t i = 0; i < n_labels; i++) {
         memcpy(t->text + t->name_at[n_names + i], j->labels.list[i].s, j->labels.list[i].n);
+        j->labels.list[i].s = t->text + t->name_at[n_names + i];
+    }
+    dr_name_set_fini(&j->names);
+    free(j->order);
+    j->order = NULL;
 }
 
 /* Everything counted, the table's storage taken. */
@@ -353,7 +362,7 @@ static dr_status lay_out(dr_buf *out, joiner *j, const dr_symbols_stats *stats, 
     return DR_OK;
 }
 
-dr_status dr_table__join(dr_buf *out, const dr_file_facts *facts, const dr_repo *repo, const dr_symbols_stats *stats,
+dr_status dr_table__join(dr_buf *out, dr_file_facts *facts, const dr_repo *repo, const dr_symbols_stats *stats,
                          dr_error *err)
 {
     dr_status st = DR_OK;
@@ -370,6 +379,7 @@ dr_status dr_table__join(dr_buf *out, const dr_file_facts *facts, const dr_repo 
     if (!(j.def_at = calloc(3 * j.names.n + 1, sizeof *j.def_at)) ||
         !(j.ref_at = calloc(2 * j.names.n + 1, sizeof *j.ref_at)) || !sort_names(&j) || !count_all(&j))
         goto no_memory;
+    j.n_names = (uint32_t)j.names.n;
     if ((st = lay_out(out, &j, stats, err)) != DR_OK)
         goto done;
     dr_table_header *head = (dr_table_header *)(void *)out->data;

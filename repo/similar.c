@@ -82,7 +82,7 @@ void dr_similar__build(const dr_table *t)
         const dr_str name = name_at(t, t->by_length[k]);
         const uint32_t block = k / DR_SIMILAR_BLOCK;
         for (size_t i = 0; i < name.n; i++)
-            for (size_t len = 1; len <= 3 && i + len <= name.n; len++)
+            for (size_t len = 1; len <= 4 && i + len <= name.n; len *= 2)
                 t->rows[(size_t)row_of(name.s + i, len) * words + block / 32] |= 1u << block % 32;
     }
 }
@@ -136,7 +136,7 @@ static void offer_others(best *b, const dr_table *t, const dr_str *names, dr_str
     const uint32_t *rows[MAX_FEATURES];
     size_t n_rows = 0;
 
-    const size_t len = name.n < 3 ? name.n : 3;
+    const size_t len = name.n >= 4 ? 4 : name.n >= 2 ? 2 : 1;
     for (size_t i = 0; i + len <= name.n && n_rows < MAX_FEATURES; i++)
         rows[n_rows++] = t->rows + (size_t)row_of(name.s + i, len) * words;
     for (uint32_t word = 0; word < words; word++) {

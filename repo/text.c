@@ -217,7 +217,7 @@ void dr_text_signature(dr_buf *out, dr_str text, const dr_sym_def *d, size_t max
     }
     const size_t before = out->n;
     dr_text_excerpt(out, all, max_bytes);
-    while (out->n > before && has_body && (out->data[out->n - 1] == '{' || out->data[out->n - 1] == ' '))
+    while (out->n > before && has_body && !out->failed && strchr("{ \\", out->data[out->n - 1]))
         out->data[--out->n] = 0;
 }
 

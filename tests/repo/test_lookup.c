@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static void fill(const world *w)
 {
@@ -115,6 +116,150 @@ static void look_ups(void **state)
         assert_int_equal(dr_symbols_def(s, outline[i])->line, i + 1);
     assert_true(dr_repo_find(r, DR_STR("notes.txt"), &file));
     assert_int_equal(dr_symbols_outline(s, file, &outline), 0);
+    dr_symbols_close(s);
+    dr_repo_close(r);
+    world_end(&w);
+}
+
+static void callees__each_once_at_its_first_call(void **state)
+{
+    world w = world_begin();
+    memory_store store;
+    (void)state;
+    memory_store_init(&store);
+    write_text(in(&w, "p/a.c"),
+               "int one(int n) { return n; }\nint two(void) { return unknown(1); }\n"
+               "int all(void)\n{\n    one(two());\n    return one(1) + all() + two();\n}\nint after = one(2);\n");
+    const dr_symbols_options opt = {.store = &store.store};
+    dr_repo *r = open_ok(in(&w, "p"), NULL);
+    dr_symbols *s = index_of(r, &opt);
+    size_t n, n_names;
+    const dr_str *names = dr_symbols_names(s, &n_names);
+    const dr_sym_def *d;
+    dr_sym_call *calls;
+    for (int kept = 0; kept < 2; kept++) {
+        dr_buf got = {0};
+        assert_int_equal(dr_symbols_find(s, DR_STR("all"), &d), 1);
+        assert_int_equal(dr_symbols_callees(&calls, &n, s, r, kept ? &store.store : NULL, d, NULL), DR_OK);
+        for (size_t i = 0; i < n; i++)
+            dr_buf_printf(&got, "%u %.*s\n", calls[i].line, (int)names[calls[i].name].n, names[calls[i].name].s);
+        assert_string_equal(got.data, "5 one\n5 two\n6 all\n");
+        dr_buf_free(&got);
+        free(calls);
+    }
+    assert_int_equal(dr_symbols_find(s, DR_STR("two"), &d), 1);
+    assert_int_equal(dr_symbols_callees(&calls, &n, s, r, &store.store, d, NULL), DR_OK);
+    assert_int_equal(n, 0);
+    assert_null(calls);
+    dr_symbols_close(s);
+    dr_repo_close(r);
+    memory_store_fini(&store);
+    world_end(&w);
+}
+
+/* What docs/tools.md says, by looking at every name. */
+static size_t similar_slowly(const dr_str *names, size_t n_names, dr_str name, dr_str out[5])
+{
+    size_t n = 0;
+    int like[5] = {0};
+    for (size_t i = 0; i < n_names; i++) {
+        const dr_str c = names[i];
+        int l = -1;
+        if (c.n < name.n || dr_str_eq(c, name))
+            continue;
+        if (c.n == name.n)
+            l = strncasecmp(c.s, name.s, name.n) == 0 ? 0 : -1;
+        else if (memcmp(c.s, name.s, name.n) == 0)
+            l = 1;
+        for (size_t k = 0; l < 0 && c.n > name.n && k + name.n <= c.n; k++)
+            if (strncasecmp(c.s + k, name.s, name.n) == 0)
+                l = 2;
+        if (l < 0)
+            continue;
+        size_t at = n;
+        while (at > 0 && (l < like[at - 1] || (l == like[at - 1] && c.n < out[at - 1].n)))
+            at--;
+        if (at == 5)
+            continue;
+        n += n < 5;
+        for (size_t k = n - 1; k > at; k--) {
+            out[k] = out[k - 1];
+            like[k] = like[k - 1];
+        }
+        out[at] = c;
+        like[at] = l;
+    }
+    return n;
+}
+
+/* More names than are just read through: the index of their letters must find what reading finds. */
+static void similar__index_finds_what_reading_finds(void **state)
+{
+    world w = world_begin();
+    dr_buf text = {0};
+    uint32_t seed = 7;
+    (void)state;
+    for (int i = 0; i < 30000; i++) {
+        static const char *const parts[] = {"get", "Set", "KEY", "node", "X", "list", "_", "size", "ab", "Q"};
+        dr_buf_printf(&text, "#define %s", i % 2 ? "a" : "Z");
+        for (int k = 0; k < 4; k++) {
+            seed = seed * 1664525u + 1013904223u;
+            dr_buf_str(&text, parts[(seed >> 16) % 10]);
+        }
+        dr_buf_printf(&text, "%x\n", seed >> 20);
+    }
+    write_file(in(&w, "p/names.h"), text.data, text.n);
+    dr_repo *r = open_ok(in(&w, "p"), NULL);
+    dr_symbols *s = index_of(r, NULL);
+    size_t n_names;
+    const dr_str *names = dr_symbols_names(s, &n_names);
+    assert_true(n_names > 20000);
+    for (int i = 0; i < 600; i++) {
+        char ask[40];
+        seed = seed * 1664525u + 1013904223u;
+        const dr_str from = names[(seed >> 8) % n_names];
+        const size_t at = i % 3 ? (seed >> 4) % from.n : 0, n_ask = 1 + (seed >> 12) % (from.n - at);
+        for (size_t k = 0; k < n_ask && k < sizeof ask; k++) /* now and then in the other case, or a letter wrong */
+            ask[k] = (char)(i % 5 == 0 && from.s[at + k] >= 'a' && from.s[at + k] <= 'z' ? from.s[at + k] - 32
+                            : i % 7 == 0 && k + 1 == n_ask                                ? '#'
+                                                                                          : from.s[at + k]);
+        const dr_str name = {ask, n_ask < sizeof ask ? n_ask : sizeof ask};
+        dr_str fast[5], slow[5];
+        const size_t n = dr_symbols_similar(s, name, fast);
+        assert_int_equal(n, similar_slowly(names, n_names, name, slow));
+        for (size_t k = 0; k < n; k++)
+            if (!dr_str_eq(fast[k], slow[k]))
+                fail_msg("%.*s: %.*s, not %.*s", (int)name.n, name.s, (int)fast[k].n, fast[k].s, (int)slow[k].n, slow[k].s);
+    }
+    dr_symbols_close(s);
+    dr_repo_close(r);
+    dr_buf_free(&text);
+    world_end(&w);
+}
+
+/* Headings and keys have a place in the outline and nowhere else. */
+static void sections__are_not_names(void **state)
+{
+    world w = world_begin();
+    (void)state;
+    write_text(in(&w, "p/a.md"), "# First heading\ntext\n## Second `one`\n");
+    write_text(in(&w, "p/b.c"), "int First;\n");
+    dr_repo *r = open_ok(in(&w, "p"), NULL);
+    dr_symbols *s = index_of(r, NULL);
+    size_t n_names, file;
+    const dr_str *names = dr_symbols_names(s, &n_names);
+    const uint32_t *outline;
+    const dr_sym_def *d;
+    assert_int_equal(n_names, 1);
+    assert_int_equal(dr_symbols_get_stats(s)->n_defs, 1);
+    assert_int_equal(dr_symbols_get_stats(s)->n_sections, 2);
+    assert_true(dr_repo_find(r, DR_STR("a.md"), &file));
+    assert_int_equal(dr_symbols_outline(s, file, &outline), 2);
+    d = dr_symbols_def(s, outline[0]);
+    assert_int_equal(d->kind, DR_SYM_SECTION);
+    assert_true(d->name >= n_names);
+    assert_true(dr_str_eq(names[d->name], DR_STR("First heading")));
+    assert_int_equal(dr_symbols_find(s, DR_STR("First heading"), &d), 0);
     dr_symbols_close(s);
     dr_repo_close(r);
     world_end(&w);
@@ -282,6 +427,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(look_ups),
+        cmocka_unit_test(callees__each_once_at_its_first_call),
+        cmocka_unit_test(similar__index_finds_what_reading_finds),
+        cmocka_unit_test(sections__are_not_names),
         cmocka_unit_test(second_open__neither_reads_nor_parses),
         cmocka_unit_test(one_file_changed__only_it_is_parsed),
         cmocka_unit_test(damaged_store__is_a_miss),

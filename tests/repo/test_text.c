@@ -2,6 +2,7 @@
 
 #include "repo/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define BAD "\xef\xbf\xbd"
@@ -134,6 +135,88 @@ static void map_line__top_level_names(void **state)
     world_end(&w);
 }
 
+/* Every definition's signature, comment and kind, of one made-up file. */
+static void assert_signatures(const char *path, const char *text, const char *want)
+{
+    world w = world_begin();
+    dr_symbols *s = NULL;
+    dr_buf got = {0};
+    const uint32_t *defs;
+    char full[64];
+    size_t file;
+
+    (void)snprintf(full, sizeof full, "p/%s", path);
+    write_text(in(&w, full), text);
+    dr_repo *r = open_ok(in(&w, "p"), NULL);
+    assert_int_equal(dr_symbols_open(&s, r, NULL, NULL), DR_OK);
+    assert_true(dr_repo_find(r, dr_str_of(path), &file));
+    const size_t n = dr_symbols_outline(s, file, &defs);
+    for (size_t i = 0; i < n; i++) {
+        const dr_sym_def *d = dr_symbols_def(s, defs[i]);
+        dr_text_signature(&got, dr_str_of(text), d, 80);
+        if (d->doc_line)
+            dr_buf_printf(&got, " [%u]", d->doc_line);
+        dr_buf_str(&got, "\n");
+    }
+    assert_string_equal(got.data ? got.data : "", want);
+    dr_buf_free(&got);
+    dr_symbols_close(s);
+    dr_repo_close(r);
+    world_end(&w);
+}
+
+static void signature__without_the_body_with_its_comment(void **state)
+{
+    (void)state;
+    assert_signatures("a.c",
+                      "/* License. */\n\n/* Adds.\n * Two lines. */\nstatic int\nadd(int a,\n    int b)\n{\n    return a + b;\n}\n"
+                      "int shared; /* of somebody */\nint next;\n// one\n// two\n#define TWICE(x) \\\n  ((x) * 2)\n"
+                      "typedef struct {\n    int inner; // not a comment above\n} boxed;\nstruct pair { int left; };\n"
+                      "static const int table[] = {\n    1,\n    2,\n};\nint proto(int a,\n          int b);\n",
+                      "static int add(int a, int b) [3]\nint shared; /* of somebody */\nint next;\n#define TWICE(x) [13]\n"
+                      "int inner; // not a comment above\ntypedef struct { ... } boxed;\nstruct pair\n"
+                      "struct pair { int left; };\nstatic const int table[] = {\nint proto(int a, int b);\n");
+    assert_signatures("a.py",
+                      "#!/usr/bin/env python\n# about f\n@cached\ndef f(a,\n      b=1):\n    \"\"\"Says f.\"\"\"\n    return a\n"
+                      "# about Box\nclass Box(Base):\n    x = 1\n    async def g(self): pass\nLIMIT = [\n  1]\n",
+                      "@cached def f(a, b=1): [6]\nclass Box(Base): [8]\nx = 1\nasync def g(self):\nLIMIT = [\n");
+    assert_signatures("a.js",
+                      "/** Doc. */\nexport const f = (a) => {\n  return a;\n};\nclass A extends B {\n  // m\n  get m() { return 1; }\n}\n"
+                      "exports.g = async function (b) {\n};\n",
+                      "export const f = (a) => [1]\nclass A extends B\nget m() [6]\nexports.g = async function (b)\n");
+    assert_signatures("a.go",
+                      "package a\n// S is.\ntype S struct {\n\tx int\n}\n\n// F does\n// it.\nfunc (s *S) F(a int) error {\n\treturn nil\n}\n",
+                      "type S struct [2]\nx int\nfunc (s *S) F(a int) error [7]\n");
+    assert_signatures("a.rs",
+                      "/// A point.\n#[derive(Debug)]\npub struct P { x: i32 }\nimpl P {\n    /// New.\n    pub fn new() -> P { P { x: 1 } }\n}\n",
+                      "pub struct P [1]\npub struct P { x: i32 }\npub fn new() -> P [5]\n");
+    assert_signatures("A.java",
+                      "/** Doc\n * of A. */\n@Entity\npublic class A {\n  @Override\n  public int f(int a) throws E {\n    return a;\n  }\n}\n",
+                      "@Entity public class A [1]\n@Override public int f(int a) throws E\n");
+}
+
+/* Offsets and lines of another text: nonsense, but nothing outside is read. */
+static void signature__of_a_text_it_is_not_of(void **state)
+{
+    (void)state;
+    static const uint32_t numbers[] = {0, 1, 2, 7, 4000, UINT32_MAX - 1, UINT32_MAX};
+    const dr_str texts[] = {{"", 0}, DR_STR("x"), DR_STR("{\n}\n"), DR_STR("a\nb\nc")};
+    enum { N = sizeof numbers / sizeof *numbers };
+    for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
+        for (int i = 0; i < N * N * N * DR_N_SYM_KINDS; i++) {
+            const uint32_t first = numbers[i % N], line = first + numbers[i / N % N] % 9, body = numbers[i / (N * N) % N];
+            const dr_sym_def d = {.first_line = first,
+                                  .line = line,
+                                  .end_line = line,
+                                  .body_at = body,
+                                  .kind = (uint32_t)(i / (N * N * N) % DR_N_SYM_KINDS)};
+            dr_buf out = {0};
+            dr_text_signature(&out, texts[t], &d, 20);
+            assert_true(out.n <= 20);
+            dr_buf_free(&out);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +224,8 @@ int main(void)
         cmocka_unit_test(lines__as_git_counts_them),
         cmocka_unit_test(unit__borders_never_merge),
         cmocka_unit_test(map_line__top_level_names),
+        cmocka_unit_test(signature__without_the_body_with_its_comment),
+        cmocka_unit_test(signature__of_a_text_it_is_not_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
