@@ -5,6 +5,7 @@
 #include "app/pack_parts.h"
 #include "app/pack_text.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,9 +105,101 @@ static dr_status add_unit(dr_pack *out, const dr_maker *m, const dr_plan *plan, 
     return dr_pack__segment(out, seg, first, f->path, err);
 }
 
+/* ---- a base that was packed before ---- */
+
+typedef struct place_job {
+    const dr_maker *m;
+    dr_plan *plan;
+    const int64_t *at; /* [n] where each unit begins */
+    int32_t *ids;
+    atomic_bool missed; /* something is no longer kept, or not as the plan has it */
+} place_job;
+
+static bool place(place_job *j, size_t i, dr_buf *room, dr_buf *text, dr_ids *head)
+{
+    dr_plan_unit *u = &j->plan->units[i];
+    const dr_repo_file *f = dr_repo_file_at(j->m->base, u->file);
+    const dr_pack_side side = {.repo = j->m->base, .index = u->file, .path = f->path, .id = f->id};
+    size_t n;
+
+    if (u->how == DR_HOW_SIGNATURES) {
+        memcpy(j->ids + j->at[i], j->plan->ids.v + u->ids_at, u->n_tokens * sizeof *j->ids);
+        return true;
+    }
+    if (!dr_pack__shows(f->cls) || !dr_pack__find_body(room, &n, &u->n_lines, j->m, &side))
+        return false;
+    dr_buf_clear(text);
+    head->n = 0;
+    dr_pack_text_head(text, "file", f->path, u->n_lines);
+    if (text->failed || dr_tokenizer_encode(j->m->t, head, dr_buf_view(text), false, NULL) != DR_OK || head->failed ||
+        head->n + n != u->n_tokens)
+        return false;
+    u->n_head = (uint32_t)head->n;
+    memcpy(j->ids + j->at[i], head->v, head->n * sizeof *head->v);
+    dr_pack__take_body(j->ids + j->at[i] + head->n, room, n);
+    return true;
+}
+
+static void place_units(void *arg, int64_t begin, int64_t end, int worker)
+{
+    place_job *j = arg;
+    dr_buf room = {0}, text = {0};
+    dr_ids head = {0};
+    (void)worker;
+
+    for (int64_t i = begin; i < end && !atomic_load_explicit(&j->missed, memory_order_relaxed); i++)
+        if (!place(j, (size_t)i, &room, &text, &head))
+            atomic_store_explicit(&j->missed, true, memory_order_relaxed);
+    dr_ids_free(&head);
+    dr_buf_free(&text);
+    dr_buf_free(&room);
+}
+
+/* All units of a kept plan, whose lengths are known, put straight where they belong. *done false: not possible, nothing was
+ * added. The whole pack of redis one commit later, 7.6M tokens: 43 ms of CPU time with units made and appended, 33 ms so. */
+static dr_status place_base(bool *done, dr_pack *out, const dr_maker *m, dr_plan *plan, dr_error *err)
+{
+    dr_status st = DR_OK;
+    place_job j = {.m = m, .plan = plan};
+    int64_t *at = NULL, end = (int64_t)out->ids.n;
+
+    *done = false;
+    if (!plan->kept || !plan->n_tokens || !m->opt->store)
+        return DR_OK;
+    if (!(at = malloc((plan->n ? plan->n : 1) * sizeof *at)))
+        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < plan->n; i++) {
+        at[i] = end;
+        end += plan->units[i].n_tokens;
+    }
+    if (end > plan->n_tokens || (size_t)end > out->ids.cap) /* a damaged plan; or room could not be had */
+        goto done;
+    j.at = at;
+    j.ids = out->ids.v;
+    dr_pack__run(m->opt->pool, (int64_t)plan->n, place_units, &j);
+    if (atomic_load(&j.missed))
+        goto done;
+    for (size_t i = 0; i < plan->n && st == DR_OK; i++) {
+        const dr_plan_unit *u = &plan->units[i];
+        const dr_repo_file *f = dr_repo_file_at(m->base, u->file);
+        dr_pack_segment seg = {.entry = DR_PACK_BASE, .n_head = u->n_head, .n_lines = u->n_lines,
+                               .kind = u->how == DR_HOW_SIGNATURES ? DR_SEG_SIGNATURES : DR_SEG_FILE};
+        memcpy(seg.id, f->id, sizeof seg.id);
+        out->ids.n = (size_t)at[i] + u->n_tokens;
+        st = dr_pack__segment(out, seg, at[i], f->path, err);
+    }
+    *done = st == DR_OK;
+done:
+    free(at);
+    return st;
+}
+
+/* ---- the base ---- */
+
 dr_status dr_pack__base(dr_pack *out, const dr_maker *m, dr_plan *plan, dr_error *err)
 {
     dr_status st = DR_OK;
+    bool placed = false;
     dr_buf line = {0};
     dr_unit_ids *made = NULL;
     uint64_t total = 0, done = 0, bytes;
@@ -117,11 +210,13 @@ dr_status dr_pack__base(dr_pack *out, const dr_maker *m, dr_plan *plan, dr_error
         goto done;
     for (size_t i = 0; i < plan->n; i++)
         total += dr_repo_file_at(m->base, plan->units[i].file)->size;
+    if ((st = place_base(&placed, out, m, plan, err)) != DR_OK)
+        goto done;
     if (!(made = calloc(BATCH_UNITS, sizeof *made))) {
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
         goto done;
     }
-    for (size_t at = 0; at < plan->n;) {
+    for (size_t at = placed ? plan->n : 0; at < plan->n;) {
         n_made = batch(m, plan, at, &bytes);
         if (m->opt->progress && !m->opt->progress(m->opt->progress_arg, (int64_t)done, (int64_t)total)) {
             n_made = 0;

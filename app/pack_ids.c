@@ -47,18 +47,47 @@ bool dr_pack__link_target(dr_buf *out, const dr_repo *repo, dr_str path, const u
     return there;
 }
 
+/* True: *kept holds a value of this program. */
+static bool load(dr_buf *kept, size_t *n, uint32_t *n_lines, const dr_blob_store *store, dr_cspan key)
+{
+    if (store->get(store->self, kept, key, NULL) != DR_OK || kept->failed || kept->n < 4 || kept->n % 4 != 0)
+        return false;
+    *n_lines = dr_load_u32(kept->data);
+    *n = kept->n / 4 - 1;
+    return true;
+}
+
+void dr_pack__take_body(int32_t *to, const dr_buf *room, size_t n)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(to, room->data + 4, n * sizeof *to);
+#else
+    for (size_t i = 0; i < n; i++)
+        to[i] = (int32_t)dr_load_u32(room->data + 4 + 4 * i);
+#endif
+}
+
+bool dr_pack__find_body(dr_buf *room, size_t *n, uint32_t *n_lines, const dr_maker *m, const dr_pack_side *side)
+{
+    uint8_t key[KEY_BYTES];
+
+    make_key(key, m, side);
+    dr_buf_clear(room);
+    return m->opt->store && load(room, n, n_lines, m->opt->store, (dr_cspan){key, sizeof key});
+}
+
 /* True: found and appended. */
 static bool get(dr_ids *ids, uint32_t *n_lines, const dr_blob_store *store, dr_cspan key)
 {
     dr_buf kept = {0};
-    const bool found = store->get(store->self, &kept, key, NULL) == DR_OK && kept.n >= 4 && kept.n % 4 == 0;
+    size_t n;
+    const bool found = load(&kept, &n, n_lines, store, key);
     if (found) {
-        *n_lines = dr_load_u32(kept.data);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        dr_ids_append(ids, (const int32_t *)(const void *)(kept.data + 4), kept.n / 4 - 1);
+        dr_ids_append(ids, (const int32_t *)(const void *)(kept.data + 4), n);
 #else
-        for (size_t i = 4; i < kept.n; i += 4)
-            dr_ids_add(ids, (int32_t)dr_load_u32(kept.data + i));
+        for (size_t i = 0; i < n; i++)
+            dr_ids_add(ids, (int32_t)dr_load_u32(kept.data + 4 + 4 * i));
 #endif
     }
     dr_buf_free(&kept);

@@ -58,6 +58,10 @@ dr_status dr_pack__read(dr_buf *text, dr_file_class *cls, const dr_pack_side *si
  * there is no text, and then nothing is appended. Any thread. */
 dr_status dr_pack__body(dr_ids *ids, uint32_t *n_lines, dr_file_class *cls, const dr_maker *m, const dr_pack_side *side,
                         dr_error *err);
+/* The same from the store only, in two steps, so that a known file costs one copy of its ids and no allocation: room, used
+ * again and again, gets the kept value and *n says how many ids it has; then they are copied out. False: not kept. */
+bool dr_pack__find_body(dr_buf *room, size_t *n, uint32_t *n_lines, const dr_maker *m, const dr_pack_side *side);
+void dr_pack__take_body(int32_t *to, const dr_buf *room, size_t n);
 /* ... of a file in signatures. */
 dr_status dr_pack__signatures(dr_ids *ids, uint32_t *n_lines, const dr_maker *m, const dr_symbols *s, size_t file,
                               dr_error *err);
