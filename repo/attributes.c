@@ -424,7 +424,7 @@ static void say_source(const dr_attributes *a, said *now, const source *s, dr_st
 {
     const size_t skip = s->folder.n ? s->folder.n + 1 : 0;
     const dr_str below = {path.s + skip, path.n - skip};
-    dr_pattern_cursor c = dr_pattern_list__from_end(&s->patterns, below);
+    dr_pattern_cursor c = dr_pattern_list__from_end(&s->patterns, below, name - skip);
     for (size_t i; (i = dr_pattern_list__next(&c, &s->patterns, below, name - skip, is_folder)) != SIZE_MAX;) {
         const rule *r = &a->rules[s->rule_of[i]];
         say(a, now, r, r, s);

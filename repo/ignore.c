@@ -189,7 +189,7 @@ bool dr_ignore__says(const dr_ignore *g, dr_str path, bool is_folder, dr_ignore_
         for (int32_t i = g->slots[slot_of(g, (dr_str){path.s, n})]; i != NONE; i = g->sources[i].below) {
             const source *src = &g->sources[i];
             const dr_str below = {path.s + skip, path.n - skip};
-            dr_pattern_cursor c = dr_pattern_list__from_end(&src->patterns, below);
+            dr_pattern_cursor c = dr_pattern_list__from_end(&src->patterns, below, name - skip);
             const size_t k = dr_pattern_list__next(&c, &src->patterns, below, name - skip, is_folder);
             if (k == SIZE_MAX)
                 continue;

@@ -1,10 +1,12 @@
 #include "repo/pattern.h"
 
+#include "base/hash.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STEPS = 1 << 16, ANY = 256 };
+enum { MAX_STEPS = 1 << 16, SHORT_LIST = 16 };
 
 static bool is_special(char c)
 {
@@ -202,19 +204,45 @@ bool dr_pattern__match(const dr_pattern *p, dr_str path, size_t name, bool is_fo
     return match_wild((dr_str){p->text.s + n, p->text.n - n}, (dr_str){text.s + n, text.n - n});
 }
 
-/* The byte that every match ends in, or ANY. */
-static unsigned last_byte(const dr_pattern *p)
+/* Kinds of chains, most telling first. A chain is a kind and a byte; the last kind is one chain. */
+typedef enum chain_kind { PATH, NAME, FOLDER, NAME_START, PATH_START, END, ANY } chain_kind;
+
+static uint8_t hash_of(dr_str s)
 {
-    if (p->text.n == 0)
-        return ANY;
-    const char c = p->text.s[p->text.n - 1];
-    return is_special(c) || c == ']' ? ANY : (uint8_t)c;
+    return (uint8_t)dr_xxh3_128(s.s, s.n).lo;
+}
+
+static size_t chain(chain_kind kind, uint8_t byte)
+{
+    return kind == ANY ? 256 * (size_t)ANY : 256 * (size_t)kind + byte;
+}
+
+/* The chain whose paths are the only ones that the pattern can match. */
+static size_t chain_of(const dr_pattern *p)
+{
+    const dr_str t = p->text;
+    if (t.n == 0)
+        return chain(ANY, 0);
+    if (p->n_literal == t.n)
+        return chain(p->name_only ? NAME : PATH, hash_of(t));
+    const char *slash = p->name_only ? NULL : memchr(t.s, '/', p->n_literal);
+    if (slash)
+        return chain(FOLDER, hash_of((dr_str){t.s, (size_t)(slash - t.s)}));
+    if (p->n_literal)
+        return chain(p->name_only ? NAME_START : PATH_START, (uint8_t)t.s[0]);
+    const char last = t.s[t.n - 1];
+    return is_special(last) || last == ']' ? chain(ANY, 0) : chain(END, (uint8_t)last);
+}
+
+static void put_in_chain(dr_pattern_list *l, size_t i)
+{
+    uint32_t *head = &l->heads[chain_of(&l->v[i])];
+    l->before[i] = *head;
+    *head = (uint32_t)i + 1;
 }
 
 bool dr_pattern_list__add(dr_pattern_list *l, dr_pattern p)
 {
-    if (!l->heads && !(l->heads = calloc(ANY + 1, sizeof *l->heads)))
-        return false;
     if (l->n == l->cap) {
         const size_t cap = l->cap ? 2 * l->cap : 16;
         dr_pattern *v = realloc(l->v, cap * sizeof *v);
@@ -227,10 +255,16 @@ bool dr_pattern_list__add(dr_pattern_list *l, dr_pattern p)
             return false;
         l->cap = cap;
     }
-    uint32_t *head = &l->heads[last_byte(&p)];
-    l->v[l->n] = p;
-    l->before[l->n] = *head;
-    *head = (uint32_t)++l->n;
+    l->before[l->n] = (uint32_t)l->n;
+    l->v[l->n++] = p;
+    if (l->heads) {
+        put_in_chain(l, l->n - 1);
+    } else if (l->n > SHORT_LIST) {
+        if (!(l->heads = calloc(256 * ANY + 1, sizeof *l->heads)))
+            return false;
+        for (size_t i = 0; i < l->n; i++)
+            put_in_chain(l, i);
+    }
     return true;
 }
 
@@ -242,23 +276,47 @@ void dr_pattern_list__fini(dr_pattern_list *l)
     *l = (dr_pattern_list){0};
 }
 
-dr_pattern_cursor dr_pattern_list__from_end(const dr_pattern_list *l, dr_str path)
+dr_pattern_cursor dr_pattern_list__from_end(const dr_pattern_list *l, dr_str path, size_t name)
 {
-    if (l->n == 0 || path.n == 0)
-        return (dr_pattern_cursor){0, 0};
-    return (dr_pattern_cursor){l->heads[(uint8_t)path.s[path.n - 1]], l->heads[ANY]};
+    dr_pattern_cursor c = {.n = 0};
+
+    if (path.n == name)
+        return c;
+    if (!l->heads) {
+        c.next[c.n++] = (uint32_t)l->n;
+        return c;
+    }
+    const dr_str last = {path.s + name, path.n - name};
+    const char *slash = name ? memchr(path.s, '/', path.n) : NULL;
+    const size_t chains[DR_PATTERN_CHAINS] = {
+        chain(PATH, hash_of(path)),
+        chain(NAME, hash_of(last)),
+        slash ? chain(FOLDER, hash_of((dr_str){path.s, (size_t)(slash - path.s)})) : SIZE_MAX,
+        chain(NAME_START, (uint8_t)last.s[0]),
+        chain(PATH_START, (uint8_t)path.s[0]),
+        chain(END, (uint8_t)path.s[path.n - 1]),
+        chain(ANY, 0),
+    };
+    for (int i = 0; i < DR_PATTERN_CHAINS; i++)
+        if (chains[i] != SIZE_MAX && l->heads[chains[i]])
+            c.next[c.n++] = l->heads[chains[i]];
+    return c;
 }
 
 size_t dr_pattern_list__next(dr_pattern_cursor *c, const dr_pattern_list *l, dr_str path, size_t name, bool is_folder)
 {
-    while (c->own || c->any) {
-        uint32_t *later = c->own > c->any ? &c->own : &c->any;
-        const size_t i = *later - 1;
-        *later = l->before[i];
+    for (;;) {
+        int best = -1;
+        for (int i = 0; i < c->n; i++)
+            if (c->next[i] && (best < 0 || c->next[i] > c->next[best]))
+                best = i;
+        if (best < 0)
+            return SIZE_MAX;
+        const size_t i = c->next[best] - 1;
+        c->next[best] = l->before[i];
         if (dr_pattern__match(&l->v[i], path, name, is_folder))
             return i;
     }
-    return SIZE_MAX;
 }
 
 dr_lines dr_lines__of(dr_str file)

@@ -27,12 +27,14 @@ dr_pattern dr_pattern__parse(dr_str line);
 /* path: from the folder of the pattern's file; its last part starts at `name`. */
 bool dr_pattern__match(const dr_pattern *p, dr_str path, size_t name, bool is_folder);
 
-/* Patterns in the order of their lines. Zero-initialise. A match ends in the last byte of its pattern when that is an
- * ordinary one, so only the patterns of a path's last byte, and those without one, are looked at. */
+/* Patterns in the order of their lines. Zero-initialise. A long list has an index: each pattern stands in one chain,
+ * the most telling that it allows (its whole text when that is literal, the first folder, the first or last byte of name
+ * or path), so that of hundreds of patterns a path meets a few. */
+enum { DR_PATTERN_CHAINS = 7 };
 typedef struct dr_pattern_list {
     dr_pattern *v;
-    uint32_t *before; /* [n] the previous one with the same last byte, + 1; 0: none */
-    uint32_t *heads;  /* [257] the last one of each last byte, + 1; [256]: of those without */
+    uint32_t *before; /* [n] the previous one of the same chain, + 1; 0: none */
+    uint32_t *heads;  /* the last one of each chain, + 1; NULL: a short list, all in one chain */
     size_t n, cap;
 } dr_pattern_list;
 
@@ -41,9 +43,10 @@ void dr_pattern_list__fini(dr_pattern_list *l);
 
 /* The patterns that match, from the last to the first. */
 typedef struct dr_pattern_cursor {
-    uint32_t own, any; /* what to look at next, + 1 */
+    uint32_t next[DR_PATTERN_CHAINS]; /* what to look at, + 1 */
+    int n;
 } dr_pattern_cursor;
-dr_pattern_cursor dr_pattern_list__from_end(const dr_pattern_list *l, dr_str path);
+dr_pattern_cursor dr_pattern_list__from_end(const dr_pattern_list *l, dr_str path, size_t name);
 /* The number of the next one; SIZE_MAX: no more. path, name, is_folder: as for dr_pattern__match, every time the same. */
 size_t dr_pattern_list__next(dr_pattern_cursor *c, const dr_pattern_list *l, dr_str path, size_t name, bool is_folder);
 

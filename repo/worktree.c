@@ -33,6 +33,7 @@ typedef struct found {
     const git_index_entry *index;
     uint8_t id[20];
     uint8_t kind, why, to_git;
+    uint32_t how; /* what its id depends on besides its bytes */
     bool known; /* id is right */
     bool done;
 } found;
@@ -270,6 +271,7 @@ static void resolve(const overlay *o, found *f, dr_buf *content, const dr_attr_s
     const dr_repo *r = o->r;
     dr_to_git how = dr_to_git__of(attr, r->autocrlf);
 
+    f->how = dr_to_git__digest(&how);
     if (f->known || f->why != DR_WHY_NONE)
         return;
     if (f->kind == DR_ENTRY_LINK) {
@@ -283,7 +285,7 @@ static void resolve(const overlay *o, found *f, dr_buf *content, const dr_attr_s
         f->why = how.lfs ? DR_WHY_LFS : DR_WHY_NONE;
         return;
     }
-    if (dr_stat_cache__find(o->cache, f->id, &f->to_git, f->path, &f->sb, dr_to_git__digest(&how)))
+    if (dr_stat_cache__find(o->cache, f->id, &f->to_git, f->path, &f->sb, f->how))
         return;
     if (dr_disk__read(content, r->root_fd, f->path.s, r->max_file_bytes, NULL) != DR_OK) {
         f->why = DR_WHY_UNREADABLE; /* no permission, or gone or grown since the walk */
@@ -438,11 +440,8 @@ dr_status dr_snapshot__overlay(dr_repo *r, const dr_repo_options *opt, dr_error 
     for (size_t i = 0; i < o.n_found && st == DR_OK; i++) {
         found *f = &o.found[i];
         if (!f->known && f->why == DR_WHY_NONE && f->kind == DR_ENTRY_FILE &&
-            (uint64_t)f->sb.st_size <= r->max_file_bytes) {
-            const dr_attr_set attr = f->done ? plain : dr_attributes__get(r->attributes, f->path, false);
-            const dr_to_git how = dr_to_git__of(&attr, r->autocrlf);
-            dr_stat_cache__keep(o.cache, f->path, &f->sb, dr_to_git__digest(&how), f->to_git, f->id);
-        }
+            (uint64_t)f->sb.st_size <= r->max_file_bytes)
+            dr_stat_cache__keep(o.cache, f->path, &f->sb, f->how, f->to_git, f->id);
         if (!f->done)
             st = apply(&o, f, n_settled, err);
     }

@@ -68,6 +68,13 @@ const char *random_pattern(dice *d)
         add(out, sizeof out, "!");
     if (roll(d, 6) == 0)
         add(out, sizeof out, "/");
+    if (roll(d, 4) == 0) { /* the names themselves */
+        for (uint32_t i = 0, n = 1 + roll(d, 3); i < n; i++) {
+            add(out, sizeof out, i ? "/" : "");
+            add(out, sizeof out, random_name(d));
+        }
+        return out;
+    }
     const uint32_t n_parts = 1 + roll(d, 3);
     for (uint32_t i = 0; i < n_parts; i++) {
         if (i)
