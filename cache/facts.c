@@ -10,12 +10,14 @@
 enum {
     KEY_BYTES_MAX = 480,
     SUM_BYTES = 8,
-    FLUSH_BYTES = 8 << 20,
+    FLUSH_LEAST = 1 << 20,
+    FLUSH_MOST = 8 << 20,
+    FLUSH_PART = 16,  /* of what this process has written: a small repository is kept with little memory, a large one with few flushes */
     BUDGET_PARTS = 8, /* a batch is at most 3/8 of the budget: an eighth gathered and one value of a quarter */
     FIRST_SLOTS = 256,
     PIECE_BYTES = (256 << 10) - 16 - SUM_BYTES, /* with its checksum and LMDB's page header: 64 pages, none of them part empty */
     PIECE_KEY = 4 + 32 + 4,
-    LET_GO_BYTES = PIECE_BYTES / 2
+    LET_GO_BYTES = 16 << 10
 };
 
 /* A value larger than PIECE_BYTES is kept as facts of their own, one a piece, and under its key stands a head:
@@ -49,7 +51,8 @@ typedef struct fact_table {
 struct dr_facts {
     pthread_mutex_t lock; /* guards both tables; `flushing` itself only changes under flush_lock */
     fact_table gathering, flushing;
-    size_t flush_bytes, max_value;
+    size_t flush_bytes, flush_most, max_value;
+    size_t written; /* by flushes up to now */
 };
 
 static const uint8_t *fact_key(const fact *f)
@@ -164,8 +167,8 @@ bool dr_facts__ok(dr_cspan key, dr_cspan stored)
     return stored_kind(key, stored) != FACT_DAMAGED;
 }
 
-/* What was copied out of the map would count as this program's memory too, until it ends: for a symbol table of a large tree that
- * is twice its size. Others that read it now fault it in again. */
+/* What was copied out of the map would count as this program's memory too, until it ends: a large symbol table twice. Others that
+ * read it now fault it in again. */
 static void let_go(const dr_cache *c, const MDB_val *v)
 {
     const uintptr_t page = c->facts.page_bytes, from = (uintptr_t)v->mv_data / page * page;
@@ -469,6 +472,9 @@ done:
     (void)pthread_mutex_lock(&p->lock);
     fact_table written = p->flushing;
     p->flushing = (fact_table){0};
+    p->written += written.bytes;
+    if (p->written / FLUSH_PART > p->flush_bytes)
+        p->flush_bytes = p->written / FLUSH_PART < p->flush_most ? p->written / FLUSH_PART : p->flush_most;
     (void)pthread_mutex_unlock(&p->lock);
     table_clear(&written);
     free(b.facts);
@@ -482,7 +488,8 @@ dr_status dr_facts__new(dr_cache *c, dr_error *err)
     if (!p)
         return dr_fail(err, DR_ERR_NOMEM, "facts: out of memory");
     const size_t eighth = (size_t)c->facts_max_bytes / BUDGET_PARTS;
-    p->flush_bytes = eighth < FLUSH_BYTES ? eighth : FLUSH_BYTES;
+    p->flush_most = eighth < FLUSH_MOST ? eighth : FLUSH_MOST;
+    p->flush_bytes = p->flush_most < FLUSH_LEAST ? p->flush_most : FLUSH_LEAST;
     p->max_value = 2 * eighth;
     (void)pthread_mutex_init(&p->lock, NULL);
     c->pending = p;
