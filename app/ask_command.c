@@ -99,7 +99,8 @@ dr_outcome dr_command_ask(const dr_options *opt, dr_output *out, const atomic_bo
         st = dr_fail(err, DR_ERR_ARG, "--mode %s: give full, map or none", opt->mode);
         goto done;
     }
-    const int64_t budget = opt->budget >= 0 ? opt->budget : mode == s.profile.pack_mode ? s.profile.pack_budget : 0;
+    const int64_t of_profile = mode == s.profile.pack_mode ? s.profile.pack_budget : 0;
+    const int64_t budget = opt->budget >= 0 ? opt->budget : of_profile || mode != DR_PACK_FULL ? of_profile : -1;
 
     const dr_repo_id *id = dr_repo_identity(s.repo);
     const dr_symbols_stats *stats = dr_symbols_get_stats(s.symbols);

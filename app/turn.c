@@ -54,6 +54,40 @@ static dr_message system_message(const turn *t)
 /* Where the prefix is worth an anchor: end of base, end of the pack, end of the roster. A base that no pack has is a mark at 0. */
 enum { MARK_BASE, MARK_COMMITS, MARK_PACK, MARK_ROSTER, N_MARKS };
 
+/* The longest timeline that this turn may have. */
+static int64_t context_of(const dr_setup *s)
+{
+    const dr_config *c = dr_model_config(s->model);
+    const int64_t wanted = s->opt->context ? s->opt->context : s->profile.context ? s->profile.context : c->max_context;
+    return wanted < c->max_context ? wanted : c->max_context;
+}
+
+/* What the context leaves for a full pack beside instructions, a question, the answer and the tools' results. The same for every
+ * question: another budget would be another pack, and nothing of it could be restored. */
+static dr_status room_for_pack(int64_t *room, const turn *t, const dr_render_options *render, dr_error *err)
+{
+    enum { QUESTION = 1024, BYTES_A_TOKEN = 3 }; /* of results: paths, names, punctuation */
+    dr_status st = DR_OK;
+    const dr_profile *p = &t->s->profile;
+    const dr_workspace w = dr_setup_workspace(t->s);
+    const dr_message messages[] = {system_message(t), {.role = DR_USER, .content = DR_STR("?")}};
+    const int64_t results = (int64_t)p->max_calls * w.result_lines * w.result_columns / BYTES_A_TOKEN;
+    dr_prompt prompt = {0};
+    dr_ids ids = {0};
+
+    if ((st = dr_dialect_render(t->s->dialect, &prompt, messages, 2, render, err)) == DR_OK)
+        st = dr_prompt_ids(&prompt, t->s->tokenizer, &ids, err);
+    *room = context_of(t->s) - (int64_t)ids.n - QUESTION - (int64_t)p->max_tokens - results;
+    dr_prompt_free(&prompt);
+    dr_ids_free(&ids);
+    if (st == DR_OK && *room < DR_PACK_LEAST)
+        return dr_fail(err, DR_ERR_LIMIT,
+                       "a context of %lld tokens leaves no room for a full pack: give it less with --budget, or more with --context, "
+                       "or choose --mode map",
+                       (long long)context_of(t->s));
+    return st;
+}
+
 /* BOS, pack, instructions and roster, question. The rendered system text opens with the instructions; the pack's ids, which
  * stand for themselves (docs/pack.md), go in front of them. */
 static dr_status build_prompt(turn *t, dr_ids *ids, int64_t marks[N_MARKS], dr_pack_mode mode, int64_t budget, dr_error *err)
@@ -62,19 +96,20 @@ static dr_status build_prompt(turn *t, dr_ids *ids, int64_t marks[N_MARKS], dr_p
     dr_setup *s = t->s;
     dr_pack pack = {0};
     dr_prompt prompt = {0};
-    const dr_pack_options how = dr_setup_pack_options(s, mode, budget);
 
-    if ((st = dr_pack_build(&pack, s->repo, s->symbols, s->tokenizer, &how, err)) != DR_OK)
-        goto done;
     write_tools(t);
-    dr_buf_printf(&t->instructions, "%s%s", pack.ids.n ? "\n\n" : "", s->profile.instructions);
+    dr_buf_printf(&t->instructions, "%s%s", mode == DR_PACK_NONE ? "" : "\n\n", s->profile.instructions);
     if (t->tools_json.failed || t->instructions.failed) {
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
         goto done;
     }
     const dr_message messages[] = {system_message(t), {.role = DR_USER, .content = dr_str_of(t->question)}};
     const dr_render_options render = {.thinking = s->profile.thinking, .effort = s->profile.effort};
-    if ((st = dr_dialect_render(s->dialect, &prompt, messages, 2, &render, err)) != DR_OK)
+    if ((st = dr_dialect_render(s->dialect, &prompt, messages, 2, &render, err)) != DR_OK ||
+        (budget < 0 && (st = room_for_pack(&budget, t, &render, err)) != DR_OK))
+        goto done;
+    const dr_pack_options how = dr_setup_pack_options(s, mode, budget);
+    if ((st = dr_pack_build(&pack, s->repo, s->symbols, s->tokenizer, &how, err)) != DR_OK)
         goto done;
 
     bool placed = false;
@@ -347,8 +382,7 @@ static dr_status open_timeline(turn *t, int64_t n_prompt, dr_error *err)
     dr_status st = DR_OK;
     dr_setup *s = t->s;
     const dr_config *c = dr_model_config(s->model);
-    const int64_t wanted = s->opt->context ? s->opt->context : s->profile.context ? s->profile.context : c->max_context;
-    const int64_t most = wanted < c->max_context ? wanted : c->max_context;
+    const int64_t most = context_of(s);
     dr_sampling how = s->profile.sampling;
     uint64_t group;
 

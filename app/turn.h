@@ -22,7 +22,8 @@ typedef struct dr_answer {
     uint64_t n_left_out; /* lines the last tool result had no room for: the answer cannot know them */
 } dr_answer;
 
-/* Needs repository and model of the setup. Emits the events prefix, tool_call and tool_result as they happen; the answer is the
+/* Needs repository and model of the setup. budget: tokens of the pack; 0: no limit; below 0, with a full pack: what the context
+ * leaves. Emits the events prefix, tool_call and tool_result as they happen; the answer is the
  * caller's to show. Free with dr_answer_fini in any case. */
 dr_status dr_turn_run(dr_answer *out, dr_setup *s, dr_pack_mode mode, int64_t budget, const char *question, dr_error *err);
 void dr_answer_fini(dr_answer *a);
