@@ -137,7 +137,8 @@ static bool is_name(dr_str s)
         return false;
     for (size_t i = 0; i < s.n; i++) {
         const char c = s.s[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+              c == '_'))
             return false;
     }
     return true;
@@ -280,7 +281,8 @@ static bool add_line(dr_attributes *a, dr_str line, uint32_t number, bool macros
 
 dr_status dr_attributes__add(dr_attributes *a, dr_str folder, dr_str file, bool is_info, dr_str content, dr_error *err)
 {
-    source s = {.folder = keep(a, folder), .name = keep(a, file), .is_info = is_info, .first_rule = a->n_rules, .below = NONE};
+    source s = {
+        .folder = keep(a, folder), .name = keep(a, file), .is_info = is_info, .first_rule = a->n_rules, .below = NONE};
     const dr_str kept = content.n < MAX_FILE ? keep(a, content) : DR_STR("");
     dr_str line;
 

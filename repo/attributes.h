@@ -1,9 +1,9 @@
 /* repo/attributes.h: .gitattributes files, and what they say about a path in the few attributes that matter here.
  *
- * As git has it: a later line and a deeper file win, info/attributes before all of them, "-name" is no, "!name" leaves it
- * unsaid, [attr] lines of the root file and of info/attributes define macros (and "binary" is one: -diff -merge -text), a
- * line with one bad name or more than 2,047 bytes counts for nothing. Owned by one thread until dr_attributes__finish;
- * afterwards any thread may look up. */
+ * As git has it: a later line and a deeper file win, info/attributes before all of them, "-name" is no, "!name" leaves
+ * it unsaid, [attr] lines of the root file and of info/attributes define macros (and "binary" is one: -diff -merge
+ * -text), a line with one bad name or more than 2,047 bytes counts for nothing. Owned by one thread until
+ * dr_attributes__finish; afterwards any thread may look up. */
 #ifndef DR_REPO_ATTRIBUTES_H
 #define DR_REPO_ATTRIBUTES_H
 
@@ -44,9 +44,9 @@ typedef struct dr_attr_set {
 typedef struct dr_attr_rule {
     dr_attr_state state;
     dr_str value;
-    dr_str file;   /* as it was named to dr_attributes__add; empty: no line said anything */
+    dr_str file; /* as it was named to dr_attributes__add; empty: no line said anything */
     uint32_t line;
-    dr_str text;   /* the whole line */
+    dr_str text; /* the whole line */
 } dr_attr_rule;
 
 dr_attributes *dr_attributes__new(void); /* NULL: out of memory */

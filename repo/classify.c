@@ -58,8 +58,8 @@ dr_file_class dr_why__class(dr_why why)
 const char *dr_file_class_name(dr_file_class cls)
 {
     static const char *const names[DR_N_FILE_CLASSES] = {
-        "text",        "generated", "non_utf8", "binary",  "too_large",
-        "lfs_pointer", "submodule", "symlink",  "missing", "refused", "ignored",
+        "text",      "generated", "non_utf8", "binary",  "too_large", "lfs_pointer",
+        "submodule", "symlink",   "missing",  "refused", "ignored",
     };
     return (unsigned)cls < DR_N_FILE_CLASSES ? names[cls] : "";
 }
@@ -228,21 +228,17 @@ dr_why dr_classify__verdict(dr_str path, const dr_attr_set *attr, const dr_blob_
     if (attr->binary == 1)
         return DR_WHY_ATTR_BINARY;
     switch (facts->kind) {
-    case DR_CONTENT_NUL:
-        return DR_WHY_NUL;
-    case DR_CONTENT_WIDE:
-        return DR_WHY_UTF16;
-    case DR_CONTENT_OTHER:
-        return DR_WHY_NON_UTF8;
-    default:
-        break;
+    case DR_CONTENT_NUL: return DR_WHY_NUL;
+    case DR_CONTENT_WIDE: return DR_WHY_UTF16;
+    case DR_CONTENT_OTHER: return DR_WHY_NON_UTF8;
+    default: break;
     }
     if (attr->generated == 1)
         return DR_WHY_ATTR_GENERATED;
     if (attr->generated == 0)
         return DR_WHY_NONE;
-    return named_generated(path)      ? DR_WHY_NAME_GENERATED
-           : facts->says_generated    ? DR_WHY_SAYS_GENERATED
-           : facts->long_lines        ? DR_WHY_LONG_LINES
-                                      : DR_WHY_NONE;
+    return named_generated(path)   ? DR_WHY_NAME_GENERATED
+           : facts->says_generated ? DR_WHY_SAYS_GENERATED
+           : facts->long_lines     ? DR_WHY_LONG_LINES
+                                   : DR_WHY_NONE;
 }

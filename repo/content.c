@@ -117,8 +117,8 @@ static const uint16_t windows_1252[32] = {
     0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0,      0x017e, 0x0178,
 };
 
-/* Bytes of 0x80 to 0x9f that people do write: euro, ellipsis, quotes, bullet, dashes, trade mark. The rest of that range is where
- * Shift-JIS, GBK and KOI8 text has much of its bytes. */
+/* Bytes of 0x80 to 0x9f that people do write: euro, ellipsis, quotes, bullet, dashes, trade mark. The rest of that
+ * range is where Shift-JIS, GBK and KOI8 text has much of its bytes. */
 static bool is_common_mark(uint8_t b)
 {
     return b == 0x80 || b == 0x85 || (b >= 0x91 && b <= 0x97) || b == 0x99;
@@ -157,8 +157,8 @@ static void from_1252(dr_buf *out, dr_str bytes)
     flush(&s);
 }
 
-/* The system's converter, for an encoding that somebody wrote down. *ok false: it does not know the name, or the bytes are not in
- * it, or what comes out is no text. */
+/* The system's converter, for an encoding that somebody wrote down. *ok false: it does not know the name, or the bytes
+ * are not in it, or what comes out is no text. */
 static dr_status from_named(bool *ok, dr_buf *out, dr_str bytes, dr_str encoding, dr_error *err)
 {
     dr_status st = DR_OK;

@@ -46,9 +46,7 @@ static void add_taken_out(dr_buf *out, const dr_repo *r, dr_str path, bool is_fo
         dr_buf_str(out, "marked export-ignore");
         add_attribute(out, r, DR_ATTR_EXPORT_IGNORE, at, at_folder);
         break;
-    default:
-        dr_buf_str(out, dr_why__text(why) ? dr_why__text(why) : "taken out");
-        break;
+    default: dr_buf_str(out, dr_why__text(why) ? dr_why__text(why) : "taken out"); break;
     }
     if (at.n < path.n) {
         dr_buf_str(out, ", as all of the folder ");
@@ -62,9 +60,7 @@ static void explain_file(dr_buf *out, const dr_repo *r, const dr_entry *e)
 
     dr_buf_str(out, dr_repo_is_text(f) ? " is in: " : " is out: ");
     switch ((dr_why)e->why) {
-    case DR_WHY_NONE:
-        dr_buf_str(out, "text");
-        break;
+    case DR_WHY_NONE: dr_buf_str(out, "text"); break;
     case DR_WHY_ATTR_GENERATED:
         dr_buf_str(out, "text, generated");
         add_attribute(out, r, DR_ATTR_GENERATED, f->path, false);
@@ -76,16 +72,12 @@ static void explain_file(dr_buf *out, const dr_repo *r, const dr_entry *e)
     case DR_WHY_DEEPREADIGNORE:
     case DR_WHY_EXPORT_IGNORE:
     case DR_WHY_EXCLUDED:
-    case DR_WHY_NOT_INCLUDED:
-        add_taken_out(out, r, f->path, e->kind == DR_ENTRY_GITLINK);
-        break;
+    case DR_WHY_NOT_INCLUDED: add_taken_out(out, r, f->path, e->kind == DR_ENTRY_GITLINK); break;
     case DR_WHY_TOO_LARGE:
         dr_buf_printf(out, "%llu bytes, more than the %llu that are read of a file", (unsigned long long)f->size,
                       (unsigned long long)r->max_file_bytes);
         break;
-    default:
-        dr_buf_printf(out, "%s%s", dr_repo_is_text(f) ? "text, generated: " : "", f->why);
-        break;
+    default: dr_buf_printf(out, "%s%s", dr_repo_is_text(f) ? "text, generated: " : "", f->why); break;
     }
     if (f->converted)
         dr_buf_str(out, ", converted to UTF-8");

@@ -3,8 +3,9 @@
 #include <string.h>
 
 enum {
-    MAX_PATH = 4096,     /* longer ones are cut off with the folder that holds them: the names would be refused */
-    MAX_TREES = 1000000, /* a handful of trees can name each other into billions of folders */
+    MAX_PATH = 4096,           /* longer ones are cut off with the folder that holds them: the names would be refused */
+    MAX_TREES = 1000000,       /* a handful of trees can name each other into billions of folders */
+    MAX_TREE_BYTES = 64 << 20, /* a few packed kilobytes can unpack to gigabytes; a million files take 40 MB */
 };
 
 const char *dr_snapshot__git_error(void)
@@ -19,6 +20,15 @@ typedef struct listing {
     uint16_t storage;
 } listing;
 
+/* By its header: what is too large is never unpacked. */
+static bool is_too_large(const listing *l, const git_oid *id)
+{
+    git_odb *odb = l->storage ? l->r->submodules[l->storage - 1].odb : l->r->odb;
+    git_object_t type;
+    size_t size;
+    return git_odb_read_header(&size, &type, odb, id) == 0 && size > MAX_TREE_BYTES;
+}
+
 /* prefix holds the folder's path with a final slash (or nothing) and is restored on return. */
 static dr_status walk_tree(const listing *l, const git_oid *id, dr_buf *prefix, dr_error *err)
 {
@@ -29,7 +39,7 @@ static dr_status walk_tree(const listing *l, const git_oid *id, dr_buf *prefix, 
 
     if (++r->n_trees > MAX_TREES)
         return dr_fail(err, DR_ERR_LIMIT, "more than %d folders", MAX_TREES);
-    if (git_tree_lookup(&tree, l->git, id) < 0) {
+    if (is_too_large(l, id) || git_tree_lookup(&tree, l->git, id) < 0) {
         /* A partial clone, or damage: said in the list, not fatal. */
         const dr_str folder = {prefix->data, keep ? keep - 1 : 0};
         dr_entry *e;
@@ -77,8 +87,8 @@ dr_status dr_snapshot__list_tree(dr_repo *r, git_repository *git, const git_oid 
     dr_buf path = {0};
 
     dr_buf_add(&path, prefix.s, prefix.n);
-    const dr_status st = path.failed ? dr_fail(err, DR_ERR_NOMEM, "listing files: out of memory")
-                                     : walk_tree(&l, tree, &path, err);
+    const dr_status st =
+        path.failed ? dr_fail(err, DR_ERR_NOMEM, "listing files: out of memory") : walk_tree(&l, tree, &path, err);
     dr_buf_free(&path);
     return st;
 }

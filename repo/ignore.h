@@ -1,8 +1,8 @@
 /* repo/ignore.h: files of ignore patterns (.gitignore and what has its syntax), and what they say about a path.
  *
- * As git has it: '#' starts a comment, blanks at the end of a line go unless escaped, "!" takes back, the last pattern that
- * matches decides, a deeper file before a shallower one. What lies in an ignored folder is ignored, whatever is said about
- * it. Owned by one thread while files are added; afterwards any thread may ask. */
+ * As git has it: '#' starts a comment, blanks at the end of a line go unless escaped, "!" takes back, the last pattern
+ * that matches decides, a deeper file before a shallower one. What lies in an ignored folder is ignored, whatever is
+ * said about it. Owned by one thread while files are added; afterwards any thread may ask. */
 #ifndef DR_REPO_IGNORE_H
 #define DR_REPO_IGNORE_H
 

@@ -99,7 +99,8 @@ static bool converts_line_ends(git_repository *git)
     const char *value = NULL;
     bool yes = false;
 
-    if (git_repository_config_snapshot(&config, git) == 0 && git_config_get_string(&value, config, "core.autocrlf") == 0)
+    if (git_repository_config_snapshot(&config, git) == 0 &&
+        git_config_get_string(&value, config, "core.autocrlf") == 0)
         yes = strcmp(value, "true") == 0 || strcmp(value, "input") == 0;
     git_config_free(config);
     return yes;
@@ -160,8 +161,8 @@ done:
     return st;
 }
 
-/* Extensions of a repository that change nothing of what is read here: a partial clone's objects may be missing, which is
- * listed, and a worktree's own settings are not used. */
+/* Extensions of a repository that change nothing of what is read here: a partial clone's objects may be missing, which
+ * is listed, and a worktree's own settings are not used. */
 static void allow_extensions(void)
 {
     const char *known[] = {"partialclone", "worktreeconfig", "preciousobjects"};
@@ -174,8 +175,8 @@ dr_status dr_snapshot__locate(dr_repo *r, const char *path, const dr_repo_option
     /* Who owns the repository does not matter here: nothing that its settings name is run, and owns_worktree guards the
      * rest. Without this, a checkout mounted into a container could not be read. */
     (void)git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
-    /* Packs are mapped whole by default, and what was touched of them counts as memory until the end. Reading all of Linux 6.1:
-     * 148 MB at most instead of 303, in the same CPU time; with windows of 1 MiB 6 % slower. */
+    /* Packs are mapped whole by default, and what was touched of them counts as memory until the end. Reading all of
+     * Linux 6.1: 148 MB at most instead of 303, in the same CPU time; with windows of 1 MiB 6 % slower. */
     (void)git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, (size_t)4 << 20);
     (void)git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, (size_t)32 << 20);
     const int found = git_repository_open_ext(&r->git, path, 0, NULL);

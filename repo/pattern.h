@@ -6,7 +6,8 @@
  * it does when all before it is literal, with or without the slash (git matches that part apart).
  *
  * Time: one star of each kind is tried again at most, so a match takes at most about the pattern's length times the
- * square of the path's, and never more than a fixed number of steps: past them the answer is no. No state: any thread. */
+ * square of the path's, and never more than a fixed number of steps: past them the answer is no. No state: any thread.
+ */
 #ifndef DR_REPO_PATTERN_H
 #define DR_REPO_PATTERN_H
 
@@ -28,8 +29,8 @@ dr_pattern dr_pattern__parse(dr_str line);
 bool dr_pattern__match(const dr_pattern *p, dr_str path, size_t name, bool is_folder);
 
 /* Patterns in the order of their lines. Zero-initialise. A long list has an index: each pattern stands in one chain,
- * the most telling that it allows (its whole text when that is literal, the first folder, the first or last byte of name
- * or path), so that of hundreds of patterns a path meets a few. */
+ * the most telling that it allows (its whole text when that is literal, the first folder, the first or last byte of
+ * name or path), so that of hundreds of patterns a path meets a few. */
 enum { DR_PATTERN_CHAINS = 7 };
 typedef struct dr_pattern_list {
     dr_pattern *v;
@@ -47,7 +48,8 @@ typedef struct dr_pattern_cursor {
     int n;
 } dr_pattern_cursor;
 dr_pattern_cursor dr_pattern_list__from_end(const dr_pattern_list *l, dr_str path, size_t name);
-/* The number of the next one; SIZE_MAX: no more. path, name, is_folder: as for dr_pattern__match, every time the same. */
+/* The number of the next one; SIZE_MAX: no more. path, name, is_folder: as for dr_pattern__match, every time the same.
+ */
 size_t dr_pattern_list__next(dr_pattern_cursor *c, const dr_pattern_list *l, dr_str path, size_t name, bool is_folder);
 
 /* One line of a file after the other, as git reads them: without the newline, a carriage return before it, and a byte

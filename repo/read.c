@@ -8,7 +8,8 @@
 
 /* What was found in a blob, as it is kept.
  *
- *   0  8  size         8  8  LFS size         16  4  secrets         20  1  kind         21  1  bit 0 says generated, 1 long lines
+ *   0  8  size         8  8  LFS size         16  4  secrets         20  1  kind         21  1  bit 0 says generated, 1
+ * long lines
  *
  * Under "cls2", the rules that make text of bytes, the blob, and the name of an encoding when there is one. */
 enum { RECORD = 22, KEY_HEAD = 4 + 32 + 20, MAX_KEY = 480 };

@@ -57,11 +57,11 @@ typedef struct dr_repo_file {
     uint64_t size;  /* bytes of content as it is; 0 for submodules, missing and ignored files */
     uint8_t id[20]; /* git's name of the content (a commit for submodules; zero for a folder's too large files) */
     dr_file_class cls;
-    bool dirty;      /* from disk: differs from HEAD or is not in it */
-    bool vendored;   /* by attribute (linguist-vendored); still text */
-    bool converted;  /* the shown text was converted to UTF-8 */
+    bool dirty;         /* from disk: differs from HEAD or is not in it */
+    bool vendored;      /* by attribute (linguist-vendored); still text */
+    bool converted;     /* the shown text was converted to UTF-8 */
     uint32_t n_secrets; /* places masked in the shown text; 0 when there is none */
-    const char *why; /* one short phrase for what is not plain text; NULL for DR_FILE_TEXT. Static. */
+    const char *why;    /* one short phrase for what is not plain text; NULL for DR_FILE_TEXT. Static. */
 } dr_repo_file;
 
 typedef struct dr_repo_options {

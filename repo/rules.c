@@ -1,4 +1,5 @@
-/* repo/rules.c: which files of a snapshot are in: its attributes and .deepreadignore files, and the caller's patterns. */
+/* repo/rules.c: which files of a snapshot are in: its attributes and .deepreadignore files, and the caller's patterns.
+ */
 #include "repo/disk.h"
 #include "repo/snapshot.h"
 
@@ -134,8 +135,8 @@ dr_status dr_snapshot__load_rules(dr_repo *r, const dr_repo_options *opt, dr_err
     for (size_t i = 0; i < n; i++)
         if ((st = load_file(r, d, &files[i], &content, err)) != DR_OK)
             goto done;
-    if (r->git &&
-        dr_disk__read_below(&content, git_repository_commondir(r->git), "info/attributes", MAX_RULES_BYTES, NULL) == DR_OK) {
+    if (r->git && dr_disk__read_below(&content, git_repository_commondir(r->git), "info/attributes", MAX_RULES_BYTES,
+                                      NULL) == DR_OK) {
         digest_text(d, dr_buf_view(&content));
         st = dr_attributes__add(r->attributes, DR_STR(""), DR_STR("info/attributes"), true, dr_buf_view(&content), err);
     }
@@ -213,7 +214,8 @@ void dr_snapshot__take_out(dr_repo *r)
             folder_why = folders_say(r, path, &at);
         }
         dr_why why = folder_why != DR_WHY_NONE ? folder_why : says(r, path, is_folder);
-        if (why == DR_WHY_NONE && !dr_ignore__is_empty(r->include) && !dr_ignore__has(r->include, path, is_folder, NULL))
+        if (why == DR_WHY_NONE && !dr_ignore__is_empty(r->include) &&
+            !dr_ignore__has(r->include, path, is_folder, NULL))
             why = DR_WHY_NOT_INCLUDED;
         e->why = (uint8_t)why;
         if (why != DR_WHY_NONE)

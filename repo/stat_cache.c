@@ -35,7 +35,8 @@ dr_stat_cache *dr_stat_cache__open(const dr_blob_store *store, dr_str root)
         const dr_digest d = dr_sha256(root.s, root.n);
         memcpy(c->key, "sta1", 4);
         memcpy(c->key + 4, d.b, 32);
-        if (store->get(store->self, &c->old, (dr_cspan){c->key, sizeof c->key}, NULL) != DR_OK || c->old.n % RECORD != 0)
+        if (store->get(store->self, &c->old, (dr_cspan){c->key, sizeof c->key}, NULL) != DR_OK ||
+            c->old.n % RECORD != 0)
             dr_buf_clear(&c->old);
     }
     return c;

@@ -1,8 +1,8 @@
 /* repo/submodules.c: the files of submodules, each at the commit that the tree above it names.
  *
- * A submodule's objects are looked for in two places: a repository in the working tree (a real .git folder there, not a file
- * that says where to look: it could name any repository of the machine), and the modules/ folder of the repository above
- * it, under the name that .gitmodules gives the path. Neither may lead out through a link. */
+ * A submodule's objects are looked for in two places: a repository in the working tree (a real .git folder there, not a
+ * file that says where to look: it could name any repository of the machine), and the modules/ folder of the repository
+ * above it, under the name that .gitmodules gives the path. Neither may lead out through a link. */
 #include "repo/disk.h"
 #include "repo/snapshot.h"
 
@@ -21,8 +21,8 @@ static dr_str trim(dr_str s)
     return s;
 }
 
-/* The name that a .gitmodules file gives a path: of the section `[submodule "NAME"]` with `path = PATH`. Escapes and quotes in
- * values are left out: nobody has them there. */
+/* The name that a .gitmodules file gives a path: of the section `[submodule "NAME"]` with `path = PATH`. Escapes and
+ * quotes in values are left out: nobody has them there. */
 static dr_str name_of(dr_str gitmodules, dr_str path)
 {
     static const char head[] = "[submodule \"";
@@ -56,8 +56,9 @@ static git_repository *open_at(const char *folder, const char *within)
         return NULL;
     const size_t n = strlen(outer);
     if (strncmp(real, outer, n) != 0 || (real[n] != '/' && n > 1) ||
-        git_repository_open_ext(&git, real, GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_NO_DOTGIT | GIT_REPOSITORY_OPEN_BARE,
-                                NULL) < 0)
+        git_repository_open_ext(
+            &git, real, GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_NO_DOTGIT | GIT_REPOSITORY_OPEN_BARE,
+            NULL) < 0)
         return NULL;
     return git;
 }
@@ -67,8 +68,8 @@ static int by_path(const void *a, const void *b)
     return dr_str_cmp(((const dr_entry *)a)->file.path, ((const dr_entry *)b)->file.path);
 }
 
-/* above: the number of the submodule that holds the gitlink, + 1; 0: the repository itself. The first n_sorted entries are
- * in path order. */
+/* above: the number of the submodule that holds the gitlink, + 1; 0: the repository itself. The first n_sorted entries
+ * are in path order. */
 static git_repository *find_repository(const dr_repo *r, size_t n_sorted, dr_str path, uint16_t above)
 {
     git_repository *outer = above ? r->submodules[above - 1].git : r->git, *git = NULL;
@@ -137,8 +138,8 @@ static dr_status read_submodule(dr_repo *r, size_t n_sorted, size_t index, dr_er
     e->why = DR_WHY_SUBMODULE_READ;
     r->submodules[r->n_submodules++] = sub;
     sub = (dr_submodule){.path = {"", 0}};
-    st = dr_snapshot__list_tree(r, r->submodules[r->n_submodules - 1].git, git_commit_tree_id(commit), dr_buf_view(&prefix),
-                                (uint16_t)r->n_submodules, err);
+    st = dr_snapshot__list_tree(r, r->submodules[r->n_submodules - 1].git, git_commit_tree_id(commit),
+                                dr_buf_view(&prefix), (uint16_t)r->n_submodules, err);
 done:
     git_commit_free(commit);
     git_odb_free(sub.odb);

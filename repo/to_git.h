@@ -1,8 +1,8 @@
 /* repo/to_git.h: from the bytes of a file on disk to those that git would store for it.
  *
- * Attributes and core.autocrlf may make the two differ: line ends, another encoding in the working tree, Git LFS. Without
- * undoing that, a file nobody touched would look changed as soon as its times are in doubt. Programs that a repository
- * names as filters are never run: files that go through one are taken as they lie on disk. */
+ * Attributes and core.autocrlf may make the two differ: line ends, another encoding in the working tree, Git LFS.
+ * Without undoing that, a file nobody touched would look changed as soon as its times are in doubt. Programs that a
+ * repository names as filters are never run: files that go through one are taken as they lie on disk. */
 #ifndef DR_REPO_TO_GIT_H
 #define DR_REPO_TO_GIT_H
 

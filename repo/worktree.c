@@ -1,9 +1,9 @@
 /* repo/worktree.c: what lies on disk, over the files of HEAD.
  *
- * One walk looks at every file once. A tracked file whose times, size and inode are those in git's index holds the blob that
- * the index says, unless it was written as late as the index itself ("racily clean"). What else is tracked, changed or new is
- * known from the stat cache or read and hashed, on all threads, after the rules have been read: attributes may change
- * what git would store of a file. */
+ * One walk looks at every file once. A tracked file whose times, size and inode are those in git's index holds the blob
+ * that the index says, unless it was written as late as the index itself ("racily clean"). What else is tracked,
+ * changed or new is known from the stat cache or read and hashed, on all threads, after the rules have been read:
+ * attributes may change what git would store of a file. */
 #include "repo/disk.h"
 #include "repo/snapshot.h"
 #include "repo/stat_cache.h"
@@ -34,7 +34,7 @@ typedef struct found {
     uint8_t id[20];
     uint8_t kind, why, to_git;
     uint32_t how; /* what its id depends on besides its bytes */
-    bool known; /* id is right */
+    bool known;   /* id is right */
     bool done;
 } found;
 
@@ -103,7 +103,8 @@ static size_t lower_bound(const overlay *o, size_t low, size_t high, size_t n_pr
 
 static bool same_time(const git_index_time *a, const struct timespec *b)
 {
-    return (uint32_t)a->seconds == (uint32_t)b->tv_sec && (a->nanoseconds == 0 || a->nanoseconds == (uint32_t)b->tv_nsec);
+    return (uint32_t)a->seconds == (uint32_t)b->tv_sec &&
+           (a->nanoseconds == 0 || a->nanoseconds == (uint32_t)b->tv_nsec);
 }
 
 /* Whether the index vouches for what lies on disk. */
@@ -136,7 +137,8 @@ static dr_status add_found(overlay *o, dr_str path, const struct stat *sb, const
         o->cap_found = cap;
     }
     found *f = &o->found[o->n_found++];
-    *f = (found){.path = dr_snapshot__keep_text(o->r, path.s, path.n), .sb = *sb, .index = index, .kind = kind, .known = known};
+    *f = (found){
+        .path = dr_snapshot__keep_text(o->r, path.s, path.n), .sb = *sb, .index = index, .kind = kind, .known = known};
     if (f->path.n != path.n)
         return no_memory(err);
     f->why = S_ISLNK(sb->st_mode) || S_ISREG(sb->st_mode) ? (uint8_t)dr_classify__path(path) : DR_WHY_SPECIAL;
@@ -186,8 +188,10 @@ static dr_status read_names(dr_buf *names, bool *has_git, bool *has_ignore, bool
     return names->failed ? no_memory(err) : DR_OK;
 }
 
-/* Takes dir_fd. prefix: the folder's path with a final slash, or nothing; restored on return. tracked[low, high) lie in it. */
-static dr_status walk(overlay *o, int dir_fd, dr_buf *prefix, int depth, size_t low, size_t high, bool ignored, dr_error *err)
+/* Takes dir_fd. prefix: the folder's path with a final slash, or nothing; restored on return. tracked[low, high) lie in
+ * it. */
+static dr_status walk(overlay *o, int dir_fd, dr_buf *prefix, int depth, size_t low, size_t high, bool ignored,
+                      dr_error *err)
 {
     dr_status st = DR_OK;
     const size_t keep = prefix->n;
@@ -231,7 +235,8 @@ static dr_status walk(overlay *o, int dir_fd, dr_buf *prefix, int depth, size_t 
         }
         if (is_vcs_folder(name, in_git) || depth == MAX_DEPTH)
             continue;
-        if (t && ((t->head && t->head->kind == DR_ENTRY_GITLINK) || (t->index && (t->index->mode & 0170000) == GIT_FILEMODE_COMMIT)))
+        if (t && ((t->head && t->head->kind == DR_ENTRY_GITLINK) ||
+                  (t->index && (t->index->mode & 0170000) == GIT_FILEMODE_COMMIT)))
             continue; /* a submodule's own changes are its own business */
         const bool now_ignored = ignored || dr_ignore__says(o->r->untracked, path, true, NULL);
         dr_buf_str(prefix, "/");
@@ -379,7 +384,8 @@ static dr_status load_outer_ignores(overlay *o, dr_error *err)
     if (o->opt->user_ignore && dr_read_file(&content, o->opt->user_ignore, MAX_IGNORE_BYTES, NULL) == DR_OK)
         st = dr_ignore__add(o->r->untracked, DR_STR(""), dr_str_of(o->opt->user_ignore), dr_buf_view(&content), err);
     if (st == DR_OK && o->r->git &&
-        dr_disk__read_below(&content, git_repository_commondir(o->r->git), "info/exclude", MAX_IGNORE_BYTES, NULL) == DR_OK)
+        dr_disk__read_below(&content, git_repository_commondir(o->r->git), "info/exclude", MAX_IGNORE_BYTES, NULL) ==
+            DR_OK)
         st = dr_ignore__add(o->r->untracked, DR_STR(""), DR_STR("info/exclude"), dr_buf_view(&content), err);
     dr_buf_free(&content);
     return st;

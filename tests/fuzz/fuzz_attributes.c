@@ -1,5 +1,5 @@
-/* Any bytes as attributes files, held against paths that stand in the input too: what is before the first NUL is the file, each
- * line after it a path. A macro must end, and the set and the named rule must agree. */
+/* Any bytes as attributes files, held against paths that stand in the input too: what is before the first NUL is the
+ * file, each line after it a path. A macro must end, and the set and the named rule must agree. */
 #include "repo/attributes.h"
 #include "repo/pattern.h"
 

@@ -1,5 +1,6 @@
-/* Any bytes as an ignore file, held against paths that stand in the input too: what is before the first NUL is the file, each
- * line after it a path. The answers of the evaluator must agree with one another, and one rule must be named for each. */
+/* Any bytes as an ignore file, held against paths that stand in the input too: what is before the first NUL is the
+ * file, each line after it a path. The answers of the evaluator must agree with one another, and one rule must be named
+ * for each. */
 #include "repo/ignore.h"
 #include "repo/pattern.h"
 

@@ -17,7 +17,8 @@ void git_says(dr_buf *out, const world *w, const char *folder, const char *args,
 
     write_file(in(w, "oracle.in"), input.s, input.n);
     dr_buf_printf(&command,
-                  "cd '%s' && HOME='%s' XDG_CONFIG_HOME='%s' GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1 "
+                  "cd '%s' && HOME='%s' XDG_CONFIG_HOME='%s' GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null "
+                  "GIT_ATTR_NOSYSTEM=1 "
                   "git -c core.quotepath=off %s < '%s/oracle.in' > '%s/oracle.out' 2> '%s/oracle.err'",
                   in(w, folder), w->path, w->path, args, w->path, w->path, w->path);
     const int status = system(command.data);
@@ -43,8 +44,9 @@ uint32_t roll(dice *d, uint32_t n)
 
 const char *random_name(dice *d)
 {
-    static const char *const names[] = {"a", "b", "ab", "ba", "foo", "foobar", "bar", "a.c", "b.o", "foo.c", "x y", "a]",
-                                        "-", "A", "a-b", "ab.tar.gz", "!a", "#a", "a ", "9", "f\\o"};
+    static const char *const names[] = {"a",   "b",         "ab",    "ba",  "foo", "foobar", "bar",
+                                        "a.c", "b.o",       "foo.c", "x y", "a]",  "-",      "A",
+                                        "a-b", "ab.tar.gz", "!a",    "#a",  "a ",  "9",      "f\\o"};
     return names[roll(d, sizeof names / sizeof *names)];
 }
 
@@ -56,11 +58,11 @@ static void add(char *out, size_t room, const char *s)
 
 const char *random_pattern(dice *d)
 {
-    static const char *const parts[] = {"a",     "b",    "ab",  "ba",   "foo", "bar",         "a.c",         ".o",
-                                        "*",     "*",    "*",   "?",    "**",  "**",          "[ab]",        "[!a]",
-                                        "[a-c]", "[^b]", "[]]", "***",  "\\a", "[[:alpha:]]", "[[:digit:]]", "\\*",
-                                        "o",     "f",    ".",   "[a-]", "[a",  "[[:foo:]]",   "\\",          "-",
-                                        "[\\]a]", "x y", " ",   "[[:]", "[]-a]", "c", "\\ ", "foobar"};
+    static const char *const parts[] = {
+        "a",   "b",           "ab",          "ba",  "foo",  "bar",  "a.c",   ".o",   "*",   "*",
+        "*",   "?",           "**",          "**",  "[ab]", "[!a]", "[a-c]", "[^b]", "[]]", "***",
+        "\\a", "[[:alpha:]]", "[[:digit:]]", "\\*", "o",    "f",    ".",     "[a-]", "[a",  "[[:foo:]]",
+        "\\",  "-",           "[\\]a]",      "x y", " ",    "[[:]", "[]-a]", "c",    "\\ ", "foobar"};
     static char out[256];
 
     out[0] = 0;

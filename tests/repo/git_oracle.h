@@ -9,8 +9,8 @@
 /* False: not installed. */
 bool git_is_here(void);
 
-/* `git ARGS` in a folder of the world with this standard input; its output replaces *out. A failure fails the test, unless
- * it is the exit status `also_ok`. */
+/* `git ARGS` in a folder of the world with this standard input; its output replaces *out. A failure fails the test,
+ * unless it is the exit status `also_ok`. */
 void git_says(dr_buf *out, const world *w, const char *folder, const char *args, dr_str input, int also_ok);
 
 /* A sequence of numbers that is the same everywhere. */

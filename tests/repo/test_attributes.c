@@ -32,8 +32,9 @@ static void later_lines_and_deeper_files_win(void **state)
     const dr_str deep = DR_STR("x.js linguist-generated=false\ny.js !linguist-generated\n[attr]mine binary\nz mine\n");
     assert_int_equal(dr_attributes__add(a, DR_STR(""), DR_STR(".gitattributes"), false, root, NULL), DR_OK);
     assert_int_equal(dr_attributes__add(a, DR_STR("lib"), DR_STR("lib/.gitattributes"), false, deep, NULL), DR_OK);
-    assert_int_equal(dr_attributes__add(a, DR_STR(""), DR_STR("info/attributes"), true, DR_STR("top.js -linguist-vendored\n"), NULL),
-                     DR_OK);
+    assert_int_equal(
+        dr_attributes__add(a, DR_STR(""), DR_STR("info/attributes"), true, DR_STR("top.js -linguist-vendored\n"), NULL),
+        DR_OK);
     assert_int_equal(dr_attributes__finish(a, NULL), DR_OK);
 
     dr_attr_set s = get(a, "q/z.js");
@@ -82,7 +83,8 @@ static void hostile_macros_end(void **state)
         dr_buf_printf(&text, "[attr]m%d m%d -diff\n", i, (i + 1) % 6000);
     dr_buf_str(&text, "* m0\n");
     dr_attributes *a = dr_attributes__new();
-    assert_int_equal(dr_attributes__add(a, DR_STR(""), DR_STR(".gitattributes"), false, dr_buf_view(&text), NULL), DR_OK);
+    assert_int_equal(dr_attributes__add(a, DR_STR(""), DR_STR(".gitattributes"), false, dr_buf_view(&text), NULL),
+                     DR_OK);
     assert_int_equal(dr_attributes__finish(a, NULL), DR_OK);
     (void)get(a, "x");
     dr_attributes__free(a);
@@ -101,14 +103,31 @@ static const struct {
 
 static void random_line(dr_buf *out, dice *d, bool root)
 {
-    static const char *const words[] = {"binary",       "-binary",      "!binary",
-                                        "diff",         "-diff",        "!diff",
-                                        "text",         "-text",        "text=auto",
-                                        "m1",           "-m1",          "m2",
-                                        "!m2",          "m3",           "linguist-generated",
-                                        "-linguist-generated", "linguist-generated=false", "export-ignore",
-                                        "!export-ignore", "working-tree-encoding=UTF-16", "-working-tree-encoding", "m1=x",
-                                        "other=thing",  "no/name",      "=x"};
+    static const char *const words[] = {"binary",
+                                        "-binary",
+                                        "!binary",
+                                        "diff",
+                                        "-diff",
+                                        "!diff",
+                                        "text",
+                                        "-text",
+                                        "text=auto",
+                                        "m1",
+                                        "-m1",
+                                        "m2",
+                                        "!m2",
+                                        "m3",
+                                        "linguist-generated",
+                                        "-linguist-generated",
+                                        "linguist-generated=false",
+                                        "export-ignore",
+                                        "!export-ignore",
+                                        "working-tree-encoding=UTF-16",
+                                        "-working-tree-encoding",
+                                        "m1=x",
+                                        "other=thing",
+                                        "no/name",
+                                        "=x"};
     if (root && roll(d, 4) == 0) {
         dr_buf_printf(out, "[attr]m%u", 1 + roll(d, 3));
     } else if (roll(d, 8) == 0) {
@@ -163,7 +182,8 @@ static void random_files__as_git_check_attr(void **state)
         for (size_t p = 0; p < sizeof places / sizeof *places; p++) {
             const bool info = p == 4;
             char name[64], shown[64];
-            (void)snprintf(name, sizeof name, "p/%s%s%s", places[p], *places[p] ? "/" : "", info ? "attributes" : ".gitattributes");
+            (void)snprintf(name, sizeof name, "p/%s%s%s", places[p], *places[p] ? "/" : "",
+                           info ? "attributes" : ".gitattributes");
             (void)snprintf(shown, sizeof shown, "%s", info ? "info/attributes" : name + 2);
             (void)remove(in(&w, name));
             if (p && roll(&d, 2))

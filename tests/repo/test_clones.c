@@ -91,7 +91,8 @@ static void submodules__listed_or_read(void **state)
         assert_int_equal(dr_repo_identity(r)->n_dirty, 0);
         dr_buf text = {0};
         dr_file_class cls;
-        assert_int_equal(dr_repo_read_blob(r, file_named(r, "lib/src/l.c")->id, DR_STR("lib/x.c"), &text, &cls, NULL), DR_OK);
+        assert_int_equal(dr_repo_read_blob(r, file_named(r, "lib/src/l.c")->id, DR_STR("lib/x.c"), &text, &cls, NULL),
+                         DR_OK);
         assert_int_equal(cls, DR_FILE_TEXT);
         dr_buf_free(&text);
         dr_repo_close(r);
@@ -148,7 +149,8 @@ static void partial_and_shallow_clones(void **state)
     (void)state;
     git_repository *g = new_repo(in(&w, "p.git"), true);
     assert_int_equal(git_oid_fromstr(&missing, "0123456789012345678901234567890123456789"), 0);
-    const raw_entry files[] = {{"100644", "a.c", write_blob(g, "int a;\n", 7)}, {"100644", "lost.c", missing}, {"40000", "lost", missing}};
+    const raw_entry files[] = {
+        {"100644", "a.c", write_blob(g, "int a;\n", 7)}, {"100644", "lost.c", missing}, {"40000", "lost", missing}};
     (void)commit_tree(g, write_raw_tree(g, files, 3));
     git_repository_free(g);
     write_text(in(&w, "p.git/config"),

@@ -51,11 +51,11 @@ static void utf16_with_its_mark(void **state)
     LOOK("\xff\xfe", DR_CONTENT_UTF16, "");
     LOOK("\xff\xfe\xac\x20\x3d\xd8\x00\xde", DR_CONTENT_UTF16, "\xe2\x82\xac\xf0\x9f\x98\x80"); /* euro, a pair */
     LOOK("\xff\xfeh", DR_CONTENT_WIDE, NULL);
-    LOOK("\xff\xfe\x3d\xd8", DR_CONTENT_WIDE, NULL);         /* half a pair at the end */
-    LOOK("\xff\xfe\x3d\xd8h\0", DR_CONTENT_WIDE, NULL);      /* half a pair before a letter */
-    LOOK("\xff\xfe\x00\xdeh\0", DR_CONTENT_WIDE, NULL);      /* the other half */
-    LOOK("\xff\xfe\0\0h\0\0\0", DR_CONTENT_WIDE, NULL);      /* UTF-32 */
-    LOOK("\xff\xfeh\0\0\0", DR_CONTENT_WIDE, NULL);          /* a NUL */
+    LOOK("\xff\xfe\x3d\xd8", DR_CONTENT_WIDE, NULL);    /* half a pair at the end */
+    LOOK("\xff\xfe\x3d\xd8h\0", DR_CONTENT_WIDE, NULL); /* half a pair before a letter */
+    LOOK("\xff\xfe\x00\xdeh\0", DR_CONTENT_WIDE, NULL); /* the other half */
+    LOOK("\xff\xfe\0\0h\0\0\0", DR_CONTENT_WIDE, NULL); /* UTF-32 */
+    LOOK("\xff\xfeh\0\0\0", DR_CONTENT_WIDE, NULL);     /* a NUL */
 }
 
 /* The same words in the encodings that they were written in. */
@@ -65,17 +65,28 @@ static void western_text_is_converted__others_refused(void **state)
     LOOK("caf\xe9\n", DR_CONTENT_WINDOWS_1252, "caf\xc3\xa9\n");
     LOOK("\x93quoted\x94 \x96 50 \x80\n", DR_CONTENT_WINDOWS_1252,
          "\xe2\x80\x9cquoted\xe2\x80\x9d \xe2\x80\x93 50 \xe2\x82\xac\n");
-    LOOK("/* Gr\xfc\xdf" "e: \xc4pfel, \xd6l, stra\xdf" "e, cr\xe9\xe9" "e */", DR_CONTENT_WINDOWS_1252,
-         "/* Gr\xc3\xbc\xc3\x9f" "e: \xc3\x84pfel, \xc3\x96l, stra\xc3\x9f" "e, cr\xc3\xa9\xc3\xa9" "e */");
-    LOOK("Copyright \xa9 1998 Jos\xe9 Nu\xf1" "ez", DR_CONTENT_WINDOWS_1252, "Copyright \xc2\xa9 1998 Jos\xc3\xa9 Nu\xc3\xb1" "ez");
-    LOOK("caf\xe9 \x81", DR_CONTENT_OTHER, NULL);      /* a byte without a meaning */
-    LOOK("caf\xe9 \x02", DR_CONTENT_OTHER, NULL);      /* control characters */
-    LOOK("\xf0\xd2\xc9\xd7\xc5\xd4, \xcd\xc9\xd2! x = 1;", DR_CONTENT_OTHER, NULL);             /* Russian, KOI8-R */
-    LOOK("\xcf\xf0\xe8\xe2\xe5\xf2, \xec\xe8\xf0! x = 1;", DR_CONTENT_OTHER, NULL);             /* Russian, Windows-1251 */
-    LOOK("// \xc4\xe3\xba\xc3\xa3\xac\xca\xc0\xbd\xe7 int x;", DR_CONTENT_OTHER, NULL);         /* Chinese, GBK */
-    LOOK("// \x82\xb1\x82\xf1\x82\xc9\x82\xbf\x82\xcd int x;", DR_CONTENT_OTHER, NULL);         /* Japanese, Shift-JIS */
-    LOOK("// \x83\x65\x83\x58\x83\x67 int x;", DR_CONTENT_OTHER, NULL);                         /* the same, katakana */
-    LOOK("// \xbe\xc8\xb3\xe7\xc7\xcf\xbc\xbc\xbf\xe4 int x;", DR_CONTENT_OTHER, NULL);         /* Korean, EUC-KR */
+    LOOK("/* Gr\xfc\xdf"
+         "e: \xc4pfel, \xd6l, stra\xdf"
+         "e, cr\xe9\xe9"
+         "e */",
+         DR_CONTENT_WINDOWS_1252,
+         "/* Gr\xc3\xbc\xc3\x9f"
+         "e: \xc3\x84pfel, \xc3\x96l, stra\xc3\x9f"
+         "e, cr\xc3\xa9\xc3\xa9"
+         "e */");
+    LOOK("Copyright \xa9 1998 Jos\xe9 Nu\xf1"
+         "ez",
+         DR_CONTENT_WINDOWS_1252,
+         "Copyright \xc2\xa9 1998 Jos\xc3\xa9 Nu\xc3\xb1"
+         "ez");
+    LOOK("caf\xe9 \x81", DR_CONTENT_OTHER, NULL);                                       /* a byte without a meaning */
+    LOOK("caf\xe9 \x02", DR_CONTENT_OTHER, NULL);                                       /* control characters */
+    LOOK("\xf0\xd2\xc9\xd7\xc5\xd4, \xcd\xc9\xd2! x = 1;", DR_CONTENT_OTHER, NULL);     /* Russian, KOI8-R */
+    LOOK("\xcf\xf0\xe8\xe2\xe5\xf2, \xec\xe8\xf0! x = 1;", DR_CONTENT_OTHER, NULL);     /* Russian, Windows-1251 */
+    LOOK("// \xc4\xe3\xba\xc3\xa3\xac\xca\xc0\xbd\xe7 int x;", DR_CONTENT_OTHER, NULL); /* Chinese, GBK */
+    LOOK("// \x82\xb1\x82\xf1\x82\xc9\x82\xbf\x82\xcd int x;", DR_CONTENT_OTHER, NULL); /* Japanese, Shift-JIS */
+    LOOK("// \x83\x65\x83\x58\x83\x67 int x;", DR_CONTENT_OTHER, NULL);                 /* the same, katakana */
+    LOOK("// \xbe\xc8\xb3\xe7\xc7\xcf\xbc\xbc\xbf\xe4 int x;", DR_CONTENT_OTHER, NULL); /* Korean, EUC-KR */
 }
 
 static void an_encoding_that_is_named(void **state)

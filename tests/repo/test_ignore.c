@@ -83,9 +83,11 @@ static void files_have_an_order(void **state)
     assert_true(dr_ignore__is_empty(g));
     assert_int_equal(dr_ignore__add(g, DR_STR(""), DR_STR("user"), DR_STR("*.o\n*.u\n"), NULL), DR_OK);
     assert_int_equal(dr_ignore__add(g, DR_STR(""), DR_STR(".gitignore"),
-                                    DR_STR("\xef\xbb\xbf# comment\n\nbuild/\r\n!keep.o\n\\#x\nend\\ \nsp  \n!\n/\n"), NULL),
+                                    DR_STR("\xef\xbb\xbf# comment\n\nbuild/\r\n!keep.o\n\\#x\nend\\ \nsp  \n!\n/\n"),
+                                    NULL),
                      DR_OK);
-    assert_int_equal(dr_ignore__add(g, DR_STR("sub"), DR_STR("sub/.gitignore"), DR_STR("keep.o\n!sub.o\n/x/y"), NULL), DR_OK);
+    assert_int_equal(dr_ignore__add(g, DR_STR("sub"), DR_STR("sub/.gitignore"), DR_STR("keep.o\n!sub.o\n/x/y"), NULL),
+                     DR_OK);
     assert_false(dr_ignore__is_empty(g));
     assert_true(dr_ignore__has(g, DR_STR("a.o"), false, &rule));
     assert_true(dr_str_eq(rule.file, DR_STR("user")));
@@ -103,7 +105,8 @@ static void files_have_an_order(void **state)
     assert_int_equal(rule.file.n, 0);
     assert_false(dr_ignore__has(g, DR_STR("build"), false, NULL));
     assert_true(dr_ignore__has(g, DR_STR("build"), true, NULL));
-    assert_true(dr_ignore__has(g, DR_STR("build/keep.o"), false, &rule)); /* nothing comes back from an ignored folder */
+    assert_true(
+        dr_ignore__has(g, DR_STR("build/keep.o"), false, &rule)); /* nothing comes back from an ignored folder */
     assert_true(dr_str_eq(rule.folder, DR_STR("build")));
     assert_true(dr_ignore__has(g, DR_STR("#x"), false, NULL));
     assert_true(dr_ignore__has(g, DR_STR("end "), false, NULL));
@@ -176,7 +179,8 @@ static void random_trees__as_git_check_ignore(void **state)
             for (uint32_t k = round % 3 ? 1 + roll(&d, 6) : 40; k > 0; k--)
                 dr_buf_printf(&text, "%s%s", random_pattern(&d), roll(&d, 10) ? "\n" : "\r\n");
             write_file(in(&w, name), text.data, text.n);
-            assert_int_equal(dr_ignore__add(g, dr_str_of(places[p]), dr_str_of(name + 2), dr_buf_view(&text), NULL), DR_OK);
+            assert_int_equal(dr_ignore__add(g, dr_str_of(places[p]), dr_str_of(name + 2), dr_buf_view(&text), NULL),
+                             DR_OK);
         }
         git_says(&said, &w, "p", "check-ignore --no-index -v -n -z --stdin", dr_buf_view(&input), 1);
         const char *at = said.data, *end = said.data + said.n;

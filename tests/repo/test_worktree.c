@@ -116,8 +116,9 @@ static void random_changes__as_git_would_commit_them(void **state)
         char path[200];
         size_t n;
         git_repository_free(new_repo(in(&w, "p"), false));
-        write_text(in(&w, "p/.gitattributes"), "*.txt text\n*.bat eol=crlf\n*.auto text=auto\n*.wide working-tree-encoding=UTF-16LE\n"
-                                               "*.raw -text\n");
+        write_text(in(&w, "p/.gitattributes"),
+                   "*.txt text\n*.bat eol=crlf\n*.auto text=auto\n*.wide working-tree-encoding=UTF-16LE\n"
+                   "*.raw -text\n");
         write_text(in(&w, "p/.gitignore"), roll(&d, 2) ? "*.o\n/foo/\n!keep.o\n" : "ab\n*.raw\n");
         if (roll(&d, 3) == 0)
             git_says(&said, &w, "p", "config core.autocrlf input", DR_STR(""), 0);
@@ -133,9 +134,7 @@ static void random_changes__as_git_would_commit_them(void **state)
             random_path(path, &d);
             const bool there = lstat(in(&w, path), &sb) == 0 && S_ISREG(sb.st_mode);
             switch (roll(&d, 5)) {
-            case 0:
-                (void)unlink(in(&w, path));
-                break;
+            case 0: (void)unlink(in(&w, path)); break;
             case 1:
                 if (there && unlink(in(&w, path)) == 0)
                     assert_int_equal(symlink("a", in(&w, path)), 0);
@@ -341,7 +340,8 @@ static void stat_cache__knows_what_has_not_changed(void **state)
     memory_store store;
     const uint8_t id[20] = {1, 2, 3};
     uint8_t got[20], done;
-    struct stat old = {.st_dev = 1, .st_ino = 2, .st_size = 3, .st_mtim = {100, 5}, .st_ctim = {100, 6}}, other = old, fresh = old;
+    struct stat old = {.st_dev = 1, .st_ino = 2, .st_size = 3, .st_mtim = {100, 5}, .st_ctim = {100, 6}}, other = old,
+                fresh = old;
     (void)state;
     memory_store_init(&store);
     dr_stat_cache *c = dr_stat_cache__open(&store.store, DR_STR("/root"));
