@@ -34,7 +34,8 @@ int64_t dr_window__first(const dr_window *w, int64_t pos)
 
 void dr_window__reset(dr_window *w, int64_t end)
 {
-    w->base = dr_window__first(w, end);
+    /* A snapshot keeps one row more than attention needs, and that row may lie in the block before. */
+    w->base = round_down(end - w->length, DR_KEY_BLOCK);
     w->end = end;
     w->from = end > w->length ? end - w->length : 0;
     /* Rows between the border of the block and the window count with probability 0: they only have to be finite. */

@@ -185,7 +185,7 @@ static void decoder__wide_bits_do_not_depend_on_chunks(void **state)
     dr_model_close(m);
 }
 
-static const int64_t borders[] = {0,   1,   3,   4,    5,    39,   40,   41,   63,   64,   68,   127, 128,
+static const int64_t borders[] = {0,   1,   3,   4,    5,    39,   40,   41,   63,   64,   68,   71,  127, 128,
                                   129, 131, 500, 1023, 2047, 2048, 2049, 2052, 2060, 2111, 2112, 2190};
 enum { N_BORDERS = sizeof borders / sizeof borders[0] };
 
