@@ -185,6 +185,8 @@ static bool opens_line(dr_str text, size_t floor, size_t at)
         from--;
     if (from != 0 && text.s[from - 1] != '\n')
         return false;
+    if (from == 0 && text.n >= 3 && memcmp(text.s, "\xef\xbb\xbf", 3) == 0)
+        from = 3; /* a byte order mark */
     from = skip(text, from, DR_CH_BLANK, 40);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (starts_folded(text, from, words[i]))
