@@ -5,6 +5,11 @@
 
 #include <string.h>
 
+static json_int_t total_bytes(const dr_cache_stat *s)
+{
+    return (json_int_t)(s->kv[DR_KV_BLOCK].n_bytes + s->kv[DR_KV_ANCHOR].n_bytes);
+}
+
 static dr_status show_stat(dr_cache *c, dr_output *out, dr_error *err)
 {
     dr_cache_stat s;
@@ -13,26 +18,51 @@ static dr_status show_stat(dr_cache *c, dr_output *out, dr_error *err)
     if (st != DR_OK)
         return st;
     if (out->json) {
-        dr_output_event(
-            out, json_pack("{s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "type", "cache_stat", "folder",
-                           dr_output_text(dr_str_of(dr_cache_folder(c))), "blocks", (json_int_t)s.kv[DR_KV_BLOCK].n_records, "anchors",
-                           (json_int_t)s.kv[DR_KV_ANCHOR].n_records, "kv_bytes",
-                           (json_int_t)(s.kv[0].n_bytes + s.kv[1].n_bytes), "kv_max_bytes", (json_int_t)s.kv_max_bytes, "facts",
-                           (json_int_t)s.n_facts, "facts_bytes", (json_int_t)s.facts_bytes, "facts_max_bytes",
-                           (json_int_t)s.facts_max_bytes, "hits", (json_int_t)s.n_hits, "misses", (json_int_t)s.n_misses,
-                           "damaged", (json_int_t)s.n_damaged, "evicted", (json_int_t)s.n_evicted, "stored",
-                           (json_int_t)s.n_stored));
+        const struct {
+            const char *name;
+            json_int_t value;
+        } figures[] = {
+            {"blocks", s.kv[DR_KV_BLOCK].n_records},
+            {"anchors", s.kv[DR_KV_ANCHOR].n_records},
+            {"kv_bytes", total_bytes(&s)},
+            {"kv_max_bytes", s.kv_max_bytes},
+            {"kv_file_bytes", s.kv_file_bytes},
+            {"written_today", s.day_bytes},
+            {"written_a_day_max", s.day_max_bytes},
+            {"facts", s.n_facts},
+            {"facts_bytes", s.facts_bytes},
+            {"facts_max_bytes", s.facts_max_bytes},
+            {"facts_file_bytes", s.facts_file_bytes},
+            {"aside_bytes", s.aside_bytes},
+            {"hits", (json_int_t)s.n_hits},
+            {"misses", (json_int_t)s.n_misses},
+            {"damaged", (json_int_t)s.n_damaged},
+            {"evicted", (json_int_t)s.n_evicted},
+            {"stored", (json_int_t)s.n_stored},
+            {"bytes_stored", (json_int_t)s.bytes_stored},
+            {"bytes_read", (json_int_t)s.bytes_read},
+        };
+        json_t *event =
+            json_pack("{s:s,s:o}", "type", "cache_stat", "folder", dr_output_text(dr_str_of(dr_cache_folder(c))));
+        for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
+            json_object_set_new(event, figures[i].name, json_integer(figures[i].value));
+        dr_output_event(out, event);
         return DR_OK;
     }
     printf("folder   %s\n", dr_cache_folder(c));
     printf("prefixes %s blocks, %s anchors, ", dr_output_count(a, s.kv[DR_KV_BLOCK].n_records),
            dr_output_count(b, s.kv[DR_KV_ANCHOR].n_records));
-    printf("%.1f MB of at most %.0f MB\n", (double)(s.kv[0].n_bytes + s.kv[1].n_bytes) * 1e-6, (double)s.kv_max_bytes * 1e-6);
+    printf("%.1f MB of at most %.0f MB\n", (double)total_bytes(&s) * 1e-6, (double)s.kv_max_bytes * 1e-6);
     printf("facts    %s, %.1f MB of at most %.0f MB\n", dr_output_count(a, s.n_facts), (double)s.facts_bytes * 1e-6,
            (double)s.facts_max_bytes * 1e-6);
-    printf("so far   %llu hits, %llu misses, %llu stored, %llu evicted, %llu damaged\n", (unsigned long long)s.n_hits,
-           (unsigned long long)s.n_misses, (unsigned long long)s.n_stored, (unsigned long long)s.n_evicted,
-           (unsigned long long)s.n_damaged);
+    printf("on disk  %.1f MB", (double)(s.kv_file_bytes + s.facts_file_bytes) * 1e-6);
+    if (s.aside_bytes)
+        printf(", %.1f MB moved aside (gc deletes it)", (double)s.aside_bytes * 1e-6);
+    printf("\ntoday    %.1f MB of prefixes written of at most %.0f MB\n", (double)s.day_bytes * 1e-6, (double)s.day_max_bytes * 1e-6);
+    printf("so far   %llu hits, %llu misses, %llu stored, %llu evicted, %llu damaged, %.1f MB written, %.1f MB restored\n",
+           (unsigned long long)s.n_hits, (unsigned long long)s.n_misses, (unsigned long long)s.n_stored,
+           (unsigned long long)s.n_evicted, (unsigned long long)s.n_damaged, (double)s.bytes_stored * 1e-6,
+           (double)s.bytes_read * 1e-6);
     return DR_OK;
 }
 
@@ -63,29 +93,48 @@ static dr_status verify(dr_cache *c, dr_output *out, const atomic_bool *cancel, 
     return DR_OK;
 }
 
-/* With -C: what was stored for that repository; without: the whole cache. */
-static dr_status purge(dr_setup *s, dr_output *out, dr_error *err)
+/* Room on the disk comes back only when the whole is deleted; what is dropped makes room for other records. */
+static dr_status purge_repo(dr_setup *s, dr_output *out, dr_error *err)
+{
+    dr_status st = DR_OK;
+    const dr_repo_options how = {.store = s->facts};
+    int64_t n = 0;
+
+    if ((st = dr_repo_open(&s->repo, s->opt->path ? s->opt->path : ".", &how, err)) != DR_OK)
+        return st;
+    const dr_str root = dr_repo_identity(s->repo)->root;
+    if ((st = dr_cache_purge(s->cache, dr_xxh3_128(root.s, root.n).lo, &n, err)) != DR_OK)
+        return st;
+    dr_output_event(out, json_pack("{s:s,s:o,s:I}", "type", "cache_purge", "repository", dr_output_text(root), "dropped", (json_int_t)n));
+    dr_output_note(out, "%lld records dropped", (long long)n);
+    return DR_OK;
+}
+
+static dr_status purge_all(dr_setup *s, dr_output *out, dr_error *err)
 {
     dr_status st = DR_OK;
     dr_buf folder = {0};
-    int64_t n = 0;
 
-    if (s->opt->path) {
-        const dr_repo_options how = {.store = s->facts, .pool = s->pool};
-        if ((st = dr_setup_pool(s, err)) != DR_OK || (st = dr_repo_open(&s->repo, s->opt->path, &how, err)) != DR_OK)
-            return st;
-        const dr_str root = dr_repo_identity(s->repo)->root;
-        if ((st = dr_cache_purge(s->cache, dr_xxh3_128(root.s, root.n).lo, &n, err)) == DR_OK)
-            dr_output_note(out, "%lld records dropped", (long long)n);
-        return st;
-    }
     dr_cache_close(s->cache);
     s->cache = NULL;
     s->facts = NULL;
-    if ((st = dr_cache_folder_of_user(&folder, err)) == DR_OK && (st = dr_cache_delete(folder.data, err)) == DR_OK)
+    if ((st = dr_cache_folder_of_user(&folder, err)) == DR_OK && (st = dr_cache_delete(folder.data, err)) == DR_OK) {
+        dr_output_event(out, json_pack("{s:s,s:o}", "type", "cache_purge", "folder", dr_output_text(dr_str_of(folder.data))));
         dr_output_note(out, "%s deleted", folder.data);
+    }
     dr_buf_free(&folder);
     return st;
+}
+
+static dr_status tidy(dr_cache *c, dr_output *out, dr_error *err)
+{
+    int64_t n = 0, bytes = 0;
+    const dr_status st = dr_cache_gc(c, &n, &bytes, err);
+    if (st != DR_OK)
+        return st;
+    dr_output_event(out, json_pack("{s:s,s:I,s:I}", "type", "cache_gc", "evicted", (json_int_t)n, "bytes", (json_int_t)bytes));
+    dr_output_note(out, "%lld records evicted, %lld bytes freed", (long long)n, (long long)bytes);
+    return DR_OK;
 }
 
 dr_outcome dr_command_cache(const dr_options *opt, dr_output *out, const atomic_bool *cancel, dr_error *err)
@@ -104,6 +153,10 @@ dr_outcome dr_command_cache(const dr_options *opt, dr_output *out, const atomic_
         st = dr_fail(err, DR_ERR_ARG, "cache %s and --no-cache exclude each other", what);
         goto done;
     }
+    if (opt->of_repo && strcmp(what, "purge") != 0) {
+        st = dr_fail(err, DR_ERR_ARG, "cache %s: --repo goes with purge", what);
+        goto done;
+    }
     if ((st = dr_setup_cache(&s, err)) != DR_OK)
         goto done;
     if (!s.cache) {
@@ -114,13 +167,10 @@ dr_outcome dr_command_cache(const dr_options *opt, dr_output *out, const atomic_
         st = show_stat(s.cache, out, err);
     else if (strcmp(what, "verify") == 0)
         st = verify(s.cache, out, cancel, &n_bad, err);
-    else if (strcmp(what, "purge") == 0)
-        st = purge(&s, out, err);
-    else {
-        int64_t n = 0, bytes = 0;
-        if ((st = dr_cache_gc(s.cache, &n, &bytes, err)) == DR_OK)
-            dr_output_note(out, "%lld records evicted, %lld bytes freed", (long long)n, (long long)bytes);
-    }
+    else if (strcmp(what, "gc") == 0)
+        st = tidy(s.cache, out, err);
+    else
+        st = opt->of_repo || opt->path ? purge_repo(&s, out, err) : purge_all(&s, out, err);
 done:
     dr_setup_fini(&s);
     return st != DR_OK ? dr_outcome_of(st) : n_bad ? DR_DECLINED : DR_DONE;

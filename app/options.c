@@ -83,6 +83,7 @@ static const option options[] = {
     {"decode", 0, FLAG, AT(decode), 0, 0, ON(DR_CMD_MODEL), NULL, "tokenize: ids on standard input, text out"},
     {"special", 0, FLAG, AT(special), 0, 0, ON(DR_CMD_MODEL), NULL, "tokenize: recognise control tokens in the text"},
     {"full", 0, FLAG, AT(full), 0, 0, ON(DR_CMD_MODEL), NULL, "check: hash every byte of the weights"},
+    {"repo", 0, FLAG, AT(of_repo), 0, 0, ON(DR_CMD_CACHE), NULL, "purge: only what was computed for this repository"},
     {"batch", 0, FLAG, AT(batch), 0, 0, ON(DR_CMD_TOOL), NULL, "read calls as JSON lines, write results as JSON lines"},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };

@@ -1,5 +1,6 @@
 #include "app/setup.h"
 
+#include "app/cache_settings.h"
 #include "base/log.h"
 #include "cache/facts.h"
 
@@ -83,13 +84,19 @@ dr_status dr_setup_pool(dr_setup *s, dr_error *err)
 
 dr_status dr_setup_cache(dr_setup *s, dr_error *err)
 {
-    dr_buf folder = {0};
+    dr_buf folder = {0}, settings = {0};
+    dr_cache_options how = {0};
+    dr_status st = DR_OK;
     dr_error why = {0};
-    (void)err;
 
     if (s->cache || s->opt->no_cache)
         return DR_OK;
-    if (dr_cache_folder_of_user(&folder, &why) != DR_OK || dr_cache_open(&s->cache, folder.data, NULL, &why) != DR_OK)
+    if (dr_config_file_of_user(&settings, "deepread/cache.json", NULL) == DR_OK)
+        st = dr_cache_settings_read(&how, settings.data, err);
+    dr_buf_free(&settings);
+    if (st != DR_OK)
+        return st;
+    if (dr_cache_folder_of_user(&folder, &why) != DR_OK || dr_cache_open(&s->cache, folder.data, &how, &why) != DR_OK)
         dr_output_note(s->out, "no cache: %s", why.msg);
     else if (*dr_cache_note(s->cache))
         dr_output_note(s->out, "cache: %s", dr_cache_note(s->cache));

@@ -43,7 +43,7 @@ void dr_setup_init(dr_setup *s, const dr_options *opt, dr_output *out, const ato
 void dr_setup_fini(dr_setup *s);
 
 dr_status dr_setup_pool(dr_setup *s, dr_error *err);
-/* Never fails for want of a cache. */
+/* Never fails for want of a cache, only for settings of it (cache_settings.h) that make no sense. */
 dr_status dr_setup_cache(dr_setup *s, dr_error *err);
 /* The snapshot, and all that reading it takes. */
 dr_status dr_setup_snapshot(dr_setup *s, dr_error *err);
