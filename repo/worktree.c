@@ -43,6 +43,7 @@ typedef struct overlay {
     const dr_repo_options *opt;
     git_index *index;
     struct timespec index_time;
+    bool sparse; /* what is not on disk need not be deleted */
     tracked *tracked;
     size_t n_tracked;
     found *found;
@@ -226,6 +227,8 @@ static dr_status walk(overlay *o, int dir_fd, dr_buf *prefix, int depth, size_t 
         const size_t at = lower_bound(o, low, high, keep, rest);
         tracked *t = at < high && dr_str_eq(o->tracked[at].path, path) ? &o->tracked[at] : NULL;
         if (!S_ISDIR(sb.st_mode)) {
+            if (strcmp(name, ".git") == 0)
+                continue; /* the way to a repository that lies elsewhere */
             if (t)
                 t->seen = true;
             else if (ignored || dr_ignore__says(o->r->untracked, path, false, NULL))
@@ -365,7 +368,7 @@ static dr_status apply(overlay *o, found *f, size_t n_listed, dr_error *err)
 /* What HEAD has and the disk has not. */
 static void mark_gone(overlay *o)
 {
-    for (size_t i = 0; i < o->n_tracked; i++) {
+    for (size_t i = 0; i < o->n_tracked && !o->sparse; i++) {
         const tracked *t = &o->tracked[i];
         if (t->seen || !t->head || t->head->kind == DR_ENTRY_GITLINK || t->head->kind == DR_ENTRY_FOLDER ||
             t->head->why != DR_WHY_NONE || (t->index && (t->index->flags_extended & GIT_INDEX_ENTRY_SKIP_WORKTREE)))
@@ -391,17 +394,24 @@ static dr_status load_outer_ignores(overlay *o, dr_error *err)
     return st;
 }
 
-/* An index that cannot be read (split, sparse, damaged) vouches for nothing: everything is hashed then. */
+/* An index that cannot be read (split, sparse, damaged) vouches for nothing: everything is hashed then. If folders may
+ * have been left out of the working tree, only such an index would say which. */
 static void open_index(overlay *o)
 {
     struct stat sb;
 
-    if (!o->r->git || git_repository_index(&o->index, o->r->git) < 0) {
-        o->index = NULL;
+    if (!o->r->git)
+        return;
+    if (git_repository_index(&o->index, o->r->git) == 0) {
+        if (git_index_path(o->index) && stat(git_index_path(o->index), &sb) == 0)
+            o->index_time = sb.st_mtim;
         return;
     }
-    if (git_index_path(o->index) && stat(git_index_path(o->index), &sb) == 0)
-        o->index_time = sb.st_mtim;
+    dr_buf path = {0};
+    o->index = NULL;
+    dr_buf_printf(&path, "%sinfo/sparse-checkout", git_repository_path(o->r->git));
+    o->sparse = !path.failed && lstat(path.data, &sb) == 0;
+    dr_buf_free(&path);
 }
 
 dr_status dr_snapshot__overlay(dr_repo *r, const dr_repo_options *opt, dr_error *err)

@@ -300,6 +300,52 @@ static void conflicts_and_damaged_index(void **state)
     world_end(&w);
 }
 
+/* Files that git was told not to check out are not deleted ones; the index may be one that cannot be read. */
+static void sparse_checkouts__and_linked_worktrees(void **state)
+{
+    world w;
+    dr_buf said = {0};
+    (void)state;
+    if (!git_is_here()) {
+        print_message("skipped: git is not installed\n");
+        skip();
+    }
+    w = world_begin();
+    git_repository *g = new_repo(in(&w, "p"), false);
+    write_text(in(&w, "p/a.c"), "int a;\n");
+    write_text(in(&w, "p/in/b.c"), "int b;\n");
+    write_text(in(&w, "p/out/c.c"), "int c;\n");
+    (void)commit_all(g, "one");
+    git_repository_free(g);
+    static const char *const ways[] = {"sparse-checkout set --no-cone /in/",
+                                       "sparse-checkout set --cone --sparse-index in"};
+    for (size_t i = 0; i < 2; i++) {
+        git_says(&said, &w, "p", ways[i], DR_STR(""), 0);
+        assert_int_not_equal(access(in(&w, "p/out/c.c"), F_OK), 0);
+        write_text(in(&w, "p/in/b.c"), i ? "int b;\n" : "int changed;\n");
+        dr_repo *r = open_ok(in(&w, "p"), NULL);
+        assert_int_equal(dr_repo_n_files(r), 3);
+        assert_int_equal(dr_repo_identity(r)->n_dirty, i ? 0 : 1);
+        dr_repo_close(r);
+        write_text(in(&w, "p/in/b.c"), "int b;\n");
+    }
+    git_says(&said, &w, "p", "sparse-checkout disable", DR_STR(""), 0);
+    git_says(&said, &w, "p", "update-index --split-index", DR_STR(""), 0);
+    write_text(in(&w, "p/a.c"), "int split;\n");
+    dr_repo *r = open_ok(in(&w, "p"), NULL);
+    assert_int_equal(dr_repo_n_files(r), 3);
+    assert_int_equal(dr_repo_identity(r)->n_dirty, 1);
+    dr_repo_close(r);
+    git_says(&said, &w, "p", "worktree add -q --detach ../side", DR_STR(""), 0);
+    write_text(in(&w, "side/new.c"), "int n;\n");
+    r = open_ok(in(&w, "side"), NULL);
+    assert_int_equal(dr_repo_n_files(r), 4); /* not its .git file */
+    assert_int_equal(dr_repo_identity(r)->n_dirty, 1);
+    dr_repo_close(r);
+    dr_buf_free(&said);
+    world_end(&w);
+}
+
 static void user_ignore_and_info_exclude(void **state)
 {
     world w = world_begin();
@@ -387,6 +433,7 @@ int main(void)
         cmocka_unit_test(guessed_line_ends__ask_the_index),
         cmocka_unit_test(racily_clean__is_read),
         cmocka_unit_test(conflicts_and_damaged_index),
+        cmocka_unit_test(sparse_checkouts__and_linked_worktrees),
         cmocka_unit_test(user_ignore_and_info_exclude),
         cmocka_unit_test(stat_cache__knows_what_has_not_changed),
     };
