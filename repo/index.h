@@ -33,7 +33,7 @@ dr_status dr_index__facts(dr_file_facts *files, dr_symbols_stats *stats, const d
 /* Facts of one file. */
 dr_status dr_index__one(dr_buf *out, const dr_repo *repo, size_t file, const dr_blob_store *store, dr_error *err);
 
-enum { DR_TABLE_VERSION = 2 };
+enum { DR_TABLE_VERSION = 3 };
 
 typedef struct dr_table_header {
     char magic[4];    /* "dsym" */
@@ -69,7 +69,7 @@ bool dr_table__view(dr_table *t, dr_cspan bytes, size_t n_files);
 /* similar.c: which names hold a run of letters, without looking at every name. The names stand in blocks of
  * DR_SIMILAR_BLOCK, ordered by length, then bytes; row r has the bit of a block when one of its names holds a feature (one,
  * two or four characters, without case) whose hash is r. */
-enum { DR_SIMILAR_ROWS = 4096, DR_SIMILAR_BLOCK = 128, DR_SIMILAR_FROM = 16384 /* names; fewer are just read */ };
+enum { DR_SIMILAR_ROWS = 4096, DR_SIMILAR_BLOCK = 64, DR_SIMILAR_FROM = 16384 /* names; fewer are just read */ };
 uint32_t dr_similar__row_words(uint32_t n_names);
 void dr_similar__build(const dr_table *t); /* by_length and rows, the latter zeroed before */
 size_t dr_similar__find(const dr_table *t, const dr_str *names, dr_str name, dr_str out[5]);

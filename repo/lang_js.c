@@ -132,6 +132,21 @@ static TSNode body_of(const dr_walk *w, TSNode value)
     return dr_walk__field(w, value, DR_FIELD_BODY);
 }
 
+static TSNode without_parentheses(TSNode n)
+{
+    for (int i = 0; i < 8 && is_type(n, "parenthesized_expression") && ts_node_named_child_count(n); i++)
+        n = ts_node_named_child(n, 0);
+    return n;
+}
+
+/* (function () { ... })(): what it gives is made once and kept under the name, as a module is. */
+static bool is_called_at_once(const dr_walk *w, TSNode value)
+{
+    value = without_parentheses(value);
+    return is_type(value, "call_expression") &&
+           is_function_value(without_parentheses(dr_walk__field(w, value, DR_FIELD_FUNCTION)));
+}
+
 /* What `a = b = c` assigns in the end. */
 static TSNode final_value(const dr_walk *w, TSNode value)
 {
@@ -190,7 +205,8 @@ static void visit_lexical(dr_walk *w, TSNode node)
         } else if (dr_walk__in_function(w)) {
             /* Known to the index too, as variables, when they look like more than a counter: universal-ctags lists just
              * these. */
-            if (plain == DR_SYM_CONSTANT || is_type(value, "object"))
+            if (plain == DR_SYM_CONSTANT || is_type(without_parentheses(value), "object") ||
+                is_called_at_once(w, value))
                 declare_pattern(w, name, whole, DR_SYM_VARIABLE, 0);
             dr_walk__locals_in(w, name);
         } else {

@@ -258,6 +258,11 @@ void dr_soften(dr_walk *w, char *copy)
                 }
             } else if (r.s[next] == '(' && (strchr(";{})", before) || previous_end)) { /* ATTR(x) type name */
                 const uint32_t past = skip_brackets(r, next, '(', ')'), then = skip_gap(r, past);
+                if (before == ')' && past != next && then < r.n && r.s[then] == '{') { /* f(..) LOCKS(x) { */
+                    blank_out(w, copy, i, past);
+                    i = past;
+                    continue;
+                }
                 const uint32_t then_end = past != next && then < r.n && is_start(r.s[then]) ? word_end(r, then) : then;
                 const uint32_t after = skip_gap(r, then_end);
                 if (then_end != then && (type_and_name(r, then) || (is_macro_like(r, then, then_end) && after < r.n &&

@@ -228,6 +228,8 @@ static void cpp__definitions(void **state)
         "function use\n");
     expect_defs(DR_LANG_CPP, "class LIB_API Shown : public Base {\n  LIB_INLINE int f() { return 0; }\n};\n",
                 "1 class Shown\n2 method f in Shown\n");
+    expect_defs(DR_LANG_CPP, "class Lock {\n  void take() EXCLUSIVE_LOCK() { m_.lock(); }\n};\n",
+                "1 class Lock\n2 method take in Lock\n");
 }
 
 static void cpp__uses(void **state)
@@ -314,6 +316,29 @@ static void javascript__definitions(void **state)
                 "15 function run\n16 method grow in Shape\n16 function grow\n17 variable options\n17 field size\n17 "
                 "method make\n"
                 "17 method act\n");
+}
+
+static void javascript__names_given_by_assignment(void **state)
+{
+    (void)state;
+    expect_defs(DR_LANG_JAVASCRIPT,
+                "T.prototype.has = hasOwn;\n" /* 1 */
+                "T.prototype.size = 0;\n"
+                "T.prototype.a = T.prototype.b = function () {};\n"
+                "module.exports = { 'one-two': function () {}, 'x y': function () {}, ['no']: () => {}, 7: () => {} };\n"
+                "exports.settings = { deep: 1 };\n" /* 5 */
+                "exports.again = again;\n"
+                "later = async () => {};\n"
+                "lib.part = { run() {} };\n"
+                "function f(a) {\n"
+                "  a.data = { x: 1 };\n" /* 10 */
+                "  a.hooks = { on: () => {} };\n"
+                "  call({ key: 1, tools: { go: function () {} } });\n"
+                "  var made = (function () { return 1; }()), plain = call();\n"
+                "}\n",
+                "1 method has in T\n2 field size in T\n3 method a in T\n3 method b in T\n4 method one-two\n"
+                "5 variable settings\n5 field deep\n7 function later\n8 field part in lib\n8 method run\n9 function f\n"
+                "11 field hooks in a\n11 method on in f\n12 field tools in f\n12 method go in f\n13 variable made in f\n");
 }
 
 static void javascript__uses(void **state)
@@ -578,6 +603,7 @@ int main(void)
         cmocka_unit_test(python__definitions),
         cmocka_unit_test(python__uses),
         cmocka_unit_test(javascript__definitions),
+        cmocka_unit_test(javascript__names_given_by_assignment),
         cmocka_unit_test(javascript__uses),
         cmocka_unit_test(typescript__definitions),
         cmocka_unit_test(go__definitions),

@@ -52,7 +52,7 @@ def ctags(root, paths):
     n_c = sum(p.endswith(".c") for p in paths)
     n_cpp = sum(p.endswith((".cc", ".cpp", ".cxx", ".hpp")) for p in paths)
     command = ["ctags", "--options=NONE", "--output-format=json", "--fields=NFnKl", "--languages=" + ",".join(LANGUAGES),
-               "--extras=", "-f", "-", "-L", "-"]
+               "--extras={fileScope}", "-f", "-", "-L", "-"]
     if n_c > n_cpp:
         command.insert(2, "--langmap=C:+.h")
     out = subprocess.run(command, cwd=root, input="\n".join(paths), capture_output=True, text=True, errors="replace",
