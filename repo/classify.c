@@ -154,8 +154,12 @@ static bool named_generated(dr_str path)
 {
     static const char *const ends[] = {".min.js",  ".min.css", ".min.mjs", "-min.js", ".bundle.js", ".js.map",
                                        ".css.map", ".pb.go",   ".pb.cc",   ".pb.h",   "_pb2.py",    "_pb2_grpc.py"};
-    static const char *const names[] = {"package-lock.json", "yarn.lock",     "pnpm-lock.yaml", "Cargo.lock", "go.sum",
-                                        "poetry.lock",       "composer.lock", "Gemfile.lock"};
+    /* what package managers write down: long lists of versions and digests */
+    static const char *const names[] = {
+        "Cargo.lock",    "Gemfile.lock", "Package.resolved", "Pipfile.lock", "Podfile.lock",        "bun.lock",
+        "composer.lock", "deno.lock",    "flake.lock",       "go.sum",       "gradle.lockfile",     "mix.lock",
+        "pdm.lock",      "pixi.lock",    "pnpm-lock.yaml",   "poetry.lock",  "pubspec.lock",        "uv.lock",
+        "yarn.lock",     "package-lock.json", "packages.lock.json", "npm-shrinkwrap.json"};
     size_t at = path.n;
     while (at > 0 && path.s[at - 1] != '/')
         at--;
