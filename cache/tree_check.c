@@ -11,7 +11,7 @@
  *   meta      page header, magic 4, version 4, address 8, map size 8, database of free pages, main database, last page 8, transaction 8
  *
  * The values of the free database are lists of page numbers: their count, then the numbers, descending. Every page is used at most
- * once, or free: a page that was both would be written over. */
+ * once, or free: a page that was both would be written over. Keys are in order, within pages and below branches. */
 #include "cache/env.h"
 
 #include "base/bytes.h"
@@ -194,13 +194,50 @@ static bool check_page(check *k, const uint8_t *p, uint64_t number, unsigned kin
     return claimed == k->page_bytes - upper;
 }
 
-static bool check_below(check *k, uint64_t number, unsigned depth, tree_role role, const database *d, database *seen, uint8_t *pages)
+/* LMDB's order of keys. */
+static bool before(dr_cspan a, dr_cspan b, unsigned db_flags)
+{
+    if (db_flags & INTEGER_KEY) {
+        if (a.n != b.n)
+            return false;
+        return a.n == 4 ? dr_load_u32(a.data) < dr_load_u32(b.data) : dr_load_u64(a.data) < dr_load_u64(b.data);
+    }
+    const int d = memcmp(a.data, b.data, a.n < b.n ? a.n : b.n);
+    return d < 0 || (d == 0 && a.n < b.n);
+}
+
+/* The keys below one branch's node: not before its own key, all before the next one's. No data: no bound. */
+typedef struct bounds {
+    dr_cspan from, to;
+} bounds;
+
+static dr_cspan key_at(const uint8_t *page, unsigned i)
+{
+    const uint8_t *node = page + load_u16(page + HEADER + 2 * (size_t)i);
+    return (dr_cspan){node + NODE, load_u16(node + 6)};
+}
+
+/* Where keys are out of order, what is there is not found, and what is put again is there twice. */
+static bool in_order(const uint8_t *p, unsigned n_nodes, unsigned first, bounds within, unsigned db_flags)
+{
+    for (unsigned i = first; i < n_nodes; i++) {
+        const dr_cspan key = key_at(p, i);
+        if ((within.from.data && before(key, within.from, db_flags)) || (within.to.data && !before(key, within.to, db_flags)) ||
+            (i > first && !before(key_at(p, i - 1), key, db_flags)))
+            return false;
+    }
+    return true;
+}
+
+static bool check_below(check *k, uint64_t number, unsigned depth, bounds within, tree_role role, const database *d, database *seen,
+                        uint8_t *pages)
 {
     uint8_t *p = pages + (depth - 1) * k->page_bytes;
     unsigned n_nodes;
 
     if (!take(k, number, 1, k->n_written) || !read_at(k, p, k->page_bytes, number * k->page_bytes) ||
-        !check_page(k, p, number, depth > 1 ? BRANCH : LEAF, d->flags, &n_nodes))
+        !check_page(k, p, number, depth > 1 ? BRANCH : LEAF, d->flags, &n_nodes) ||
+        !in_order(p, n_nodes, depth > 1, within, d->flags))
         return false;
     if (depth == 1) {
         seen->n_leaf++;
@@ -212,7 +249,8 @@ static bool check_below(check *k, uint64_t number, unsigned depth, tree_role rol
         const uint8_t *node = p + load_u16(p + HEADER + 2 * (size_t)i);
         const uint8_t *data = node + NODE + load_u16(node + 6);
         const uint64_t low = dr_load_u32(node), flags = load_u16(node + 4);
-        if (depth > 1 ? !check_below(k, low | flags << 32, depth - 1, role, d, seen, pages)
+        const bounds part = {depth > 1 && i > 0 ? key_at(p, i) : within.from, depth > 1 && i + 1 < n_nodes ? key_at(p, i + 1) : within.to};
+        if (depth > 1 ? !check_below(k, low | flags << 32, depth - 1, part, role, d, seen, pages)
                       : !check_value(k, role, (unsigned)flags, data, low, seen, pages + MAX_DEPTH * k->page_bytes))
             return false;
     }
@@ -227,7 +265,7 @@ static bool check_tree(check *k, const database *d, tree_role role, uint8_t *pag
         return false;
     if (d->root == NO_PAGE)
         return d->depth == 0 && d->n_entries == 0 && d->n_branch == 0 && d->n_leaf == 0 && d->n_overflow == 0;
-    return d->depth > 0 && check_below(k, d->root, d->depth, role, d, &seen, pages) && seen.n_branch == d->n_branch &&
+    return d->depth > 0 && check_below(k, d->root, d->depth, (bounds){{0}, {0}}, role, d, &seen, pages) && seen.n_branch == d->n_branch &&
            seen.n_leaf == d->n_leaf && seen.n_entries == d->n_entries && seen.n_overflow <= d->n_overflow &&
            d->n_overflow <= k->n_pages;
 }
