@@ -8,7 +8,8 @@
  *   cold, warm                   files, secrets, tokens, the full pack (--budget N, without one everything)
  *   cold_symbols, warm_symbols   the same, then definitions and uses
  *   commit, commit_symbols       the same again with a cache that knows the commit before: the last commits of HEAD's
- *                                first-parent history one by one, each read from the object database
+ *                                first-parent history one by one, each read from the object database (without symbols
+ *                                only where a cold run takes less than 20 s)
  *   find_symbol                  look-ups in the warm table, and whole calls of the tool, of names there are and names there are not
  *   read, tokenize               MB a second on one thread: object database, classes, secrets; the tokenizer alone */
 #ifndef DR_APP_BENCH_INGEST_H
