@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,7 +56,7 @@ static double per_second(double n, uint64_t us)
 
 static dr_status open_cache(bench *b, dr_error *err)
 {
-    const dr_cache_options o = {.kv_max_bytes = b->out->n_bytes + b->out->n_bytes / 4 + ((int64_t)64 << 20)};
+    const dr_cache_options o = {.kv_max_bytes = b->out->n_bytes + b->out->n_bytes / 4 + ((int64_t)64 << 20), .kv_day_bytes = INT64_MAX};
     return dr_cache_open(&b->c, b->path, &o, err);
 }
 
@@ -215,19 +216,100 @@ done:
     return st;
 }
 
+static int by_time(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* One record into the plain file, where the oldest one is, synced. */
+static dr_status raw_over(const bench *b, int64_t i, int64_t n_fit, dr_error *err)
+{
+    for (size_t done = 0; done < b->n_record;) {
+        const off_t at = (off_t)(i % n_fit * (int64_t)b->n_record) + (off_t)done;
+        const ssize_t n = pwrite(b->raw_fd, b->record + done, b->n_record - done, at);
+        if (n <= 0)
+            return dr_fail(err, DR_ERR_IO, "%s: %s", b->raw_path, strerror(errno));
+        done += (size_t)n;
+    }
+    return fdatasync(b->raw_fd) < 0 ? dr_fail(err, DR_ERR_IO, "%s: %s", b->raw_path, strerror(errno)) : DR_OK;
+}
+
+/* By turns, so that a neighbour on the disk slows both. Three records in four belong to chains of up to eight, the rest stand alone. */
+static dr_status churn(bench *b, dr_error *err)
+{
+    enum { TIMES = 20, CHAIN = 8 };
+    dr_cache_bench *o = b->out;
+    const dr_cache_options how = {.kv_max_bytes = o->churn_budget, .kv_day_bytes = INT64_MAX};
+    const int64_t n = TIMES * o->churn_budget / (int64_t)b->n_record, n_fit = o->churn_budget / (int64_t)b->n_record;
+    uint64_t *took = calloc((size_t)n + 1, sizeof *took), raw_us = 0, raw_worst = 0, store_us = 0;
+    struct stat sb;
+    dr_status st = DR_OK;
+    dr_key parent = {{0}};
+    int64_t depth = 0;
+
+    if (!took)
+        return dr_fail(err, DR_ERR_NOMEM, "cache: out of memory");
+    dr_cache_close(b->c);
+    b->c = NULL;
+    if ((st = dr_folder__delete(&b->folder, "cache", err)) != DR_OK || (st = dr_cache_open(&b->c, b->path, &how, err)) != DR_OK)
+        goto done;
+    if (ftruncate(b->raw_fd, 0) < 0) {
+        st = dr_fail(err, DR_ERR_IO, "%s: %s", b->raw_path, strerror(errno));
+        goto done;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        dr_kv_label label = {.key = key_of(i), .compute_us = (uint64_t)(1 + i * 7919 % 1000) * 1000};
+        depth = i % CHAIN < CHAIN * 3 / 4 && i % CHAIN > 0 ? depth + 1 : 1;
+        if (depth > 1)
+            label.parent = parent;
+        label.n_tokens = depth * DR_CHAIN_BLOCK_TOKENS;
+        fill(b->record, b->n_record, (uint64_t)i + 1);
+        uint64_t t = dr_clock_us();
+        st = dr_kv_store_put(b->c, NULL, &label, b->record, b->n_record, err);
+        took[i] = dr_clock_us() - t;
+        if (st == DR_ERR_LIMIT) { /* its chain's beginning has been evicted */
+            depth = 0;
+            st = DR_OK;
+        }
+        if (st != DR_OK)
+            goto done;
+        parent = label.key;
+        store_us += took[i];
+        t = dr_clock_us();
+        if ((st = raw_over(b, i, n_fit, err)) != DR_OK)
+            goto done;
+        t = dr_clock_us() - t;
+        raw_us += t;
+        raw_worst = t > raw_worst ? t : raw_worst;
+    }
+    qsort(took, (size_t)n, sizeof *took, by_time);
+    o->churn_bytes = n * (int64_t)b->n_record;
+    o->churn_mb_s = per_second((double)o->churn_bytes, store_us) * 1e-6;
+    o->churn_raw_mb_s = per_second((double)o->churn_bytes, raw_us) * 1e-6;
+    o->churn_worst_ms = (double)took[n - 1] * 1e-3;
+    o->churn_p99_ms = (double)took[n - 1 - n / 100] * 1e-3;
+    o->churn_raw_worst_ms = (double)raw_worst * 1e-3;
+    if (fstatat(b->folder.fd, "cache/kv/data.mdb", &sb, 0) == 0)
+        o->churn_file_part = (double)sb.st_size / (double)o->churn_budget;
+done:
+    free(took);
+    return st;
+}
+
 dr_status dr_cache_bench_run(dr_cache_bench *out, const char *folder, int64_t n_bytes, int64_t record_bytes, int64_t n_index,
-                             dr_error *err)
+                             int64_t churn_budget, dr_error *err)
 {
     dr_status st = DR_OK;
     char path[3000];
     bench b = {.out = out, .raw_fd = -1, .folder = {.fd = -1, .lock_fd = -1}};
 
-    if (record_bytes < 1 || n_bytes < record_bytes || n_index < 1)
+    if (record_bytes < 1 || n_bytes < record_bytes || n_index < 1 || (churn_budget && churn_budget < 4 * record_bytes))
         return dr_fail(err, DR_ERR_ARG, "cache: a bench of %lld bytes in records of %lld", (long long)n_bytes,
                        (long long)record_bytes);
     b.n_record = (size_t)record_bytes;
     b.n_records = n_bytes / record_bytes;
-    *out = (dr_cache_bench){.n_bytes = b.n_records * record_bytes, .record_bytes = record_bytes};
+    *out = (dr_cache_bench){.n_bytes = b.n_records * record_bytes, .record_bytes = record_bytes, .churn_budget = churn_budget};
     out->n_index = n_index > b.n_records ? n_index : b.n_records;
     if ((size_t)snprintf(path, sizeof path, "%s/bench-%ld", folder, (long)getpid()) >= sizeof path)
         return dr_fail(err, DR_ERR_ARG, "%s: name too long", folder);
@@ -251,8 +333,8 @@ dr_status dr_cache_bench_run(dr_cache_bench *out, const char *folder, int64_t n_
     if ((st = write_all(&b, err)) != DR_OK || (st = cold(&b, err)) != DR_OK)
         goto done;
     fill(b.source, b.n_source, 1);
-    if ((st = warm(&b, err)) == DR_OK)
-        st = lookups(&b, err);
+    if ((st = warm(&b, err)) == DR_OK && (st = lookups(&b, err)) == DR_OK && churn_budget)
+        st = churn(&b, err);
 done:
     dr_cache_close(b.c);
     if (b.raw_fd >= 0)

@@ -13,11 +13,18 @@ typedef struct dr_cache_bench {
     double warm_gb_s;                       /* restore with everything in the page cache, checksums verified */
     double cold_gb_s, raw_cold_gb_s;        /* page cache dropped for these files; 0 where that is not possible */
     double find_us_mean, find_us_max;       /* one look-up among n_index records */
+    /* At a full budget of churn_budget, churn_bytes written into it in records of record_bytes (and the same into a plain file of that size,
+     * over and over): a transaction is one record stored, evicting others. */
+    int64_t churn_budget, churn_bytes;
+    double churn_mb_s, churn_raw_mb_s;
+    double churn_worst_ms, churn_raw_worst_ms, churn_p99_ms;
+    double churn_file_part; /* size of the file afterwards, of the budget */
 } dr_cache_bench;
 
 /* Works in a new folder under `folder`, which is deleted again. n_bytes of records of record_bytes each (a Flash block: 7.9 MB), and
- * n_index records without bytes for the look-ups. Takes about n_bytes / 200 MB/s. */
+ * n_index records without bytes for the look-ups; churn of 20 times churn_budget (0: none). Takes about
+ * (n_bytes + 40 churn_budget) / 200 MB/s. */
 dr_status dr_cache_bench_run(dr_cache_bench *out, const char *folder, int64_t n_bytes, int64_t record_bytes, int64_t n_index,
-                             dr_error *err);
+                             int64_t churn_budget, dr_error *err);
 
 #endif
