@@ -18,6 +18,22 @@ const char *dr_seg_kind_name(dr_seg_kind k)
 
 /* ---- pieces ---- */
 
+int64_t dr_pack__end(const dr_pack *p)
+{
+    return p->n_gone + (int64_t)p->ids.n;
+}
+
+dr_status dr_pack__hand_over(dr_pack *p, const dr_pack_options *opt, dr_error *err)
+{
+    dr_status st = DR_OK;
+    if (opt->sink && p->ids.n) {
+        st = opt->sink(opt->sink_arg, p->ids.v, p->ids.n, err);
+        p->n_gone += (int64_t)p->ids.n;
+        p->ids.n = 0;
+    }
+    return st;
+}
+
 dr_status dr_pack__segment(dr_pack *p, dr_pack_segment seg, int64_t first, dr_str path, dr_error *err)
 {
     if (p->n_segs == p->cap_segs) {
@@ -29,7 +45,7 @@ dr_status dr_pack__segment(dr_pack *p, dr_pack_segment seg, int64_t first, dr_st
         p->cap_segs = cap;
     }
     seg.first = first;
-    seg.n = (int64_t)p->ids.n - first;
+    seg.n = dr_pack__end(p) - first;
     seg.path_at = (uint32_t)p->names.n;
     seg.path_n = (uint32_t)path.n;
     dr_buf_add(&p->names, path.s, path.n);
@@ -39,7 +55,7 @@ dr_status dr_pack__segment(dr_pack *p, dr_pack_segment seg, int64_t first, dr_st
 
 dr_status dr_pack__line(dr_pack *p, const dr_maker *m, dr_seg_kind kind, uint32_t entry, dr_str path, dr_str line, dr_error *err)
 {
-    const int64_t first = (int64_t)p->ids.n;
+    const int64_t first = dr_pack__end(p);
     const dr_status st = dr_tokenizer_encode(m->t, &p->ids, line, false, err);
     return st != DR_OK ? st
                        : dr_pack__segment(p, (dr_pack_segment){.kind = (uint8_t)kind, .entry = entry}, first, path, err);
@@ -56,7 +72,7 @@ dr_status dr_pack__entry(dr_pack *p, const char *commit, dr_error *err)
         p->cap_entries = cap;
     }
     dr_pack_entry *e = &p->entries[p->n_entries++];
-    *e = (dr_pack_entry){.first = (int64_t)p->ids.n};
+    *e = (dr_pack_entry){.first = dr_pack__end(p)};
     (void)snprintf(e->commit, sizeof e->commit, "%s", commit);
     return DR_OK;
 }
@@ -65,7 +81,7 @@ dr_status dr_pack__append_segment(dr_pack *to, const dr_pack *from, const dr_pac
 {
     dr_pack_segment s = *seg;
     const dr_str old_path = dr_pack_old_path(from, seg);
-    const int64_t first = (int64_t)to->ids.n;
+    const int64_t first = dr_pack__end(to);
 
     s.entry = entry;
     dr_ids_append(&to->ids, from->ids.v + seg->first, (size_t)seg->n);
@@ -127,7 +143,7 @@ static void reset(dr_pack *p)
     p->segs = NULL;
     p->entries = NULL;
     p->n_segs = p->cap_segs = p->n_entries = p->cap_entries = 0;
-    p->n_base = p->n_unshown = 0;
+    p->n_base = p->n_unshown = p->n_gone = 0;
 }
 
 /* ---- full ---- */
@@ -196,6 +212,26 @@ static void reserve(dr_ids *ids, int64_t n)
         *ids = (dr_ids){.v = v, .cap = (size_t)n};
 }
 
+static dr_status let_go(void *arg, const int32_t *ids, size_t n, dr_error *err)
+{
+    (void)arg, (void)ids, (void)n, (void)err;
+    return DR_OK;
+}
+
+/* The base's tokens, where no plan in the store says them. */
+static dr_status count_base(attempt *a, dr_error *err)
+{
+    dr_pack counted = {.repo = a->m.repo, .tokenizer = a->m.t};
+    dr_pack_options opt = *a->m.opt;
+    dr_maker m = a->m;
+
+    opt.sink = let_go;
+    m.opt = &opt;
+    const dr_status st = dr_pack__base(&counted, &m, &a->plan, err);
+    dr_pack_fini(&counted);
+    return st;
+}
+
 /* Builds everything on a->m.c0. strict: DR_ERR_LIMIT when the rules for a recorded c0 do not hold. */
 static dr_status build_on(dr_pack *out, attempt *a, bool strict, dr_error *err)
 {
@@ -217,25 +253,27 @@ static dr_status build_on(dr_pack *out, attempt *a, bool strict, dr_error *err)
     st = dr_plan__load(&a->plan, m, err);
     if (st != DR_OK && st != DR_ERR_NOT_FOUND)
         return st;
-    if ((st = dr_pack__overlay(&a->overlay, m, strict && a->plan.n_tokens ? a->plan.n_tokens / QUARTER : 0, err)) != DR_OK)
+    if (strict && !a->plan.kept && ((st = dr_plan__make(&a->plan, m, err)) != DR_OK || (st = count_base(a, err)) != DR_OK))
         return st;
-    if (!a->plan.kept && (st = dr_plan__make(&a->plan, m, err)) != DR_OK)
+    if ((st = dr_pack__overlay(&a->overlay, m, strict ? a->plan.n_tokens / QUARTER : 0, err)) != DR_OK)
         return st;
-    if (a->plan.n_tokens)
-        reserve(&out->ids, a->plan.n_tokens + (int64_t)a->overlay.ids.n + 64);
-    if ((st = dr_pack__base(out, m, &a->plan, err)) != DR_OK)
-        return st;
-    dr_plan__keep(&a->plan, m);
 
     dr_ids end = {0};
     st = dr_tokenizer_encode(m->t, &end, DR_STR(closing), false, err);
-    const int64_t room = m->budget ? m->budget - out->n_base - (int64_t)end.n : 0;
-    const int64_t n_overlay = (int64_t)a->overlay.ids.n;
+    const int64_t n_end = (int64_t)end.n, n_overlay = (int64_t)a->overlay.ids.n;
     dr_ids_free(&end);
     if (st != DR_OK)
         return st;
-    if (strict && (n_overlay > out->n_base / QUARTER || (m->budget && n_overlay > room)))
+    if (strict && m->budget && n_overlay > m->budget - a->plan.n_tokens - n_end)
         return dr_fail(err, DR_ERR_LIMIT, "the changes since %.12s take %lld tokens", m->c0, (long long)n_overlay);
+    if (!a->plan.units && (st = dr_plan__make(&a->plan, m, err)) != DR_OK)
+        return st;
+    if (a->plan.n_tokens && !m->opt->sink)
+        reserve(&out->ids, a->plan.n_tokens + n_overlay + n_end);
+    if ((st = dr_pack__base(out, m, &a->plan, err)) != DR_OK)
+        return st;
+    dr_plan__keep(&a->plan, m);
+    const int64_t room = m->budget ? m->budget - out->n_base - n_end : 0;
     if (m->budget && room < 0)
         return dr_fail(err, DR_ERR_LIMIT, "a budget of %lld tokens is too small for this repository's first and last lines",
                        (long long)m->budget);
@@ -368,6 +406,9 @@ dr_status dr_pack_build(dr_pack *out, const dr_repo *repo, const dr_symbols *sym
         st = dr_pack__build_map(out, repo, symbols, t, opt, err);
     if (st == DR_OK && (out->ids.failed || out->names.failed))
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    out->n_tokens = dr_pack__end(out);
+    if (st == DR_OK)
+        st = dr_pack__hand_over(out, opt, err);
 done:
     if (st != DR_OK)
         dr_pack_fini(out);
@@ -395,6 +436,9 @@ dr_status dr_pack_build_diff(dr_pack *out, const dr_repo *repo, const char *from
     if ((st = dr_pack__changes(out, &m, a, b, dr_buf_view(&title), err)) == DR_OK &&
         (st = dr_pack__line(out, &m, DR_SEG_END, DR_PACK_BASE, DR_STR(""), DR_STR(closing), err)) == DR_OK)
         st = find_renames(out, err);
+    out->n_tokens = dr_pack__end(out);
+    if (st == DR_OK)
+        st = dr_pack__hand_over(out, opt, err);
 done:
     dr_buf_free(&title);
     dr_history_close(m.history);

@@ -68,10 +68,11 @@ typedef struct dr_pack_file {
 
 typedef struct dr_pack {
     dr_pack_mode mode;
-    dr_ids ids;
+    dr_ids ids;        /* empty when a sink took them */
+    int64_t n_tokens;
     int64_t n_base;    /* tokens of the base, end-of-base line included; 0 in other modes than full */
     char base[41];     /* c0, empty for a snapshot without commits */
-    dr_pack_segment *segs; /* ascending, without gaps, from token 0 to ids.n */
+    dr_pack_segment *segs; /* ascending, without gaps, from token 0 to n_tokens */
     size_t n_segs;
     dr_pack_entry *entries;
     size_t n_entries;
@@ -85,12 +86,16 @@ typedef struct dr_pack {
     const dr_repo *repo;
     const dr_tokenizer *tokenizer;
     dr_buf names;
+    int64_t n_gone; /* tokens that a sink took */
     size_t cap_segs, cap_entries;
     size_t *renames, n_renames; /* segments with `renamed`, ascending */
 } dr_pack;
 
 /* Called on the thread that called dr_pack_build; false cancels. */
 typedef bool dr_pack_progress(void *arg, int64_t done_bytes, int64_t total_bytes);
+
+/* Takes the ids as they come, in order. Called on the thread that called dr_pack_build; an error ends the build. */
+typedef dr_status dr_pack_sink(void *arg, const int32_t *ids, size_t n, dr_error *err);
 
 enum { DR_PACK_BORDER = 128, DR_PACK_LEAST = 256 };
 
@@ -107,6 +112,10 @@ typedef struct dr_pack_options {
     dr_pool *pool;
     dr_pack_progress *progress;
     void *progress_arg;
+    /* Given: ids are handed over and not kept, so that a pack of any length takes little memory. Without them dr_pack_text
+     * and provenance (app/provenance.h) have nothing to work on. */
+    dr_pack_sink *sink;
+    void *sink_arg;
 } dr_pack_options;
 
 /* symbols: of the snapshot; needed for mode map only (a full pack under a budget opens those of c0 itself).
@@ -122,7 +131,7 @@ void dr_pack_fini(dr_pack *p);
 dr_str dr_pack_path(const dr_pack *p, const dr_pack_segment *s); /* until dr_pack_fini */
 dr_str dr_pack_old_path(const dr_pack *p, const dr_pack_segment *s); /* of a rename; else empty */
 
-/* Appends the text of tokens [first, first + n). */
+/* Appends the text of tokens [first, first + n). Not after a sink. */
 void dr_pack_text(dr_buf *out, const dr_pack *p, int64_t first, int64_t n);
 
 #endif

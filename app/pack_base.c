@@ -1,6 +1,6 @@
 /* app/pack_base.c: the base's ids: front, units in the plan's order, end-of-base line.
  *
- * Units are made in parallel in batches of a few MiB of text, then appended, so that apart from the pack itself only a batch is
+ * Units are made in parallel in batches of a MiB of text, then appended, so that apart from the pack itself only a batch is
  * in memory. */
 #include "app/pack_parts.h"
 #include "app/pack_text.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_BYTES = 8 << 20, BATCH_UNITS = 2048 };
+enum { BATCH_BYTES = 1 << 20, BATCH_UNITS = 1024 };
 
 void dr_unit_ids__fini(dr_unit_ids *u)
 {
@@ -84,7 +84,7 @@ static dr_status add_unit(dr_pack *out, const dr_maker *m, const dr_plan *plan, 
                           dr_error *err)
 {
     const dr_repo_file *f = dr_repo_file_at(m->base, u->file);
-    const int64_t first = (int64_t)out->ids.n;
+    const int64_t first = dr_pack__end(out);
     dr_pack_segment seg = {.entry = DR_PACK_BASE, .n_head = u->n_head, .n_lines = u->n_lines, .kind = DR_SEG_SIGNATURES};
 
     memcpy(seg.id, f->id, sizeof seg.id);
@@ -136,7 +136,7 @@ static bool place(place_job *j, size_t i, dr_buf *room, dr_buf *text, dr_ids *he
         return false;
     u->n_head = (uint32_t)head->n;
     memcpy(j->ids + j->at[i], head->v, head->n * sizeof *head->v);
-    dr_pack__take_body(j->ids + j->at[i] + head->n, room, n);
+    dr_pack__take_body(j->ids + j->at[i] + head->n, room, n, j->m->t);
     return true;
 }
 
@@ -164,7 +164,7 @@ static dr_status place_base(bool *done, dr_pack *out, const dr_maker *m, dr_plan
     int64_t *at = NULL, end = (int64_t)out->ids.n;
 
     *done = false;
-    if (!plan->kept || !plan->n_tokens || !m->opt->store)
+    if (!plan->kept || !plan->n_tokens || !m->opt->store || m->opt->sink)
         return DR_OK;
     if (!(at = malloc((plan->n ? plan->n : 1) * sizeof *at)))
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
@@ -233,10 +233,12 @@ dr_status dr_pack__base(dr_pack *out, const dr_maker *m, dr_plan *plan, dr_error
         at += n_made;
         n_made = 0;
         done += bytes;
+        if ((st = dr_pack__hand_over(out, m->opt, err)) != DR_OK)
+            goto done;
     }
     dr_pack__end_line(&line, m);
     st = dr_pack__line(out, m, DR_SEG_END, DR_PACK_BASE, DR_STR(""), dr_buf_view(&line), err);
-    out->n_base = (int64_t)out->ids.n;
+    out->n_base = dr_pack__end(out);
     plan->n_tokens = out->n_base;
 done:
     for (size_t i = 0; i < n_made; i++)

@@ -4,8 +4,10 @@
 #include "app/setup.h"
 #include "repo/text.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Fields that every object of this command begins with. */
 static json_t *begin_json(const dr_setup *s, const char *type)
@@ -15,19 +17,76 @@ static json_t *begin_json(const dr_setup *s, const char *type)
                      id->commit);
 }
 
-static dr_status write_text(const char *path, const dr_pack *p, dr_error *err)
-{
-    dr_status st = DR_OK;
-    dr_buf text = {0};
+/* ---- where the ids go ---- */
 
-    dr_pack_text(&text, p, 0, (int64_t)p->ids.n);
-    if (text.failed)
-        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    else if (strcmp(path, "-") != 0)
-        st = dr_write_file(path, text.data ? text.data : "", text.n, err);
-    else if (fwrite(text.data ? text.data : "", 1, text.n, stdout) != text.n)
-        st = dr_fail(err, DR_ERR_IO, "the pack could not be written to standard output");
-    dr_buf_free(&text);
+/* Ids are digested, and written as text, as they come: a pack may be longer than memory. A file is written beside its name and
+ * takes it at the end. */
+typedef struct writing {
+    const dr_tokenizer *t;
+    dr_sha256_stream *sha; /* NULL: nobody asked */
+    FILE *to;              /* NULL: no text is wanted */
+    const char *path;
+    dr_buf part, text;     /* the name while it is written; one batch */
+} writing;
+
+static dr_status begin_writing(writing *w, const dr_setup *s, dr_error *err)
+{
+    *w = (writing){.t = s->tokenizer, .path = s->opt->out};
+    if (s->opt->json && !(w->sha = dr_sha256_new()))
+        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    if (!w->path)
+        return DR_OK;
+    if (strcmp(w->path, "-") == 0) {
+        w->to = stdout;
+        return DR_OK;
+    }
+    dr_buf_printf(&w->part, "%s.part", w->path);
+    if (w->part.failed)
+        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    if (!(w->to = fopen(w->part.data, "w")))
+        return dr_fail(err, DR_ERR_IO, "%s: %s", w->path, strerror(errno));
+    return DR_OK;
+}
+
+static dr_status write_ids(void *arg, const int32_t *ids, size_t n, dr_error *err)
+{
+    enum { STEP = 1 << 16 };
+    writing *w = arg;
+
+    if (w->sha)
+        dr_sha256_update(w->sha, ids, n * sizeof *ids);
+    for (size_t at = 0; w->to && at < n; at += STEP) {
+        const size_t end = n - at < STEP ? n : at + STEP;
+        dr_buf_clear(&w->text);
+        for (size_t i = at; i < end; i++) {
+            const dr_str bytes = dr_tokenizer_bytes(w->t, ids[i]);
+            dr_buf_add(&w->text, bytes.s, bytes.n);
+        }
+        if (w->text.failed)
+            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        if (fwrite(w->text.data, 1, w->text.n, w->to) != w->text.n)
+            return dr_fail(err, DR_ERR_IO, "%s: %s", w->path, strerror(errno));
+    }
+    return DR_OK;
+}
+
+/* What was written counts only when st is DR_OK. */
+static dr_status end_writing(char hex[65], writing *w, dr_status st, dr_error *err)
+{
+    const bool file = w->to && w->to != stdout;
+
+    if (file) {
+        const bool whole = fflush(w->to) == 0 && fsync(fileno(w->to)) == 0;
+        if (fclose(w->to) != 0 || !whole || (st == DR_OK && rename(w->part.data, w->path) != 0))
+            st = st != DR_OK ? st : dr_fail(err, DR_ERR_IO, "%s: %s", w->path, strerror(errno));
+        if (st != DR_OK)
+            (void)unlink(w->part.data);
+    }
+    const dr_digest digest = w->sha ? dr_sha256_finish(w->sha) : (dr_digest){{0}};
+    dr_digest_hex(hex, &digest);
+    dr_buf_free(&w->part);
+    dr_buf_free(&w->text);
+    *w = (writing){0};
     return st;
 }
 
@@ -156,7 +215,8 @@ static dr_status show_diff(dr_setup *s, dr_output *out, const char *range, dr_er
     dr_sym_changes symbols = {0};
     const char *dots = strstr(range, "..");
     const dr_pack_options how = dr_setup_pack_options(s, DR_PACK_FULL, 0);
-    char *from = NULL;
+    char *from = NULL, hex[65];
+    writing w = {0};
 
     if (!dots || dots == range || dots[2] == '.')
         return dr_fail(err, DR_ERR_ARG, "--diff %s: give two commits as A..B, or A.. for what changed up to HEAD", range);
@@ -164,12 +224,14 @@ static dr_status show_diff(dr_setup *s, dr_output *out, const char *range, dr_er
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
     if ((st = dr_pack_build_diff(&pack, s->repo, from, dots[2] ? dots + 2 : "HEAD", s->tokenizer, &how, err)) != DR_OK)
         goto done;
-    if (s->opt->out && (st = write_text(s->opt->out, &pack, err)) != DR_OK)
+    if ((st = begin_writing(&w, s, err)) == DR_OK)
+        st = write_ids(&w, pack.ids.v, pack.ids.n, err);
+    if ((st = end_writing(hex, &w, st, err)) != DR_OK)
         goto done;
     if ((st = dr_symbol_changes_between(&symbols, s->repo, pack.base, pack.entries[0].commit, err)) != DR_OK)
         goto done;
     if (out->json) {
-        json_t *event = begin_json(s, "pack_diff"), *more = dr_pack_diff_json(&pack, &symbols);
+        json_t *event = begin_json(s, "pack_diff"), *more = dr_pack_diff_json(&pack, &symbols, hex);
         json_object_update(event, more);
         json_decref(more);
         dr_output_event(out, event);
@@ -184,21 +246,18 @@ done:
 
 /* ---- the pack ---- */
 
-static dr_status show_pack(dr_setup *s, dr_output *out, const dr_pack *p, dr_error *err)
+static dr_status show_pack(dr_setup *s, dr_output *out, const dr_pack *p, const char *hex, dr_error *err)
 {
     const bool to_stdout = s->opt->out && strcmp(s->opt->out, "-") == 0;
-    dr_status st = DR_OK;
 
-    if (s->opt->out && (st = write_text(s->opt->out, p, err)) != DR_OK)
-        return st;
     if (out->json) {
-        json_t *event = begin_json(s, "pack"), *more = dr_pack_json(p);
+        json_t *event = begin_json(s, "pack"), *more = dr_pack_json(p, hex);
         json_object_update(event, more);
         json_decref(more);
         dr_output_event(out, event);
     } else if (!out->quiet && !to_stdout)
-        st = dr_pack_view(out, p, err);
-    return st;
+        return dr_pack_view(out, p, err);
+    return DR_OK;
 }
 
 dr_outcome dr_command_pack(const dr_options *opt, dr_output *out, const atomic_bool *cancel, dr_error *err)
@@ -206,6 +265,8 @@ dr_outcome dr_command_pack(const dr_options *opt, dr_output *out, const atomic_b
     dr_status st = DR_OK;
     dr_setup s;
     dr_pack pack = {0};
+    writing w = {0};
+    char hex[65];
 
     dr_setup_init(&s, opt, out, cancel);
     if (opt->n_words) {
@@ -231,12 +292,15 @@ dr_outcome dr_command_pack(const dr_options *opt, dr_output *out, const atomic_b
     }
     if (mode == DR_PACK_MAP && (st = dr_setup_repo(&s, err)) != DR_OK)
         goto done;
-    const dr_pack_options how = dr_setup_pack_options(
+    dr_pack_options how = dr_setup_pack_options(
         &s, mode, opt->budget >= 0 ? opt->budget : mode == s.profile.pack_mode ? s.profile.pack_budget : 0);
-    if ((st = dr_pack_build(&pack, s.repo, s.symbols, s.tokenizer, &how, err)) != DR_OK)
-        goto done;
+    how.sink = write_ids;
+    how.sink_arg = &w;
+    if ((st = begin_writing(&w, &s, err)) == DR_OK)
+        st = dr_pack_build(&pack, s.repo, s.symbols, s.tokenizer, &how, err);
     dr_output_progress_end(out);
-    st = opt->explain ? explain(&s, out, opt->explain, &pack, err) : show_pack(&s, out, &pack, err);
+    if ((st = end_writing(hex, &w, st, err)) == DR_OK)
+        st = opt->explain ? explain(&s, out, opt->explain, &pack, err) : show_pack(&s, out, &pack, hex, err);
 done:
     dr_output_progress_end(out);
     dr_pack_fini(&pack);

@@ -1,8 +1,10 @@
-/* app/pack_ids.c: ids of bodies. In the store under "tok", format, tokenizer and text: u32 lines, then u32 an id. */
+/* app/pack_ids.c: ids of bodies. In the store under "ids", format, tokenizer and text: u32 lines, then the ids, each in as many
+ * bytes as the tokenizer needs: two below 65,536 tokens, else three. */
 #include "app/pack_parts.h"
 #include "app/pack_text.h"
 #include "repo/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { KEY_BYTES = 4 + 2 * 32 };
@@ -22,7 +24,7 @@ void dr_pack__run(dr_pool *pool, int64_t n, dr_range_fn *fn, void *arg)
 
 static void make_key(uint8_t key[KEY_BYTES], const dr_maker *m, const dr_pack_side *side)
 {
-    const char tag[] = {'t', 'o', 'k', '0' + DR_PACK_FORMAT};
+    const char tag[] = {'i', 'd', 's', '0' + DR_PACK_FORMAT};
     memcpy(key, tag, 4);
     memcpy(key + 4, m->tokenizer.b, 32);
     dr_repo_text_key(key + 36, side->repo, side->path, side->id);
@@ -47,24 +49,39 @@ bool dr_pack__link_target(dr_buf *out, const dr_repo *repo, dr_str path, const u
     return there;
 }
 
-/* True: *kept holds a value of this program. */
-static bool load(dr_buf *kept, size_t *n, uint32_t *n_lines, const dr_blob_store *store, dr_cspan key)
+static size_t width(const dr_tokenizer *t)
 {
-    if (store->get(store->self, kept, key, NULL) != DR_OK || kept->failed || kept->n < 4 || kept->n % 4 != 0)
-        return false;
-    *n_lines = dr_load_u32(kept->data);
-    *n = kept->n / 4 - 1;
-    return true;
+    return dr_tokenizer_size(t) <= 1 << 16 ? 2 : dr_tokenizer_size(t) <= 1 << 24 ? 3 : 4;
 }
 
-void dr_pack__take_body(int32_t *to, const dr_buf *room, size_t n)
+void dr_pack__take_body(int32_t *to, const dr_buf *room, size_t n, const dr_tokenizer *t)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    memcpy(to, room->data + 4, n * sizeof *to);
-#else
-    for (size_t i = 0; i < n; i++)
-        to[i] = (int32_t)dr_load_u32(room->data + 4 + 4 * i);
-#endif
+    const uint8_t *p = (const uint8_t *)room->data + 4;
+    switch (width(t)) {
+    case 2:
+        for (size_t i = 0; i < n; i++, p += 2)
+            to[i] = p[0] | p[1] << 8;
+        break;
+    case 3:
+        for (size_t i = 0; i < n; i++, p += 3)
+            to[i] = p[0] | p[1] << 8 | p[2] << 16;
+        break;
+    default:
+        for (size_t i = 0; i < n; i++, p += 4)
+            to[i] = (int32_t)dr_load_u32(p);
+    }
+}
+
+static bool find(dr_buf *room, size_t *n, uint32_t *n_lines, const dr_maker *m, dr_cspan key)
+{
+    const dr_blob_store *store = m->opt->store;
+    const size_t w = width(m->t);
+
+    if (!store || store->get(store->self, room, key, NULL) != DR_OK || room->failed || room->n < 4 || (room->n - 4) % w != 0)
+        return false;
+    *n_lines = dr_load_u32(room->data);
+    *n = (room->n - 4) / w;
+    return true;
 }
 
 bool dr_pack__find_body(dr_buf *room, size_t *n, uint32_t *n_lines, const dr_maker *m, const dr_pack_side *side)
@@ -73,45 +90,39 @@ bool dr_pack__find_body(dr_buf *room, size_t *n, uint32_t *n_lines, const dr_mak
 
     make_key(key, m, side);
     dr_buf_clear(room);
-    return m->opt->store && load(room, n, n_lines, m->opt->store, (dr_cspan){key, sizeof key});
+    return find(room, n, n_lines, m, (dr_cspan){key, sizeof key});
 }
 
 /* True: found and appended. */
-static bool get(dr_ids *ids, uint32_t *n_lines, const dr_blob_store *store, dr_cspan key)
+static bool get(dr_ids *ids, uint32_t *n_lines, const dr_maker *m, dr_cspan key)
 {
     dr_buf kept = {0};
-    size_t n;
-    const bool found = load(&kept, &n, n_lines, store, key);
-    if (found) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        dr_ids_append(ids, (const int32_t *)(const void *)(kept.data + 4), n);
-#else
-        for (size_t i = 0; i < n; i++)
-            dr_ids_add(ids, (int32_t)dr_load_u32(kept.data + 4 + 4 * i));
-#endif
-    }
+    size_t n = 0;
+    const bool found = find(&kept, &n, n_lines, m, key);
+    int32_t *room = found && n ? malloc(n * sizeof *room) : NULL;
+    if (room) {
+        dr_pack__take_body(room, &kept, n, m->t);
+        dr_ids_append(ids, room, n);
+    } else if (found && n)
+        ids->failed = true;
+    free(room);
     dr_buf_free(&kept);
     return found;
 }
 
-static void put(const dr_blob_store *store, dr_cspan key, uint32_t n_lines, const int32_t *v, size_t n)
+static void put(const dr_maker *m, dr_cspan key, uint32_t n_lines, const int32_t *v, size_t n)
 {
-    dr_buf value = {0};
-    uint8_t word[4];
+    const size_t w = width(m->t);
+    uint8_t *value = malloc(4 + n * w);
 
-    dr_store_u32(word, n_lines);
-    dr_buf_add(&value, word, sizeof word);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    dr_buf_add(&value, v, n * sizeof *v);
-#else
-    for (size_t i = 0; i < n; i++) {
-        dr_store_u32(word, (uint32_t)v[i]);
-        dr_buf_add(&value, word, sizeof word);
-    }
-#endif
-    if (!value.failed)
-        (void)store->put(store->self, key, (dr_cspan){(const uint8_t *)value.data, value.n}, NULL);
-    dr_buf_free(&value);
+    if (!value)
+        return; /* what is not kept is made again */
+    dr_store_u32(value, n_lines);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < w; k++)
+            value[4 + i * w + k] = (uint8_t)((uint32_t)v[i] >> 8 * k);
+    (void)m->opt->store->put(m->opt->store->self, key, (dr_cspan){value, 4 + n * w}, NULL);
+    free(value);
 }
 
 dr_status dr_pack__body(dr_ids *ids, uint32_t *n_lines, dr_file_class *cls, const dr_maker *m, const dr_pack_side *side,
@@ -122,7 +133,6 @@ dr_status dr_pack__body(dr_ids *ids, uint32_t *n_lines, dr_file_class *cls, cons
     const size_t before = ids->n;
     uint8_t key[KEY_BYTES];
     const dr_cspan k = {key, sizeof key};
-    const dr_blob_store *store = m->opt->store;
 
     make_key(key, m, side);
     /* The class is the path's as well as the text's: only a listed file's is known without reading it. */
@@ -133,7 +143,7 @@ dr_status dr_pack__body(dr_ids *ids, uint32_t *n_lines, dr_file_class *cls, cons
         goto done;
     if (!dr_pack__shows(*cls))
         goto done;
-    if (store && get(ids, n_lines, store, k)) {
+    if (get(ids, n_lines, m, k)) {
         st = ids->failed ? dr_fail(err, DR_ERR_NOMEM, "out of memory") : DR_OK;
         goto done;
     }
@@ -149,8 +159,8 @@ dr_status dr_pack__body(dr_ids *ids, uint32_t *n_lines, dr_file_class *cls, cons
         goto done;
     if (ids->failed)
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    else if (store)
-        put(store, k, *n_lines, ids->v + before, ids->n - before);
+    else if (m->opt->store)
+        put(m, k, *n_lines, ids->v + before, ids->n - before);
 done:
     dr_buf_free(&body);
     dr_buf_free(&text);

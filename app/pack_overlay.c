@@ -44,8 +44,11 @@ static dr_status read_side(dr_buf *text, dr_file_class *cls, const dr_pack_side 
     return type == DR_TYPE_FILE ? dr_pack__read(text, cls, side, NULL) : DR_OK;
 }
 
-/* Hunks of what the pack shows of both sides. *same: nothing of the change is shown. */
-static dr_status diff_body(dr_ids *ids, bool *same, const dr_maker *m, dr_str old_text, dr_str new_text)
+typedef enum shown_as { AS_NOTHING, AS_HUNKS, AS_WHOLE } shown_as;
+
+/* Hunks of what the pack shows of both sides. *as: nothing of the change is shown; or the new text is shorter than the hunks, and
+ * then there are no ids either. */
+static dr_status diff_body(dr_ids *ids, shown_as *as, const dr_maker *m, dr_str old_text, dr_str new_text)
 {
     dr_status st = DR_OK;
     dr_buf a = {0}, b = {0}, body = {0};
@@ -59,10 +62,14 @@ static dr_status diff_body(dr_ids *ids, bool *same, const dr_maker *m, dr_str ol
     }
     if ((st = dr_line_diff(&hunks, dr_buf_view(&a), dr_buf_view(&b), NULL)) != DR_OK)
         goto done;
-    *same = hunks.n == 0;
+    *as = hunks.n == 0 ? AS_NOTHING : AS_HUNKS;
     dr_buf_add(&body, "\n", 1);
-    if (*same || (st = dr_line_diff_print(&body, &hunks, dr_buf_view(&a), dr_buf_view(&b), CONTEXT, NULL)) != DR_OK)
+    if (!hunks.n || (st = dr_line_diff_print(&body, &hunks, dr_buf_view(&a), dr_buf_view(&b), CONTEXT, NULL)) != DR_OK)
         goto done;
+    if (body.n > b.n + 2) {
+        *as = AS_WHOLE;
+        goto done;
+    }
     st = body.failed ? DR_ERR_NOMEM : dr_tokenizer_encode(m->t, ids, dr_buf_view(&body), false, NULL);
 done:
     dr_hunks_fini(&hunks);
@@ -77,7 +84,7 @@ static dr_status show_text(delta_out *o, dr_buf *head, const dr_maker *m, const 
                            dr_str new_text)
 {
     dr_status st = DR_OK;
-    bool same = false;
+    shown_as as = AS_WHOLE;
     dr_file_class cls;
 
     if (was_shown && d->kind == DR_CHANGE_RENAMED) {
@@ -90,20 +97,21 @@ static dr_status show_text(delta_out *o, dr_buf *head, const dr_maker *m, const 
         return DR_OK;
     }
     if (was_shown) {
-        if ((st = diff_body(&o->body, &same, m, old_text, new_text)) != DR_OK)
+        if ((st = diff_body(&o->body, &as, m, old_text, new_text)) != DR_OK)
             return st;
         o->seg.n_lines = dr_text_n_lines(new_text);
-        if (same)
+        if (as == AS_NOTHING)
             line_of(head, "changed", d->new_side.path, " in what is cut");
-        else {
+        if (as == AS_HUNKS) {
             o->seg.kind = DR_SEG_DIFF;
             dr_pack_text_head(head, "changed", d->new_side.path, o->seg.n_lines);
         }
-        return DR_OK;
+        if (as != AS_WHOLE)
+            return DR_OK;
     }
     if ((st = dr_pack__body(&o->body, &o->seg.n_lines, &cls, m, &d->new_side, NULL)) == DR_OK) {
         o->seg.kind = DR_SEG_ADDED;
-        dr_pack_text_head(head, "added", d->new_side.path, o->seg.n_lines);
+        dr_pack_text_head(head, was_shown ? "rewritten" : "added", d->new_side.path, o->seg.n_lines);
     }
     return st;
 }
@@ -190,7 +198,7 @@ static dr_status add_deltas(dr_pack *out, const dr_maker *m, const delta *deltas
         for (size_t i = 0; i < n_batch; i++) {
             delta_out *o = &made[i];
             const delta *d = &deltas[at + i];
-            const int64_t first = (int64_t)out->ids.n;
+            const int64_t first = dr_pack__end(out);
             if (st == DR_OK && (o->st != DR_OK || o->head.failed || o->body.failed))
                 st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
             if (st == DR_OK && !o->nothing) {

@@ -26,6 +26,11 @@ typedef struct dr_maker {
 
 /* ---- pieces ---- */
 
+/* How many tokens there are, those already handed over included: where the next one goes. */
+int64_t dr_pack__end(const dr_pack *p);
+/* Hands what is there to the sink, when there is one. */
+dr_status dr_pack__hand_over(dr_pack *p, const dr_pack_options *opt, dr_error *err);
+
 /* Adds a segment that covers the ids from `first` to the end. */
 dr_status dr_pack__segment(dr_pack *p, dr_pack_segment seg, int64_t first, dr_str path, dr_error *err);
 /* Encodes one line and makes it a segment. */
@@ -61,7 +66,7 @@ dr_status dr_pack__body(dr_ids *ids, uint32_t *n_lines, dr_file_class *cls, cons
 /* The same from the store only, in two steps, so that a known file costs one copy of its ids and no allocation: room, used
  * again and again, gets the kept value and *n says how many ids it has; then they are copied out. False: not kept. */
 bool dr_pack__find_body(dr_buf *room, size_t *n, uint32_t *n_lines, const dr_maker *m, const dr_pack_side *side);
-void dr_pack__take_body(int32_t *to, const dr_buf *room, size_t n);
+void dr_pack__take_body(int32_t *to, const dr_buf *room, size_t n, const dr_tokenizer *t);
 /* ... of a file in signatures. */
 dr_status dr_pack__signatures(dr_ids *ids, uint32_t *n_lines, const dr_maker *m, const dr_symbols *s, size_t file,
                               dr_error *err);

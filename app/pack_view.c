@@ -219,11 +219,11 @@ dr_status dr_pack_view(const dr_output *out, const dr_pack *p, dr_error *err)
 
     int64_t n_secret_files;
     const int64_t n_secrets = count_secrets(p, &n_secret_files);
-    printf("\n%s%s tokens%s, pack \"%s\", %s of %s files\n", dr_output_strong(out), dr_output_count(a, (int64_t)p->ids.n),
+    printf("\n%s%s tokens%s, pack \"%s\", %s of %s files\n", dr_output_strong(out), dr_output_count(a, p->n_tokens),
            dr_output_plain(out), dr_pack_mode_name(p->mode), dr_output_count(b, p->n_in), dr_output_count(c, (int64_t)p->n_files));
     if (p->mode == DR_PACK_FULL && *p->base) {
         printf("base %.12s %s tokens, overlay %s tokens (%s commits", p->base, dr_output_count(a, p->n_base),
-               dr_output_count(b, (int64_t)p->ids.n - p->n_base), dr_output_count(c, n_commits(p)));
+               dr_output_count(b, p->n_tokens - p->n_base), dr_output_count(c, n_commits(p)));
         printf("%s)%s\n", p->n_entries > (size_t)n_commits(p) ? ", working tree" : "",
                p->repacked ? "; HEAD is the new base" : "");
     }
@@ -251,10 +251,11 @@ static void print_symbol(const dr_sym_change *c)
 void dr_pack_view_diff(const dr_output *out, const dr_pack *p, const dr_sym_changes *symbols)
 {
     enum { MOST = 40 };
+    static const uint8_t none[20];
     char a[28], b[28];
     size_t n = 0;
 
-    printf("%s%12s  %-8s  file%s\n", dr_output_strong(out), "tokens", "change", dr_output_plain(out));
+    printf("%s%12s  %-9s  file%s\n", dr_output_strong(out), "tokens", "change", dr_output_plain(out));
     for (size_t i = 0; i < p->n_segs; i++) {
         const dr_pack_segment *s = &p->segs[i];
         if (!s->path_n)
@@ -263,8 +264,10 @@ void dr_pack_view_diff(const dr_output *out, const dr_pack *p, const dr_sym_chan
         dr_buf line = {0};
         if (s->kind == DR_SEG_LINE)
             dr_pack_text(&line, p, s->first, s->n);
-        const char *word = s->kind == DR_SEG_DIFF ? "changed" : s->kind == DR_SEG_ADDED ? "added" : line.data ? line.data : "";
-        printf("%12s  %-8.*s  ", dr_output_count(a, s->n), (int)strcspn(word, " "), word);
+        const char *word = s->kind == DR_SEG_DIFF ? "changed" : s->kind == DR_SEG_ADDED && memcmp(s->old_id, none, sizeof none) ? "rewritten"
+                           : s->kind == DR_SEG_ADDED                                             ? "added"
+                           : line.data ? line.data : "";
+        printf("%12s  %-9.*s  ", dr_output_count(a, s->n), (int)strcspn(word, " "), word);
         if (s->renamed) {
             print_name(dr_pack_old_path(p, s));
             fputs(" to ", stdout);
@@ -273,7 +276,7 @@ void dr_pack_view_diff(const dr_output *out, const dr_pack *p, const dr_sym_chan
         putchar('\n');
         dr_buf_free(&line);
     }
-    printf("%12s  %s files changed\n", dr_output_count(a, (int64_t)p->ids.n), dr_output_count(b, (int64_t)n));
+    printf("%12s  %s files changed\n", dr_output_count(a, p->n_tokens), dr_output_count(b, (int64_t)n));
     if (symbols->n)
         printf("\n%sdefinitions%s\n", dr_output_strong(out), dr_output_plain(out));
     const size_t shown = out->verbose || symbols->n < MOST ? symbols->n : MOST;
@@ -316,14 +319,6 @@ void dr_pack_view_file(dr_buf *out, const dr_pack *p, size_t file)
 
 /* ---- JSON ---- */
 
-static json_t *ids_sha256(const dr_pack *p)
-{
-    const dr_digest digest = dr_sha256(p->ids.v, p->ids.n * sizeof *p->ids.v);
-    char hex[65];
-    dr_digest_hex(hex, &digest);
-    return json_string(hex);
-}
-
 static json_t *segment_json(const dr_pack *p, const dr_pack_segment *s)
 {
     json_t *x = json_pack("{s:s,s:I,s:I}", "kind", dr_seg_kind_name((dr_seg_kind)s->kind), "first", (json_int_t)s->first,
@@ -345,7 +340,7 @@ json_t *dr_pack_file_json(const dr_pack *p, size_t file)
                      "segments", list);
 }
 
-json_t *dr_pack_diff_json(const dr_pack *p, const dr_sym_changes *symbols)
+json_t *dr_pack_diff_json(const dr_pack *p, const dr_sym_changes *symbols, const char *ids_sha256)
 {
     json_t *list = json_array(), *definitions = json_array();
 
@@ -367,11 +362,11 @@ json_t *dr_pack_diff_json(const dr_pack *p, const dr_sym_changes *symbols)
             json_object_set_new(x, "old_path", dr_output_text(dr_pack_old_path(p, s)));
         json_array_append_new(list, x);
     }
-    return json_pack("{s:s,s:s,s:I,s:o,s:o,s:o}", "from", p->base, "to", p->entries[0].commit, "tokens", (json_int_t)p->ids.n,
-                     "ids_sha256", ids_sha256(p), "files", list, "definitions", definitions);
+    return json_pack("{s:s,s:s,s:I,s:s,s:o,s:o}", "from", p->base, "to", p->entries[0].commit, "tokens", (json_int_t)p->n_tokens,
+                     "ids_sha256", ids_sha256, "files", list, "definitions", definitions);
 }
 
-json_t *dr_pack_json(const dr_pack *p)
+json_t *dr_pack_json(const dr_pack *p, const char *ids_sha256)
 {
     json_t *files = json_array(), *overlay = json_array();
     int64_t n_secret_files;
@@ -391,8 +386,8 @@ json_t *dr_pack_json(const dr_pack *p)
     for (size_t i = 0; i < p->n_entries; i++)
         json_array_append_new(overlay, json_pack("{s:s,s:I,s:I}", "commit", p->entries[i].commit, "first",
                                                  (json_int_t)p->entries[i].first, "tokens", (json_int_t)p->entries[i].n));
-    return json_pack("{s:s,s:I,s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "mode", dr_pack_mode_name(p->mode), "tokens",
-                     (json_int_t)p->ids.n, "base_tokens", (json_int_t)p->n_base, "base", p->base, "repacked", p->repacked,
+    return json_pack("{s:s,s:I,s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:s,s:o,s:o}", "mode", dr_pack_mode_name(p->mode), "tokens",
+                     (json_int_t)p->n_tokens, "base_tokens", (json_int_t)p->n_base, "base", p->base, "repacked", p->repacked,
                      "files_in", (json_int_t)p->n_in, "files_total", (json_int_t)p->n_files, "secrets", (json_int_t)n_secrets,
-                     "unshown", (json_int_t)p->n_unshown, "ids_sha256", ids_sha256(p), "overlay", overlay, "files", files);
+                     "unshown", (json_int_t)p->n_unshown, "ids_sha256", ids_sha256, "overlay", overlay, "files", files);
 }

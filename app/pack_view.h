@@ -15,9 +15,9 @@ void dr_pack_view_diff(const dr_output *out, const dr_pack *p, const dr_sym_chan
 /* "in the base, tokens 120 to 980", one line for every segment about a file; what it says of one that has none. */
 void dr_pack_view_file(dr_buf *out, const dr_pack *p, size_t file);
 
-/* Both, as JSON: docs/events.md. */
-json_t *dr_pack_json(const dr_pack *p);
-json_t *dr_pack_diff_json(const dr_pack *p, const dr_sym_changes *symbols);
+/* Both, as JSON: docs/events.md. ids_sha256: 64 hex digits. */
+json_t *dr_pack_json(const dr_pack *p, const char *ids_sha256);
+json_t *dr_pack_diff_json(const dr_pack *p, const dr_sym_changes *symbols, const char *ids_sha256);
 json_t *dr_pack_file_json(const dr_pack *p, size_t file);
 
 /* "whole", "signatures", "map", "out" */

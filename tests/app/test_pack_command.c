@@ -218,9 +218,9 @@ static void pack__lists_and_allows_secrets(void **state)
 static void pack__between_commits(void **state)
 {
     (void)state;
-    EXPECT("-C %R pack --diff HEAD~4..HEAD~3", 0, "changed   src/list.c\n", "added     src/new.c\n", "2 files changed",
+    EXPECT("-C %R pack --diff HEAD~4..HEAD~3", 0, "changed    src/list.c\n", "added      src/new.c\n", "2 files changed",
            "body  src/list.c:3: function list_size\n");
-    EXPECT("-C %R pack --diff HEAD~2.. --out -", 0, "changes ", "@@ -1,1 +1,2 @@\n", "end of repository");
+    EXPECT("-C %R pack --diff HEAD~2.. --out -", 0, "changes ", "rewritten docs/README.md lines 2\n", "end of repository");
     json_t *v = object("-C %R --json pack --diff HEAD~1..HEAD");
     assert_string_equal(text_of(v, "type"), "pack_diff");
     assert_string_equal(text_of(v, "to"), p.commits[4]);

@@ -75,9 +75,9 @@ static void full__every_byte(void **state)
                   "renamed README.md to docs/README.md\n"
                   "deleted \"with space/a b.txt\"\n"
                   "commit %s docs: say more.\n"
-                  "changed docs/README.md lines 2\n@@ -1,1 +1,2 @@\n A list.\n+Of things.\n"
+                  "rewritten docs/README.md lines 2\nA list.\nOf things.\n"
                   "working tree\n"
-                  "changed COPYING lines 2\n@@ -1,2 +1,2 @@\n You may.\n-You must not.\n+You must.\n"
+                  "rewritten COPYING lines 2\nYou may.\nYou must.\n"
                   "added notes.txt lines 0\n"
                   "end of repository",
                   repo, repo, two, three, four);
@@ -209,7 +209,7 @@ static void full__strange_values_in_the_store(void **state)
             seed = seed * 1664525u + 1013904223u;
             char *v = store.items[i].value;
             size_t *n = &store.items[i].n_value;
-            static const char *const ours[] = {"tok", "pln", "ovl"};
+            static const char *const ours[] = {"ids", "pln", "ovl"};
             bool is_ours = false;
             for (size_t k = 0; k < 3; k++)
                 is_ours |= memcmp(store.items[i].key, ours[k], 3) == 0;
@@ -382,7 +382,7 @@ static void full__what_is_not_text(void **state)
     (void)pack_world_commit(&p, "second");
     const dr_pack_options opt = {.base = p.commits[0]};
     packed_open(&got, &p, p.path, NULL, &opt);
-    assert_non_null(strstr(got.text.data, " second\nchanged logo.png, not text\nchanged long.txt in what is cut\nchanged src/a.c"));
+    assert_non_null(strstr(got.text.data, " second\nchanged logo.png, not text\nchanged long.txt in what is cut\nrewritten src/a.c lines 0\n"));
     packed_close(&got);
     dr_buf_free(&line);
     pack_world_end(&p);
@@ -504,7 +504,7 @@ static void diff__between_two_commits(void **state)
     const dr_pack_options opt = {.pool = p.pool};
     assert_int_equal(dr_pack_build_diff(&pack, repo, p.commits[2], "HEAD", p.tokenizer, &opt, NULL), DR_OK);
     dr_pack_text(&text, &pack, 0, (int64_t)pack.ids.n);
-    dr_buf_printf(&want, "changes %.12s to %.12s\nchanged docs/README.md lines 2\n@@ -1,1 +1,2 @@\n A list.\n+Of things.\n"
+    dr_buf_printf(&want, "changes %.12s to %.12s\nrewritten docs/README.md lines 2\nA list.\nOf things.\n"
                          "end of repository", p.commits[2], p.commits[3]);
     assert_string_equal(text.data, want.data);
     dr_pack_fini(&pack);

@@ -137,10 +137,10 @@ static void locate__follows_a_rename(void **state)
     packed_open(&got, &p, p.path, NULL, &opt);
     assert_true(dr_repo_find(got.repo, DR_STR("docs/README.md"), &file));
     assert_int_equal(dr_pack_find(&found, &got.pack, (uint32_t)file, 1, NULL), DR_OK);
-    assert_int_equal(found.n, 2); /* the base, where it was README.md, and the diff that shows it as context */
+    assert_int_equal(found.n, 2); /* the base, where it was README.md, and the text that replaced it */
     assert_string_equal(dr_seg_kind_name((dr_seg_kind)found.v[0].seg->kind), "file");
     assert_true(dr_str_eq(dr_pack_path(&got.pack, found.v[0].seg), DR_STR("README.md")));
-    assert_string_equal(dr_seg_kind_name((dr_seg_kind)found.v[1].seg->kind), "diff");
+    assert_string_equal(dr_seg_kind_name((dr_seg_kind)found.v[1].seg->kind), "added");
     assert_true(got.pack.files[file].n_tokens > found.v[0].seg->n);
     dr_pack_ranges_fini(&found);
     packed_close(&got);
