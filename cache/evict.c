@@ -1,6 +1,6 @@
 /* What goes when the budget is full.
  *
- *   worth(record) = compute_us * (hits + 1) * 2^(-age / half-life) / bytes       half-life: a day, of what is pinned 30 days
+ *   worth(record) = compute_us * (hits + 1) * 2^(-age / half-life) / bytes       half-life: an hour, of what is pinned 30 days
  *   rank(record)  = max of worth over it and all its descendants
  *
  * Records go by ascending rank. A block's rank is at least its children's, and at equal rank the longer prefix goes first:
@@ -10,13 +10,17 @@
 #include "cache/kv_put.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    HALF_LIFE_S = 24 * 3600,
-    PINNED_TIMES = 30, /* a repository's base that nobody asks about for a month goes at last */
-    MAX_HALVINGS = 64,
+    /* Restored tokens of an ideal cache's on the made-up traces (1,000 requests, 40 s apart, seeds 1 and 2), with room for a quarter and for an
+     * eighth of all records: a day 99.4 98.6, 99.4 98.2 %; 3 hours 99.8 98.7, 99.8 98.6; an hour 100.0 99.2, 100.0 99.3; 20 minutes
+     * 100.0 99.7, 100.0 99.8, but that leans on the 40 seconds. */
+    HALF_LIFE_S = 3600,
+    PINNED_TIMES = 24 * 30, /* a repository's base that nobody asks about for a month goes at last */
+    MAX_HALVINGS = 960,     /* a double has them to spare */
     SPARE_PART = 32 /* of the budget, made free beyond what is needed */
 };
 
@@ -42,8 +46,7 @@ static double worth(const dr_kv_info *i, uint64_t now)
     const uint64_t halvings = age / half_life < MAX_HALVINGS ? age / half_life : MAX_HALVINGS;
     double w = (double)(i->label.compute_us + 1) * (double)(i->n_hits + 1) / (double)(i->n_bytes + 1);
 
-    for (uint64_t k = 0; k < halvings; k++)
-        w *= 0.5;
+    w = ldexp(w, -(int)halvings);
     /* Between two halvings a straight line is near enough. */
     return w * (1.0 - 0.5 * (double)(age % half_life) / (double)half_life);
 }
