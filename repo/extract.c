@@ -8,11 +8,18 @@ enum {
     MAX_SYMBOLS = 2048,
     MAX_SCOPES = 200,
     MAX_PATTERN_NODES = 200,
-    /* The parser reports every hundred of its operations, about 20 us. Code takes 0.002 to 0.017 reports a byte (largest
-     * of 1,400 files in eight languages), so this is seven times the worst and 3 s for a megabyte made to be slow. */
+    /* The parser reports every hundred of its operations, about 20 us. Code takes 0.002 to 0.017 reports a byte
+     * (largest of 1,400 files in eight languages), so this is seven times the worst and 3 s for a megabyte made to be
+     * slow. */
     STEPS_BASE = 20000,
     BYTES_PER_STEP = 8,
     TICK_STEPS = 256,
+    /* Its grammar's recovery takes time that grows with the square of what went wrong: 6 s for 60 KB of brackets. This
+     * is enough for about 80 KB of real text. */
+    TOML_STEPS = 800,
+    PIECE_BYTES = 4096,
+    PIECES_BASE = 4000, /* the text is read once, and again around errors; hostile text thousands of times */
+    BYTES_PER_PIECE = 64,
 };
 
 /* What a language's numbers mean to us, worked out once. */
@@ -57,11 +64,10 @@ static pthread_mutex_t learning = PTHREAD_MUTEX_INITIALIZER;
 static void learn(dr_lang lang)
 {
     static const char *const field_names[DR_N_FIELDS] = {
-        "name",  "declarator", "body",        "value",     "type",     "function",  "field",   "left",
-        "right", "scope",      "parameters",  "object",    "property", "attribute", "alias",   "pattern",
-        "macro", "receiver",   "constructor", "parameter", "key",      "trait",     "operand", "source", "path",
-        "module_name", "argument", "arguments", "list",
-        "target", "method",
+        "name",  "declarator",  "body",        "value",     "type",     "function",  "field",   "left",
+        "right", "scope",       "parameters",  "object",    "property", "attribute", "alias",   "pattern",
+        "macro", "receiver",    "constructor", "parameter", "key",      "trait",     "operand", "source",
+        "path",  "module_name", "argument",    "arguments", "list",     "target",    "method",
     };
     const TSLanguage *l = grammars[lang]->language();
     const uint32_t n = ts_language_symbol_count(l);
@@ -475,24 +481,27 @@ void dr_walk__tree(dr_walk *w, TSNode root)
     forget_locals(w, 0);
 }
 
+/* In pieces, so that a scanner that looks to the end of the file from every place shows in their number. */
 static const char *read_text(void *payload, uint32_t at, TSPoint point, uint32_t *n)
 {
-    const dr_str *text = payload;
+    dr_walk *w = payload;
     (void)point;
-    if (at >= text->n) {
+    if (at >= w->parsed.n || ++w->n_pieces > w->max_pieces) {
         *n = 0;
         return "";
     }
-    *n = (uint32_t)(text->n - at);
-    return text->s + at;
+    *n = (uint32_t)(w->parsed.n - at < PIECE_BYTES ? w->parsed.n - at : PIECE_BYTES);
+    return w->parsed.s + at;
 }
 
 /* True stops the parser. */
 static bool on_progress(TSParseState *state)
 {
     dr_walk *w = state->payload;
-    if (++w->steps > w->max_steps)
+    if (++w->steps > w->max_steps || w->n_pieces > w->max_pieces) {
+        w->steps = w->max_steps + 1; /* over budget, whichever it was */
         return true;
+    }
     if (w->steps % TICK_STEPS == 0 &&
         ((w->cancel && atomic_load_explicit(w->cancel, memory_order_relaxed)) || (w->tick && !w->tick(w->tick_arg))))
         return true;
@@ -560,22 +569,29 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
         rehash_locals(w);
 
     w->steps = 0;
-    w->max_steps = STEPS_BASE + text.n / BYTES_PER_STEP;
-    dr_str parsed = text;
+    w->max_steps = lang == DR_LANG_TOML ? TOML_STEPS : STEPS_BASE + text.n / BYTES_PER_STEP;
+    w->n_pieces = 0;
+    w->max_pieces = PIECES_BASE + text.n / BYTES_PER_PIECE;
+    w->parsed = text;
     if (w->grammar->soften) {
         dr_buf_clear(&w->softened);
         dr_buf_add(&w->softened, text.s, text.n);
         if (w->softened.failed)
             return DR_ERR_NOMEM;
         w->grammar->soften(w, w->softened.data);
-        parsed = dr_buf_view(&w->softened);
+        w->parsed = dr_buf_view(&w->softened);
     }
-    const TSInput input = {.payload = &parsed, .read = read_text, .encoding = TSInputEncodingUTF8};
+    const TSInput input = {.payload = w, .read = read_text, .encoding = TSInputEncodingUTF8};
     const TSParseOptions options = {.payload = w, .progress_callback = on_progress};
     const TSLanguage *language = w->grammar->language();
     if (ts_parser_set_language(w->parser, language))
         tree = ts_parser_parse_with_options(w->parser, NULL, input, options);
     ts_language_delete(language);
+    if (tree && w->n_pieces > w->max_pieces) { /* it ended where the pieces did */
+        ts_tree_delete(tree);
+        tree = NULL;
+        w->steps = w->max_steps + 1;
+    }
     if (!tree) {
         ts_parser_reset(w->parser);
         if (w->steps <= w->max_steps)

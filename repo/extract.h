@@ -100,7 +100,8 @@ typedef struct dr_walk {
     const atomic_bool *cancel;
     bool (*tick)(void *arg); /* may be NULL: called now and then while parsing; false cancels */
     void *tick_arg;
-    uint64_t steps, max_steps;
+    dr_str parsed; /* what the parser sees: the text, or its softened copy */
+    uint64_t steps, max_steps, n_pieces, max_pieces;
 } dr_walk;
 
 /* Rules every grammar shares; its own start at DR_RULE_OWN. */

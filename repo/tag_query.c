@@ -16,7 +16,9 @@ enum {
     /* The library reports every hundred of its operations. Ordinary files take less than one report for 30 bytes. */
     STEPS_BASE = 20000,
     BYTES_PER_STEP = 4,
-    MAX_STRIPPED = 1000, /* pieces taken out of one text */
+    MAX_STRIPPED = 1000,  /* pieces taken out of one text */
+    MAX_DEPTH = 500,      /* a match begins at most this deep */
+    MAX_LOOKS = 20000000, /* about 30 ms */
 };
 
 typedef enum op { OP_EQ, OP_MATCH, OP_ANY_OF, OP_STRIP, OP_ADJACENT } op;
@@ -435,6 +437,32 @@ static bool on_progress(TSQueryCursorState *state)
     return ++r->steps > r->max_steps;
 }
 
+/* The library asks of every node which of its later siblings have names, and looks through all that have none: the
+ * square of such a run. Text that is not in the language at all gives one error with a hundred thousand brackets in a
+ * row. */
+static bool is_ragged(TSNode root)
+{
+    uint64_t run_length = 0, looks = 0;
+    uint32_t depth = 0;
+    TSTreeCursor c = ts_tree_cursor_new(root);
+    for (bool more = true; more && looks <= MAX_LOOKS;) {
+        run_length = ts_node_is_named(ts_tree_cursor_current_node(&c)) ? 0 : run_length + 1;
+        looks += run_length;
+        if (ts_tree_cursor_goto_first_child(&c)) {
+            depth++;
+            run_length = 0;
+            continue;
+        }
+        while (more && !ts_tree_cursor_goto_next_sibling(&c)) {
+            more = depth > 0 && ts_tree_cursor_goto_parent(&c);
+            depth -= depth > 0;
+            run_length = 0;
+        }
+    }
+    ts_tree_cursor_delete(&c);
+    return looks > MAX_LOOKS;
+}
+
 dr_status dr_tag_query_run(const dr_tag_query *q, TSNode root, dr_str text, dr_tag_found *found, void *arg,
                            dr_error *err)
 {
@@ -444,6 +472,10 @@ dr_status dr_tag_query_run(const dr_tag_query *q, TSNode root, dr_str text, dr_t
     TSQueryMatch m;
     TSQueryCursor *cursor = ts_query_cursor_new();
 
+    if (is_ragged(root)) {
+        st = dr_fail(err, DR_ERR_LIMIT, "query: the tree is mostly one error");
+        goto done;
+    }
     r.data = pcre2_match_data_create(1, NULL);
     r.context = pcre2_match_context_create(NULL);
     if (!cursor || !r.data || !r.context) {
@@ -454,6 +486,7 @@ dr_status dr_tag_query_run(const dr_tag_query *q, TSNode root, dr_str text, dr_t
     (void)pcre2_set_depth_limit(r.context, REGEX_STEPS);
     (void)pcre2_set_heap_limit(r.context, REGEX_HEAP_KIB);
     ts_query_cursor_set_match_limit(cursor, MATCHES_AT_ONCE);
+    ts_query_cursor_set_max_start_depth(cursor, MAX_DEPTH);
     ts_query_cursor_exec_with_options(cursor, q->query, root, &options);
     while (ts_query_cursor_next_match(cursor, &m) && !r.no_memory) {
         if (m.pattern_index >= q->n_patterns || !take(&r, &m))

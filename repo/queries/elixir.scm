@@ -44,5 +44,5 @@
     "enforce_keys" "compile" "dialyzer" "deprecated" "since" "external_resource" "on_load" "before_compile"
     "after_compile" "tag" "moduletag" "describetag" "optional_callbacks")
   (#set! once))
-((call target: (identifier) @_word (arguments . (alias) @import.plain))
+((call target: (identifier) @_word (arguments . [(alias) (dot left: (alias) right: (tuple))] @import.plain))
   (#any-of? @_word "alias" "import" "require" "use"))
