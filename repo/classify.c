@@ -131,8 +131,14 @@ dr_why dr_classify__path(dr_str path)
             return DR_WHY_NAME_DOTS;
         if (n > 255)
             return DR_WHY_NAME_LONG;
-        if (n == 4 && strncasecmp(path.s + i, ".git", 4) == 0)
-            return DR_WHY_NAME_GIT;
+        /* ".git " and ".git::$INDEX_ALLOCATION" are .git to some file systems */
+        if (n >= 4 && strncasecmp(path.s + i, ".git", 4) == 0) {
+            size_t k = 4;
+            while (k < n && (path.s[i + k] == ' ' || path.s[i + k] == '.'))
+                k++;
+            if (k == n || path.s[i + k] == ':')
+                return DR_WHY_NAME_GIT;
+        }
         i += n + 1;
     }
     return DR_WHY_NONE;
