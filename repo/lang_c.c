@@ -170,6 +170,22 @@ static TSNode with_template(TSNode node)
     return !ts_node_is_null(parent) && strcmp(ts_node_type(parent), "template_declaration") == 0 ? parent : node;
 }
 
+/* TEST(group, name) { ... }: no type before it, a name in capitals. That is a macro at work, not the definition of one
+ * more function of that name. (SHA1(..) has a type; so has every function that is called in capitals.) */
+static bool is_macro_call(const dr_walk *w, TSNode node, TSNode name)
+{
+    const dr_str text = dr_walk__text(w, name);
+    if (!ts_node_is_null(dr_walk__field(w, node, DR_FIELD_TYPE)))
+        return false;
+    const dr_scope *scope = dr_walk__scope(w);
+    if (scope && scope->name_n == text.n && memcmp(w->text.s + scope->name_at, text.s, text.n) == 0)
+        return false; /* a constructor */
+    for (size_t i = 0; i < text.n; i++)
+        if (!((text.s[i] >= 'A' && text.s[i] <= 'Z') || text.s[i] == '_' || (text.s[i] >= '0' && text.s[i] <= '9')))
+            return false;
+    return text.n > 1;
+}
+
 static bool visit_function(dr_walk *w, TSNode node)
 {
     bool is_function;
@@ -180,7 +196,7 @@ static bool visit_function(dr_walk *w, TSNode node)
     const bool in_type = scope && scope->kind == DR_SCOPE_TYPE;
     const bool qualified = !ts_node_is_null(qualifier);
 
-    if (is_function) {
+    if (is_function && (qualified || !is_macro_call(w, node, name))) {
         const TSNode container = last_name(w, qualifier);
         /* `= delete`, `= default` have no body and are declarations, as ctags has them. */
         const dr_sym_kind kind = ts_node_is_null(body) && w->lang != DR_LANG_C && in_type ? DR_SYM_PROTOTYPE

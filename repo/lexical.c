@@ -275,16 +275,25 @@ static bool keyword_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint3
     return false;
 }
 
+static bool in_capitals(const dr_walk *w, word x)
+{
+    for (uint32_t i = 0; i < x.n; i++)
+        if (w->text.s[x.at + i] >= 'a' && w->text.s[x.at + i] <= 'z')
+            return false;
+    return true;
+}
+
 /* C's way: a line that starts at the margin, holds NAME( ... ) and is followed by a brace. */
 static void function_at_margin(dr_walk *w, uint32_t at, uint32_t line)
 {
+    enum { N_STATEMENTS = 8 }; /* of the list: a declaration does not begin with these either */
     static const char *const never[] = {"if",    "for",  "while",  "switch",        "return",  "else",
                                         "do",    "case", "sizeof", "typedef",       "defined", "struct",
                                         "union", "enum", "goto",   "__attribute__", "extern",  "namespace"};
     const char *s = w->text.s;
     const uint32_t end = (uint32_t)w->text.n;
     uint32_t i = at, n_lines = 0, name_line = line;
-    word name = {0, 0};
+    word name = {0, 0}, first = {0, 0};
 
     if (!is_start(s[i]))
         return;
@@ -292,7 +301,7 @@ static void function_at_margin(dr_walk *w, uint32_t at, uint32_t line)
     for (; i < end && s[i] != '('; i++) {
         if (s[i] == '\n' && (++n_lines > 2 || (i + 1 < end && s[i + 1] == '#')))
             return;
-        if (strchr(";={}\"'#,)", s[i]))
+        if (strchr(";={}\"'#,)/", s[i])) /* '/': what stands in a comment is not code */
             return;
         if (is_start(s[i])) {
             name = (word){i, 0};
@@ -300,12 +309,13 @@ static void function_at_margin(dr_walk *w, uint32_t at, uint32_t line)
             while (i < end && is_part(s[i]))
                 i++, name.n++;
             i--;
+            first = first.n ? first : name;
         }
     }
-    if (i >= end || name.n == 0)
+    if (i >= end || name.n == 0 || (name.at == at && in_capitals(w, name))) /* TEST(x) { */
         return;
     for (size_t k = 0; k < sizeof never / sizeof *never; k++)
-        if (word_is(w, name, never[k]))
+        if (word_is(w, name, never[k]) || (k < N_STATEMENTS && word_is(w, first, never[k])))
             return;
     /* past the parameters */
     uint32_t now = line + n_lines;

@@ -112,6 +112,8 @@ static const char *const no_types[] = {"static",   "extern",    "inline",    "co
                                        "register", "constexpr", "virtual",   "explicit", "friend",
                                        "typedef",  "template",  "typename",  "unsigned", "signed",
                                        "public",   "private",   "protected", NULL};
+/* Words that may stand between a function's parameters and its body. */
+static const char *const after_names[] = {"const", "volatile", "override", "final", "noexcept", NULL};
 /* A statement, not a declaration, begins with these. */
 static const char *const statements[] = {"if",     "else",    "for",   "while",    "do",    "switch", "case",
                                          "return", "goto",    "break", "continue", "throw", "new",    "delete",
@@ -258,7 +260,9 @@ void dr_soften(dr_walk *w, char *copy)
                 }
             } else if (r.s[next] == '(' && (strchr(";{})", before) || previous_end)) { /* ATTR(x) type name */
                 const uint32_t past = skip_brackets(r, next, '(', ')'), then = skip_gap(r, past);
-                if (before == ')' && past != next && then < r.n && r.s[then] == '{') { /* f(..) LOCKS(x) { */
+                const bool after_parameters =
+                    before == ')' || (previous_end && is_one_of(r, previous, previous_end, after_names));
+                if (after_parameters && past != next && then < r.n && r.s[then] == '{') { /* f(..) const LOCKS(x) { */
                     blank_out(w, copy, i, past);
                     i = past;
                     continue;

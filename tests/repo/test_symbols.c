@@ -170,6 +170,17 @@ static void c__macros_in_the_way(void **state)
     expect_refs(DR_LANG_C, "\n\nATTR(one) static int f(void) { return 0; }\n", "one", "3 use");
 }
 
+static void c__macros_at_work(void **state)
+{
+    (void)state;
+    expect_defs(DR_LANG_C, "TEST_BEGIN(one) {\n    f();\n}\nint SHA1(int a) { return a; }\n",
+                "4 function SHA1\n");
+    expect_defs(DR_LANG_CPP,
+                "class BOX {\n  BOX() {}\n};\nvoid A::f() const\n    LOCK_EXCLUDED_(m_) {\n  g();\n}\nTEST(Group, Name) { f(); }\n"
+                "template <typename T>\n// Because of\n// Other() it is so.\nstruct Made : T {\n};\n",
+                "1 class BOX\n2 method BOX in BOX\n4 method f in A\n12 struct Made\n");
+}
+
 static void c__what_the_parser_gives_up_on(void **state)
 {
     (void)state;
@@ -597,6 +608,7 @@ int main(void)
         cmocka_unit_test(c__uses),
         cmocka_unit_test(c__ranges),
         cmocka_unit_test(c__macros_in_the_way),
+        cmocka_unit_test(c__macros_at_work),
         cmocka_unit_test(c__what_the_parser_gives_up_on),
         cmocka_unit_test(cpp__definitions),
         cmocka_unit_test(cpp__uses),
