@@ -60,6 +60,15 @@ void dr_buf_add(dr_buf *b, const void *data, size_t n)
     b->data[b->n] = 0;
 }
 
+void *dr_buf_extend(dr_buf *b, size_t n)
+{
+    if (!buf_reserve(b, n))
+        return NULL;
+    b->n += n;
+    b->data[b->n] = 0;
+    return b->data + b->n - n;
+}
+
 void dr_buf_str(dr_buf *b, const char *terminated)
 {
     dr_buf_add(b, terminated, strlen(terminated));

@@ -42,6 +42,8 @@ typedef struct dr_buf {
 } dr_buf;
 
 void dr_buf_add(dr_buf *b, const void *data, size_t n);
+/* n more bytes for the caller to fill, until the next append. NULL when there is no room. */
+void *dr_buf_extend(dr_buf *b, size_t n);
 void dr_buf_str(dr_buf *b, const char *terminated);
 void dr_buf_printf(dr_buf *b, const char *fmt, ...) DR_PRINTF(2, 3);
 void dr_buf_clear(dr_buf *b); /* keeps the storage */

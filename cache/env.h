@@ -27,6 +27,7 @@ typedef struct dr_env {
     atomic_bool damaged; /* LMDB met a page that makes no sense */
     uint32_t page_bytes;
     int fd; /* of data.mdb, LMDB's own */
+    atomic_uintptr_t map_begin, map_end; /* where the map lies, 0: not known; forgotten under map_lock alone */
 } dr_env;
 
 /* Looks at the meta pages of data.mdb before LMDB maps it. DR_ERR_FORMAT: damaged. A missing or empty file is fine. */
@@ -48,6 +49,11 @@ void dr_env__close(dr_env *e);
 /* A read transaction. Never begun by a thread that is inside a transaction on the same environment. */
 dr_status dr_env__read(dr_env *e, MDB_txn **txn, dr_error *err);
 void dr_env__read_end(dr_env *e, MDB_txn *txn);
+
+/* Inside a read transaction: copies what begins at `at` in the map, n_head bytes of it to head, then n_rest to rest. With pread where that
+ * can be told: what is touched through the map costs a fault and counts as this program's memory until it ends, with all that Linux
+ * maps around it. False: the file is shorter than its trees say. */
+bool dr_env__copy(dr_env *e, const void *at, void *head, size_t n_head, void *rest, size_t n_rest);
 
 /* fn in a write transaction, committed when it returns 0, else rolled back. May run fn more than once. */
 typedef int dr_env_fn(MDB_txn *txn, void *arg, dr_error *err);

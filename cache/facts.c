@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum {
     KEY_BYTES_MAX = 480,
@@ -16,8 +15,7 @@ enum {
     BUDGET_PARTS = 8, /* a batch is at most 3/8 of the budget: an eighth gathered and one value of a quarter */
     FIRST_SLOTS = 256,
     PIECE_BYTES = (256 << 10) - 16 - SUM_BYTES, /* with its checksum and LMDB's page header: 64 pages, none of them part empty */
-    PIECE_KEY = 4 + 32 + 4,
-    LET_GO_BYTES = 16 << 10
+    PIECE_KEY = 4 + 32 + 4
 };
 
 /* A value larger than PIECE_BYTES is kept as facts of their own, one a piece, and under its key stands a head:
@@ -152,43 +150,41 @@ static dr_cspan short_key(dr_cspan key, uint8_t buf[4 + sizeof(dr_digest)])
     return (dr_cspan){buf, 4 + sizeof d.b};
 }
 
-static fact_kind stored_kind(dr_cspan key, dr_cspan stored)
+static fact_kind stored_kind(dr_cspan key, uint64_t sum, const void *value, size_t n)
 {
-    if (stored.n < SUM_BYTES)
-        return FACT_DAMAGED;
-    const uint64_t sum = dr_load_u64(stored.data), right = fact_sum(key, stored.data + SUM_BYTES, stored.n - SUM_BYTES);
+    const uint64_t right = fact_sum(key, value, n);
     if (sum == right)
         return FACT_VALUE;
-    return sum == (right ^ HEAD_MARK) && stored.n == SUM_BYTES + HEAD_BYTES ? FACT_HEAD : FACT_DAMAGED;
+    return sum == (right ^ HEAD_MARK) && n == HEAD_BYTES ? FACT_HEAD : FACT_DAMAGED;
 }
 
 bool dr_facts__ok(dr_cspan key, dr_cspan stored)
 {
-    return stored_kind(key, stored) != FACT_DAMAGED;
-}
-
-/* What was copied out of the map would count as this program's memory too, until it ends: a large symbol table twice. Others that
- * read it now fault it in again. */
-static void let_go(const dr_cache *c, const MDB_val *v)
-{
-    const uintptr_t page = c->facts.page_bytes, from = (uintptr_t)v->mv_data / page * page;
-    if (v->mv_size >= LET_GO_BYTES)
-        (void)madvise((void *)from, (uintptr_t)v->mv_data + v->mv_size - from, MADV_DONTNEED);
+    return stored.n >= SUM_BYTES &&
+           stored_kind(key, dr_load_u64(stored.data), stored.data + SUM_BYTES, stored.n - SUM_BYTES) != FACT_DAMAGED;
 }
 
 /* Appends the value when the checksum is right. */
 static int take_value(dr_cache *c, MDB_txn *txn, uint64_t generation, dr_cspan key, fact_kind *kind, dr_buf *out)
 {
     MDB_val mk = {key.n, (void *)(uintptr_t)key.data}, mv;
+    uint8_t sum[SUM_BYTES];
+    const size_t before = out->n;
     const int rc = mdb_get(txn, c->generation[generation], &mk, &mv);
 
     if (rc != 0)
         return rc;
-    if ((*kind = stored_kind(key, (dr_cspan){mv.mv_data, mv.mv_size})) == FACT_DAMAGED)
+    if (mv.mv_size < SUM_BYTES)
         return MDB_NOTFOUND;
-    dr_buf_add(out, (const uint8_t *)mv.mv_data + SUM_BYTES, mv.mv_size - SUM_BYTES);
-    let_go(c, &mv);
-    return out->failed ? ENOMEM : 0;
+    const size_t n = mv.mv_size - SUM_BYTES;
+    uint8_t *value = dr_buf_extend(out, n);
+    if (!value)
+        return ENOMEM;
+    if (dr_env__copy(&c->facts, mv.mv_data, sum, SUM_BYTES, value, n) &&
+        (*kind = stored_kind(key, dr_load_u64(sum), value, n)) != FACT_DAMAGED)
+        return 0;
+    out->n = before;
+    return MDB_NOTFOUND;
 }
 
 static dr_status put_fact(dr_cache *c, dr_cspan key, dr_cspan value, fact_kind kind, bool kept, dr_error *err);

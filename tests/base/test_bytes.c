@@ -74,6 +74,12 @@ static void bytes__buffer_grows_and_stays_terminated(void **state)
     dr_buf_str(&b, "again");
     assert_ptr_equal(b.data, storage);
     assert_string_equal(b.data, "again");
+    char *room = dr_buf_extend(&b, 300);
+    assert_non_null(room);
+    memset(room, 'y', 300);
+    assert_int_equal(b.n, 305);
+    assert_memory_equal(b.data, "againyyy", 8);
+    assert_int_equal(b.data[305], 0);
     dr_buf_free(&b);
     assert_null(b.data);
     dr_buf_free(&b);
@@ -90,6 +96,7 @@ static void bytes__failed_append_sticks_and_keeps_what_was_there(void **state)
     assert_true(alloc_fail_off());
     assert_true(b.failed);
     dr_buf_str(&b, "x"); /* there would be room */
+    assert_null(dr_buf_extend(&b, 1));
     dr_buf_printf(&b, "%d", 1);
     assert_true(b.failed);
     assert_int_equal(b.n, 4);
