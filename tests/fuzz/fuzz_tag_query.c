@@ -11,7 +11,7 @@ const TSLanguage *tree_sitter_c(void);
 const TSLanguage *tree_sitter_json(void);
 const TSLanguage *tree_sitter_markdown(void);
 
-enum { MAX_QUERY = 2048, MAX_TEXT = 16384 };
+enum { MAX_ARGUMENT = 200, MAX_TEXT = 16384 };
 
 typedef struct seen {
     const dr_tag_query *q;
@@ -43,21 +43,46 @@ static bool on_match(void *arg, const dr_tag_match *m)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const TSLanguage *(*const languages[])(void) = {tree_sitter_json, tree_sitter_c, tree_sitter_markdown};
+    static const struct {
+        const TSLanguage *(*language)(void);
+        const char *query[2];
+    } templates[] = {
+        {tree_sitter_json, {"((pair key: (_) @k value: (_) @v) (#match? @k ", ") (#not-eq? @k @v))"}},
+        {tree_sitter_json, {"((array . (_) @n (_)+ @n .) (#any-not-match? @n ", ") (#set! a b))"}},
+        {tree_sitter_json, {"((string) @s (#strip! @s ", ") (#not-any-of? @s \"x\" \"y\"))"}},
+        {tree_sitter_json, {"((string_content) @s (#any-of? @s \"a\" ", "))"}},
+        {tree_sitter_c, {"((comment)* @d . (function_definition) @f (#select-adjacent! @d @f) (#strip! @d ", "))"}},
+        {tree_sitter_c, {"((identifier) @i (#not-match? @i ", "))"}},
+        {tree_sitter_markdown, {"((section . (atx_heading (inline) @n)) @s (#strip! @n ", "))"}},
+    };
     dr_tag_query *q = NULL;
     dr_error err;
     TSTree *tree = NULL;
     TSParser *parser = NULL;
     char *text = NULL;
+    dr_buf query = {0};
 
     if (size < 2)
         return 0;
-    const TSLanguage *language = languages[data[0] % 3]();
+    const size_t which = data[0] % (sizeof templates / sizeof *templates);
+    const TSLanguage *language = templates[which].language();
     const uint8_t *nul = memchr(data + 1, 0, size - 1);
-    const size_t n_query = nul ? (size_t)(nul - data - 1) : size - 1, n_text = nul ? size - 2 - n_query : 0;
-    if (n_query > MAX_QUERY || n_text > MAX_TEXT)
+    const size_t n_argument = nul ? (size_t)(nul - data - 1) : size - 1, n_text = nul ? size - 2 - n_argument : 0;
+    if (n_argument > MAX_ARGUMENT || n_text > MAX_TEXT)
         return 0;
-    if (dr_tag_query_new(&q, language, (dr_str){(const char *)data + 1, n_query}, &err) != DR_OK)
+    dr_buf_str(&query, templates[which].query[0]);
+    dr_buf_str(&query, "\"");
+    for (size_t i = 0; i < n_argument; i++) {
+        const char c = (char)data[1 + i];
+        if (c == '"' || c == '\\')
+            dr_buf_str(&query, "\\");
+        dr_buf_add(&query, c == '\n' ? "n" : &c, 1); /* a string of a query ends with its line */
+    }
+    dr_buf_str(&query, "\"");
+    dr_buf_str(&query, templates[which].query[1]);
+    const dr_status made = dr_tag_query_new(&q, language, dr_buf_view(&query), &err);
+    dr_buf_free(&query);
+    if (made != DR_OK)
         return 0;
     text = malloc(n_text + 1); /* exactly this long, so that one byte too many is seen */
     parser = ts_parser_new();
