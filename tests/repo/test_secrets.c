@@ -325,7 +325,7 @@ static const char *const assigned[] = {
     "Authorization: Bearer %\r\n",
     "'aws_secret_access_key': '%'\n",
     "AccountKey=%;EndpointSuffix=x\n",
-    "\xef\xbb\xbf" "API_SECRET=%\n",
+    "\xef\xbb\xbf\x41PI_SECRET=%\n", /* a byte order mark; \x41 is the A */
 };
 
 static void drawn_values_given_to_names_are_found(void **state)
