@@ -197,6 +197,28 @@ static void spread(uint64_t *to, const uint64_t *from, const graph *g)
         to[i] = each + to[i] * 85 / 100;
 }
 
+/* Tests, examples and what was copied in from elsewhere are used a lot and asked about little: an eighth of their rank. */
+static bool is_aside(const dr_repo_file *f)
+{
+    static const char *const folders[] = {"test",     "tests",      "testing",     "testdata", "__tests__",    "spec",
+                                          "specs",    "fixtures",   "example",     "examples", "bench",        "benchmarks",
+                                          "deps",     "vendor",     "third_party", "3rdparty", "thirdparty",   "external",
+                                          "externals", "contrib",   "node_modules"};
+    const dr_str p = f->path;
+    bool found = f->vendored;
+
+    for (size_t at = 0; at < p.n && !found;) {
+        const char *slash = memchr(p.s + at, '/', p.n - at);
+        if (!slash)
+            break;
+        const dr_str part = {p.s + at, (size_t)(slash - p.s) - at};
+        for (size_t i = 0; i < sizeof folders / sizeof *folders && !found; i++)
+            found = dr_str_eq(part, dr_str_of(folders[i]));
+        at += part.n + 1;
+    }
+    return found;
+}
+
 static bool is_readme(dr_str path)
 {
     return path.n >= 6 && memcmp(path.s, "README", 6) == 0 && !memchr(path.s, '/', path.n);
@@ -229,8 +251,10 @@ dr_status dr_pack__rank(uint32_t *order, const dr_repo *repo, const dr_symbols *
         rank = next;
         next = t;
     }
-    for (size_t i = 0; i < n; i++)
-        list[i] = (ranked){rank[i], (uint32_t)i, is_readme(dr_repo_file_at(repo, i)->path)};
+    for (size_t i = 0; i < n; i++) {
+        const dr_repo_file *f = dr_repo_file_at(repo, i);
+        list[i] = (ranked){is_aside(f) ? rank[i] / 8 : rank[i], (uint32_t)i, is_readme(f->path)};
+    }
     qsort(list, n, sizeof *list, by_rank);
     for (size_t i = 0; i < n; i++)
         order[i] = list[i].file;
