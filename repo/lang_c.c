@@ -170,12 +170,14 @@ static TSNode with_template(TSNode node)
     return !ts_node_is_null(parent) && strcmp(ts_node_type(parent), "template_declaration") == 0 ? parent : node;
 }
 
-/* TEST(group, name) { ... }: no type before it, a name in capitals. That is a macro at work, not the definition of one
- * more function of that name. (SHA1(..) has a type; so has every function that is called in capitals.) */
+/* VISIBILITY("hidden") above a class: no type before it, a name in capitals, and what should be parameters are not. That
+ * is a macro at work, not the definition of a function. (TEST(group, name) { ... } reads as one, and universal-ctags
+ * lists it too.) */
 static bool is_macro_call(const dr_walk *w, TSNode node, TSNode name)
 {
     const dr_str text = dr_walk__text(w, name);
-    if (!ts_node_is_null(dr_walk__field(w, node, DR_FIELD_TYPE)))
+    if (!ts_node_is_null(dr_walk__field(w, node, DR_FIELD_TYPE)) ||
+        !ts_node_has_error(dr_walk__field(w, node, DR_FIELD_DECLARATOR)))
         return false;
     const dr_scope *scope = dr_walk__scope(w);
     if (scope && scope->name_n == text.n && memcmp(w->text.s + scope->name_at, text.s, text.n) == 0)

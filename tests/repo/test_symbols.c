@@ -176,7 +176,7 @@ static void c__macros_at_work(void **state)
     expect_defs(DR_LANG_C, "TEST_BEGIN(one) {\n    f();\n}\nint SHA1(int a) { return a; }\n",
                 "4 function SHA1\n");
     expect_defs(DR_LANG_CPP,
-                "class BOX {\n  BOX() {}\n};\nvoid A::f() const\n    LOCK_EXCLUDED_(m_) {\n  g();\n}\nTEST(Group, Name) { f(); }\n"
+                "class BOX {\n  BOX() {}\n};\nvoid A::f() const\n    LOCK_EXCLUDED_(m_) {\n  g();\n}\nVISIBLE(\"hidden\") {}\n"
                 "template <typename T>\n// Because of\n// Other() it is so.\nstruct Made : T {\n};\n",
                 "1 class BOX\n2 method BOX in BOX\n4 method f in A\n12 struct Made\n");
 }
