@@ -15,7 +15,7 @@
 
 #include "repo/tag_query.h"
 
-#include "queries.h"
+#include "repo/queries.h"
 
 #include <pthread.h>
 #include <stdlib.h>
