@@ -57,7 +57,7 @@ static const option options[] = {
     {"help", 'h', FLAG, AT(help), 0, 0, EVERYWHERE, NULL, "print help"},
     {"mode", 0, TEXT, AT(mode), 0, 0, ON(DR_CMD_ASK) | ON(DR_CMD_PACK) | ON(DR_CMD_MODEL), "MODE",
      "pack: full, map or none; model render and parse: chat or thinking"},
-    {"budget", 0, INT64, AT(budget), 0, INT64_C(1) << 24, ON(DR_CMD_ASK) | ON(DR_CMD_PACK), "N",
+    {"budget", 0, INT64, AT(budget), 0, INT64_C(1) << 24, ON(DR_CMD_ASK) | ON(DR_CMD_PACK) | ON(DR_CMD_BENCH), "N",
      "tokens the pack may take (0: no limit)"},
     {"include", 0, LIST, AT(include), 0, 0, READING, "PATTERN", "only files that match, as in .gitignore; repeatable"},
     {"exclude", 0, LIST, AT(exclude), 0, 0, READING, "PATTERN", "no files that match; repeatable"},

@@ -75,9 +75,15 @@ for round in $(seq "$rounds"); do
     fi
     if [[ -x $peers/repomix-$REPOMIX/node_modules/.bin/repomix ]]; then
         mix=$peers/repomix-$REPOMIX/node_modules/.bin/repomix
-        measure "repomix $REPOMIX" "$mix" --quiet -o "$work/mix.xml"
-        measure "repomix $REPOMIX --no-security-check" "$mix" --quiet --no-security-check -o "$work/mix.xml"
-        measure "repomix $REPOMIX --compress" "$mix" --quiet --compress -o "$work/mix.xml"
+        # It keeps token counts below TMPDIR.
+        for flags in "" --no-security-check --compress; do
+            rm -rf "$work/tmp"
+            mkdir "$work/tmp"
+            for heat in cold warm; do
+                # shellcheck disable=SC2086  # no flag is no word
+                TMPDIR=$work/tmp measure "repomix $REPOMIX${flags:+ $flags}, $heat" "$mix" --quiet $flags -o "$work/mix.xml"
+            done
+        done
     fi
     if [[ -x $peers/gitingest-$GITINGEST/bin/gitingest ]]; then
         measure "gitingest $GITINGEST" "$peers/gitingest-$GITINGEST/bin/gitingest" . -o "$work/digest.txt"
