@@ -54,9 +54,12 @@ static dr_str clean_name(char room[MAX_NAME + 2], const dr_walk *w, uint32_t at,
         size_t k = 9;
         memcpy(room, "operator ", 9);
         bool gap = false;
+        int angles = 0; /* of a conversion to a template's type */
         for (uint32_t i = 8; i < n; i++) {
-            if (name.s[i] == '(' && k > 9 && room[9] != '(') /* a conversion's parameter list */
+            if (name.s[i] == '(' && k > 9 && room[9] != '(' && angles <= 0) /* a conversion's parameter list */
                 break;
+            if (k > 9 && !strchr("<>-=", room[9]))
+                angles += name.s[i] == '<' ? 1 : name.s[i] == '>' ? -1 : 0;
             const bool blank = strchr(" \t\n\r", name.s[i]) != NULL;
             gap |= blank && k > 9;
             if (blank)

@@ -1,6 +1,7 @@
 /* C, C++ and CUDA: one visitor, since each grammar grows out of the one before. */
 #include "repo/extract.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const TSLanguage *tree_sitter_c(void);
@@ -170,22 +171,50 @@ static TSNode with_template(TSNode node)
     return !ts_node_is_null(parent) && strcmp(ts_node_type(parent), "template_declaration") == 0 ? parent : node;
 }
 
-/* VISIBILITY("hidden") above a class: no type before it, a name in capitals, and what should be parameters are not. That
- * is a macro at work, not the definition of a function. (TEST(group, name) { ... } reads as one, and universal-ctags
- * lists it too.) */
-static bool is_macro_call(const dr_walk *w, TSNode node, TSNode name)
+static bool in_capitals(dr_str text)
 {
-    const dr_str text = dr_walk__text(w, name);
-    if (!ts_node_is_null(dr_walk__field(w, node, DR_FIELD_TYPE)) ||
-        !ts_node_has_error(dr_walk__field(w, node, DR_FIELD_DECLARATOR)))
-        return false;
-    const dr_scope *scope = dr_walk__scope(w);
-    if (scope && scope->name_n == text.n && memcmp(w->text.s + scope->name_at, text.s, text.n) == 0)
-        return false; /* a constructor */
     for (size_t i = 0; i < text.n; i++)
         if (!((text.s[i] >= 'A' && text.s[i] <= 'Z') || text.s[i] == '_' || (text.s[i] >= '0' && text.s[i] <= '9')))
             return false;
     return text.n > 1;
+}
+
+/* (...) or (std::exception const&): what is caught, not what a function is given. */
+static bool is_caught(const dr_walk *w, TSNode parameters)
+{
+    const uint32_t n = ts_node_named_child_count(parameters);
+    if (n == 0)
+        return dr_str_eq(dr_walk__text(w, parameters), DR_STR("(...)"));
+    const TSNode d = dr_walk__field(w, ts_node_named_child(parameters, 0), DR_FIELD_DECLARATOR);
+    return n == 1 && !ts_node_is_null(d) && strcmp(ts_node_type(d), "abstract_reference_declarator") == 0;
+}
+
+/* VISIBILITY("hidden") above a class, CATCH(...) { }: no type before it, a name in capitals, and what should be
+ * parameters are not, or it stands in a function. That is a macro at work, not the definition of a function.
+ * (TEST(group, name) { ... } reads as one, and universal-ctags lists it too.) */
+static bool is_macro_call(const dr_walk *w, TSNode node, TSNode name)
+{
+    const dr_str text = dr_walk__text(w, name);
+    const TSNode declarator = dr_walk__field(w, node, DR_FIELD_DECLARATOR);
+    if (!ts_node_is_null(dr_walk__field(w, node, DR_FIELD_TYPE)) || !in_capitals(text))
+        return false;
+    const dr_scope *scope = dr_walk__scope(w);
+    if (scope && scope->name_n == text.n && memcmp(w->text.s + scope->name_at, text.s, text.n) == 0)
+        return false; /* a constructor */
+    const dr_str before = dr_walk__text(w, ts_node_prev_sibling(node));
+    return ts_node_has_error(declarator) || dr_walk__in_function(w) || dr_str_eq(before, DR_STR("if")) ||
+           is_caught(w, dr_walk__field(w, declarator, DR_FIELD_PARAMETERS));
+}
+
+/* What may stand where a confused parse looks for a function's name. */
+static bool is_no_name(dr_str text)
+{
+    static const char *const words[] = {"noexcept", "decltype", "catch",         "requires",
+                                        "alignas",  "alignof",  "static_assert", "throw"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (dr_str_eq(text, dr_str_of(words[i])))
+            return true;
+    return false;
 }
 
 static bool visit_function(dr_walk *w, TSNode node)
@@ -198,12 +227,12 @@ static bool visit_function(dr_walk *w, TSNode node)
     const bool in_type = scope && scope->kind == DR_SCOPE_TYPE;
     const bool qualified = !ts_node_is_null(qualifier);
 
-    if (is_function && (qualified || !is_macro_call(w, node, name))) {
+    if (is_function && (qualified || !is_macro_call(w, node, name)) && !is_no_name(dr_walk__text(w, name))) {
         const TSNode container = last_name(w, qualifier);
         /* `= delete`, `= default` have no body and are declarations, as ctags has them. */
         const dr_sym_kind kind = ts_node_is_null(body) && w->lang != DR_LANG_C && in_type ? DR_SYM_PROTOTYPE
-                                 : in_type || qualified                                     ? DR_SYM_METHOD
-                                                                                            : DR_SYM_FUNCTION;
+                                 : in_type || qualified                                   ? DR_SYM_METHOD
+                                                                                          : DR_SYM_FUNCTION;
         dr_walk__define(w, name, with_template(node), kind, qualified ? &container : NULL);
         dr_walk__body(w, body);
     }
@@ -262,7 +291,9 @@ static void visit_declarators(dr_walk *w, TSNode node, uint8_t rule)
 
 static bool visit_type(dr_walk *w, TSNode node, dr_sym_kind kind)
 {
-    const TSNode name = dr_walk__field(w, node, DR_FIELD_NAME);
+    TSNode name = dr_walk__field(w, node, DR_FIELD_NAME);
+    if (kind == DR_SYM_ENUM && !ts_node_is_null(name) && ts_node_is_error(ts_node_prev_sibling(name)))
+        name = (TSNode){.id = NULL}; /* enum : T { ... }: T is no name of it */
     const TSNode body = dr_walk__field(w, node, DR_FIELD_BODY);
 
     if (ts_node_is_null(body)) {
@@ -329,7 +360,11 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
         dr_walk__define(w, dr_walk__field(w, node, DR_FIELD_NAME), node, DR_SYM_ENUMERATOR, NULL);
         return true;
     case R_MACRO:
-        dr_walk__define(w, dr_walk__field(w, node, DR_FIELD_NAME), node, DR_SYM_MACRO, NULL);
+        name = dr_walk__field(w, node, DR_FIELD_NAME);
+        /* A comment in a macro's body may end it for the parser, and the next word is then its name. */
+        if (ts_node_is_null(name) || ts_node_start_point(name).row != ts_node_start_point(node).row)
+            return true;
+        dr_walk__define(w, name, node, DR_SYM_MACRO, NULL);
         if (strcmp(ts_node_type(node), "preproc_function_def") == 0) /* of `#define LIMIT 3` the 3 says most */
             dr_walk__body(w, dr_walk__field(w, node, DR_FIELD_VALUE));
         return true;
@@ -385,6 +420,123 @@ static bool visit(dr_walk *w, TSNode node, uint8_t rule)
     }
 }
 
-const dr_grammar dr_grammar__c = {.language = tree_sitter_c, .rules = rules, .visit = visit, .soften = dr_soften};
-const dr_grammar dr_grammar__cpp = {.language = tree_sitter_cpp, .rules = rules, .visit = visit, .soften = dr_soften};
-const dr_grammar dr_grammar__cuda = {.language = tree_sitter_cuda, .rules = rules, .visit = visit, .soften = dr_soften};
+/* The directive that begins at i, if a line does: "if", "else", "endif" ...; empty for none. *after: past its word. */
+static dr_str directive(dr_str text, size_t i, size_t *after)
+{
+    while (i < text.n && (text.s[i] == ' ' || text.s[i] == '\t'))
+        i++;
+    if (i >= text.n || text.s[i] != '#')
+        return (dr_str){"", 0};
+    for (i++; i < text.n && (text.s[i] == ' ' || text.s[i] == '\t');)
+        i++;
+    const size_t at = i;
+    while (i < text.n && text.s[i] >= 'a' && text.s[i] <= 'z')
+        i++;
+    *after = i;
+    return (dr_str){text.s + at, i - at};
+}
+
+static size_t next_line(dr_str text, size_t i)
+{
+    const char *nl = i < text.n ? memchr(text.s + i, '\n', text.n - i) : NULL;
+    return nl ? (size_t)(nl - text.s) + 1 : text.n;
+}
+
+/* `#if 0` at the line that begins at i. */
+static bool is_if_0(dr_str text, size_t i)
+{
+    if (!dr_str_eq(directive(text, i, &i), DR_STR("if")))
+        return false;
+    while (i < text.n && (text.s[i] == ' ' || text.s[i] == '\t'))
+        i++;
+    if (i >= text.n || text.s[i] != '0')
+        return false;
+    for (i++; i < text.n && (text.s[i] == ' ' || text.s[i] == '\t' || text.s[i] == '\r');)
+        i++;
+    return i >= text.n || text.s[i] == '\n' || text.s[i] == '/';
+}
+
+/* Where what `#if 0` takes out ends: the line of its #else, #elif or #endif; SIZE_MAX when there is none. */
+static size_t end_of_dead(dr_str text, size_t from)
+{
+    int depth = 0;
+    for (size_t i = from, after; i < text.n; i = next_line(text, i)) {
+        const dr_str word = directive(text, i, &after);
+        if (word.n >= 2 && memcmp(word.s, "if", 2) == 0) {
+            depth++;
+        } else if (dr_str_eq(word, DR_STR("endif"))) {
+            if (depth-- == 0)
+                return i;
+        } else if (depth == 0 && word.n >= 2 && memcmp(word.s, "el", 2) == 0) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+/* Past the line's end, or past the comment that begins in it. */
+static size_t past_line(dr_str text, size_t i)
+{
+    for (char quote = 0; i < text.n; i++) {
+        const char c = text.s[i];
+        if (c == '\n')
+            return i + 1;
+        if (c == '\\' && i + 1 < text.n)
+            i += text.s[i + 1] == '\r' && i + 2 < text.n ? 2 : 1;
+        else if (quote)
+            quote = c == quote ? 0 : quote;
+        else if (c == '"')
+            quote = c;
+        else if (c == '/' && i + 1 < text.n && text.s[i + 1] == '/')
+            return next_line(text, i);
+        else if (c == '/' && i + 1 < text.n && text.s[i + 1] == '*') {
+            const char *end = memmem(text.s + i + 2, text.n - i - 2, "*/", 2);
+            if (!end)
+                return text.n;
+            i = (size_t)(end - text.s) + 1;
+        }
+    }
+    return i;
+}
+
+static int by_begin(const void *a, const void *b)
+{
+    const dr_extract_range *x = a, *y = b;
+    return x->begin < y->begin ? -1 : x->begin > y->begin ? 1 : x->end > y->end ? -1 : x->end < y->end;
+}
+
+/* Code between `#if 0` and its end is not compiled: blanks for the parser; its words are looked at on their own. */
+static void soften(dr_walk *w, char *copy)
+{
+    const dr_str text = w->text;
+    size_t n = 0;
+
+    dr_soften(w, copy);
+    const size_t n_macros = w->n_loose;
+    for (size_t i = 0; i < text.n;) {
+        if (!is_if_0(text, i)) {
+            i = past_line(text, i);
+            continue;
+        }
+        const size_t begin = next_line(text, i), end = end_of_dead(text, begin);
+        if (end == SIZE_MAX)
+            break;
+        for (size_t k = begin; k < end; k++)
+            if (copy[k] != '\n' && copy[k] != '\r')
+                copy[k] = ' ';
+        if (end > begin)
+            dr_walk__lexical_range(w, (uint32_t)begin, (uint32_t)end);
+        i = end;
+    }
+    if (w->n_loose == n_macros)
+        return;
+    qsort(w->loose, w->n_loose, sizeof *w->loose, by_begin);
+    for (size_t i = 0; i < w->n_loose; i++) /* a macro in dead code is looked at with it */
+        if (n == 0 || w->loose[i].begin >= w->loose[n - 1].end)
+            w->loose[n++] = w->loose[i];
+    w->n_loose = n;
+}
+
+const dr_grammar dr_grammar__c = {.language = tree_sitter_c, .rules = rules, .visit = visit, .soften = soften};
+const dr_grammar dr_grammar__cpp = {.language = tree_sitter_cpp, .rules = rules, .visit = visit, .soften = soften};
+const dr_grammar dr_grammar__cuda = {.language = tree_sitter_cuda, .rules = rules, .visit = visit, .soften = soften};

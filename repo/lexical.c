@@ -86,10 +86,13 @@ void dr_lexical__uses(dr_walk *w, uint32_t begin, uint32_t end, uint32_t line)
     }
 }
 
-/* The line on which the brace that opens at or after i (within the next lines) closes; `line` when there is none. */
-static uint32_t block_end(const dr_walk *w, uint32_t i, uint32_t line, bool *opened)
+/* The line on which the brace that opens at or after i (within the next lines) closes; `line` when there is none. Looks
+ * at as many bytes as the budget has left, or else every `struct {` of a thousand that never end would lead to the end.
+ */
+static uint32_t block_end(const dr_walk *w, uint32_t i, uint32_t line, bool *opened, uint64_t *budget)
 {
-    const uint32_t end = (uint32_t)w->text.n, first = line;
+    const uint32_t left = (uint32_t)w->text.n - i, end = *budget < left ? i + (uint32_t)*budget : i + left, from = i,
+                   first = line;
     int depth = 0;
 
     *opened = false;
@@ -102,14 +105,15 @@ static uint32_t block_end(const dr_walk *w, uint32_t i, uint32_t line, bool *ope
         const char c = w->text.s[i++];
         line += c == '\n';
         if (!*opened && (c == ';' || line > first + 24))
-            return first;
+            break;
         if (c == '{') {
             *opened = true;
             depth++;
         } else if (c == '}' && --depth <= 0) {
-            return *opened ? line : first;
+            break;
         }
     }
+    *budget -= i - from;
     return *opened ? line : first;
 }
 
@@ -226,10 +230,18 @@ static bool is_modifier(const dr_walk *w, word x)
 }
 
 /* "struct NAME {", "class NAME", "fn NAME(" ... at the start of a line. */
-static bool keyword_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint32_t line)
+static bool keyword_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint32_t line, uint64_t *budget)
 {
     const bool c_like = is_c_like(w->lang);
     word x = next_word(w, at, line_end);
+    if (c_like && word_is(w, x, "template")) { /* template <...> class NAME { */
+        int angles = 0;
+        uint32_t i = x.at + x.n;
+        do
+            angles += i < line_end ? (w->text.s[i] == '<') - (w->text.s[i] == '>') : 0;
+        while (++i < line_end && (angles > 0 || w->text.s[i] == ' ' || w->text.s[i] == '<'));
+        x = next_word(w, i, line_end);
+    }
     for (int i = 0; i < 6 && x.n && is_modifier(w, x); i++)
         x = next_word(w, x.at + x.n, line_end);
     if (x.n == 0)
@@ -257,7 +269,7 @@ static bool keyword_definition(dr_walk *w, uint32_t at, uint32_t line_end, uint3
         if (name.n == 0)
             return false;
         if (has_braces(w->lang))
-            last = block_end(w, name.at + name.n, line, &opened);
+            last = block_end(w, name.at + name.n, line, &opened, budget);
         if (c_like) { /* `struct foo *f(void) {` is a function: only a brace or a base may follow the name */
             uint32_t i = name.at + name.n;
             while (i < w->text.n &&
@@ -283,8 +295,24 @@ static bool in_capitals(const dr_walk *w, word x)
     return true;
 }
 
+/* The "(group, name) {" of a test: words only between the parentheses, and a brace behind them. */
+static bool is_group_and_name(const dr_walk *w, uint32_t i)
+{
+    const char *s = w->text.s;
+    const uint32_t end = (uint32_t)w->text.n;
+    bool comma = false;
+    for (i++; i < end && s[i] != ')'; i++) {
+        comma |= s[i] == ',';
+        if (!is_part(s[i]) && !strchr(", \t\r\n", s[i]))
+            return false;
+    }
+    for (i++; i < end && (s[i] == ' ' || s[i] == '\t' || s[i] == '\r' || s[i] == '\n');)
+        i++;
+    return comma && i < end && s[i] == '{';
+}
+
 /* C's way: a line that starts at the margin, holds NAME( ... ) and is followed by a brace. */
-static void function_at_margin(dr_walk *w, uint32_t at, uint32_t line)
+static void function_at_margin(dr_walk *w, uint32_t at, uint32_t line, uint64_t *budget)
 {
     enum { N_STATEMENTS = 8 }; /* of the list: a declaration does not begin with these either */
     static const char *const never[] = {"if",    "for",  "while",  "switch",        "return",  "else",
@@ -297,22 +325,26 @@ static void function_at_margin(dr_walk *w, uint32_t at, uint32_t line)
 
     if (!is_start(s[i]))
         return;
-    /* the last word before the first parenthesis */
+    /* the last word before the first parenthesis, template arguments behind it apart */
+    int angles = 0, n_words = 0;
     for (; i < end && s[i] != '('; i++) {
         if (s[i] == '\n' && (++n_lines > 2 || (i + 1 < end && s[i + 1] == '#')))
             return;
-        if (strchr(";={}\"'#,)/", s[i])) /* '/': what stands in a comment is not code */
+        if (strchr(";={}\"'#,)/", s[i]) && !(angles && s[i] == ',')) /* '/': what stands in a comment is not code */
             return;
+        angles += s[i] == '<' ? 1 : s[i] == '>' && angles ? -1 : 0;
         if (is_start(s[i])) {
-            name = (word){i, 0};
-            name_line = line + n_lines;
-            while (i < end && is_part(s[i]))
-                i++, name.n++;
-            i--;
-            first = first.n ? first : name;
+            const word x = next_word(w, i, end);
+            i += x.n - 1;
+            first = first.n ? first : x;
+            if (angles == 0) {
+                n_words += !word_is(w, x, "template");
+                name = x;
+                name_line = line + n_lines;
+            }
         }
     }
-    if (i >= end || name.n == 0 || (name.at == at && in_capitals(w, name))) /* TEST(x) { */
+    if (i >= end || angles || name.n == 0 || (n_words == 1 && in_capitals(w, name) && !is_group_and_name(w, i)))
         return;
     for (size_t k = 0; k < sizeof never / sizeof *never; k++)
         if (word_is(w, name, never[k]) || (k < N_STATEMENTS && word_is(w, first, never[k])))
@@ -340,7 +372,7 @@ static void function_at_margin(dr_walk *w, uint32_t at, uint32_t line)
         k++;
     if (k >= end || s[k] == ';' || s[k] == '=' || s[k] == ',')
         return;
-    const uint32_t last = block_end(w, i + 1, now, &opened);
+    const uint32_t last = block_end(w, i + 1, now, &opened, budget);
     if (opened)
         dr_walk__define_at(w, name.at, name.n, name_line, line, last, DR_SYM_FUNCTION);
 }
@@ -365,16 +397,25 @@ void dr_lexical__definitions(dr_walk *w, uint32_t begin, uint32_t end, uint32_t 
 {
     const char *s = w->text.s;
     const bool c_like = is_c_like(w->lang);
+    uint64_t budget = 64 * (uint64_t)(end - begin) + 16384;
 
     /* A line is looked at whole, also when the trouble starts in its middle. */
     while (begin > 0 && s[begin - 1] != '\n')
         begin--;
-    for (uint32_t at = begin; at < end && !w->failed; line++) {
+    for (uint32_t at = begin; at < end && !w->failed;) {
         const char *nl = memchr(s + at, '\n', w->text.n - at);
         const uint32_t line_end = nl ? (uint32_t)(nl - s) : (uint32_t)w->text.n;
         if (line_end > at && !(c_like && macro_definition(w, at, line_end, line)) &&
-            !keyword_definition(w, at, line_end, line) && c_like)
-            function_at_margin(w, at, line);
-        at = line_end + 1;
+            !keyword_definition(w, at, line_end, line, &budget) && c_like)
+            function_at_margin(w, at, line, &budget);
+        /* In C also past the lines of a comment that begins in it: prose is full of words that define. (Elsewhere what
+         * looks like a comment's begin may be a pattern or a path.) */
+        while (c_like && at < line_end) {
+            const uint32_t next = skip_quiet(w, at, (uint32_t)w->text.n, &line);
+            at = next > at ? next : at + 1;
+        }
+        nl = at > line_end ? memchr(s + at, '\n', w->text.n - at) : nl;
+        at = nl ? (uint32_t)(nl - s) + 1 : (uint32_t)w->text.n;
+        line++;
     }
 }

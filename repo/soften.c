@@ -244,6 +244,15 @@ void dr_soften(dr_walk *w, char *copy)
                     i = end;
                     continue;
                 }
+            } else if (after_type && r.s[next] == '(') { /* class API("x") name { */
+                const uint32_t past = skip_brackets(r, next, '(', ')'), name = skip_gap(r, past);
+                const uint32_t then = skip_gap(r, word_end(r, name));
+                if (past != next && then != name && then < r.n &&
+                    (r.s[then] == '{' || (r.s[then] == ':' && !(then + 1 < r.n && r.s[then + 1] == ':')))) {
+                    blank_out(w, copy, i, past);
+                    i = past;
+                    continue;
+                }
             } else if (is_start(r.s[next]) && !after_type) {
                 const uint32_t name_end = word_end(r, next), then = skip_gap(r, name_end);
                 const bool called = then < r.n && r.s[then] == '(';
@@ -253,12 +262,18 @@ void dr_soften(dr_walk *w, char *copy)
                                                  !is_one_of(r, previous, previous_end, statements)));
                 const bool constructor = called && name_end - next == type_end - type &&
                                          memcmp(r.s + next, r.s + type, type_end - type) == 0;
-                if (type_and_name(r, next) || after_typed || constructor) {
+                const bool conversion =
+                    is(r, next, name_end, "operator") && then < r.n && is_start(r.s[then]) && strchr(";{}:)", before);
+                if (type_and_name(r, next) || after_typed || constructor || conversion) {
                     blank_out(w, copy, i, end);
                     i = end;
                     continue;
                 }
-            } else if (r.s[next] == '(' && (strchr(";{})", before) || previous_end)) { /* ATTR(x) type name */
+            } else if (r.s[next] == '~' && strchr(";{}:", before)) { /* API ~name() { */
+                blank_out(w, copy, i, end);
+                i = end;
+                continue;
+            } else if (r.s[next] == '(' && (strchr(";{}):>", before) || previous_end)) { /* ATTR(x) type name */
                 const uint32_t past = skip_brackets(r, next, '(', ')'), then = skip_gap(r, past);
                 const bool after_parameters =
                     before == ')' || (previous_end && is_one_of(r, previous, previous_end, after_names));
@@ -269,8 +284,11 @@ void dr_soften(dr_walk *w, char *copy)
                 }
                 const uint32_t then_end = past != next && then < r.n && is_start(r.s[then]) ? word_end(r, then) : then;
                 const uint32_t after = skip_gap(r, then_end);
-                if (then_end != then && (type_and_name(r, then) || (is_macro_like(r, then, then_end) && after < r.n &&
-                                                                    r.s[after] == '(' && strchr(";}", before)))) {
+                const bool constructor = type_end - type == then_end - then && after < r.n && r.s[after] == '(' &&
+                                         memcmp(r.s + then, r.s + type, type_end - type) == 0;
+                if (then_end != then &&
+                    (type_and_name(r, then) || constructor ||
+                     (is_macro_like(r, then, then_end) && after < r.n && r.s[after] == '(' && strchr(";}", before)))) {
                     blank_out(w, copy, i, past);
                     i = past;
                     continue;

@@ -39,7 +39,8 @@ static void extract(facts *f, dr_lang lang, dr_str text)
     for (; f->n_defs < r.n_defs; f->n_defs++)
         f->defs[f->n_defs] = dr_facts__def(&r);
     for (; f->n_imports < r.n_imports; f->n_imports++) {
-        f->imports[f->n_imports].name = dr_facts__import(&r, &f->imports[f->n_imports].line, &f->imports[f->n_imports].form);
+        f->imports[f->n_imports].name =
+            dr_facts__import(&r, &f->imports[f->n_imports].line, &f->imports[f->n_imports].form);
     }
     for (; f->n_refs < r.n_refs; f->n_refs++)
         f->refs[f->n_refs].name = dr_facts__ref(&r, &f->refs[f->n_refs].line, &f->refs[f->n_refs].is_call);
@@ -173,12 +174,35 @@ static void c__macros_in_the_way(void **state)
 static void c__macros_at_work(void **state)
 {
     (void)state;
-    expect_defs(DR_LANG_C, "TEST_BEGIN(one) {\n    f();\n}\nint SHA1(int a) { return a; }\n",
-                "4 function SHA1\n");
+    expect_defs(DR_LANG_C, "TEST_BEGIN(one) {\n    f();\n}\nint SHA1(int a) { return a; }\n", "4 function SHA1\n");
+    expect_defs(
+        DR_LANG_CPP,
+        "class BOX {\n  BOX() {}\n};\nvoid A::f() const\n    LOCK_EXCLUDED_(m_) {\n  g();\n}\nVISIBLE(\"hidden\") {}\n"
+        "template <typename T>\n// Because of\n// Other() it is so.\nstruct Made : T {\n};\n",
+        "1 class BOX\n2 method BOX in BOX\n4 method f in A\n12 struct Made\n");
     expect_defs(DR_LANG_CPP,
-                "class BOX {\n  BOX() {}\n};\nvoid A::f() const\n    LOCK_EXCLUDED_(m_) {\n  g();\n}\nVISIBLE(\"hidden\") {}\n"
-                "template <typename T>\n// Because of\n// Other() it is so.\nstruct Made : T {\n};\n",
-                "1 class BOX\n2 method BOX in BOX\n4 method f in A\n12 struct Made\n");
+                "void f() {\n  TRY { g(); }\n  CATCH_ALL(...) {}\n  if LIB_CONSTEXPR (a) {\n  }\n}\n"
+                "CATCH(std::out_of_range&) {\n}\n"
+                "TEST(group, name) {\n  g();\n}\n",
+                "1 function f\n9 function TEST\n");
+    expect_defs(DR_LANG_CPP,
+                "class API(\"x\") Box {\n  API operator text<R(A)>() { return t_; }\n  API ~Box() { g(); }\n"
+                "  NON_NULL(3)\n  Box(int a) : Base(a) {}\n};\n",
+                "1 class Box\n2 method operator text<R(A)> in Box\n3 method ~Box in Box\n5 method Box in Box\n");
+    expect_defs(DR_LANG_CPP, "class A {\n  enum : ulong { ONE = 1ULL };\n};\n", "1 class A\n2 enumerator ONE in A\n");
+    expect_defs(DR_LANG_CPP, "#define MANY(s) \\\n  { \\\n  /* why */ \\\n  struct API(\"x\") s { } \\\n  }\n",
+                "1 macro MANY\n");
+}
+
+static void c__dead_code(void **state)
+{
+    (void)state;
+    static const char text[] = "#if 0\n#ifdef A\nint no(int a) { return used(a); }\n#else\n#endif\n#else\n"
+                               "int yes(void) { return 1; }\n#endif\n"
+                               "/*\n#if 0\n*/\nint also(void) { return 2; }\n# if 0 // why\nint not(void) {\n#endif\n"
+                               "int last(void) { return 3; }\n#if 0\nint unended(void) { return 4; }\n";
+    expect_defs(DR_LANG_C, text, "7 function yes\n12 function also\n16 function last\n18 function unended\n");
+    expect_refs(DR_LANG_C, text, "used", "3 call");
 }
 
 static void c__what_the_parser_gives_up_on(void **state)
@@ -196,6 +220,11 @@ static void c__what_the_parser_gives_up_on(void **state)
                 "int after(void)\n{\n    return 1;\n}\n"
                 "#define LAST 1\n",
                 "2 function split\n4 function split\n8 function after\n12 macro LAST\n");
+    expect_defs(DR_LANG_CPP,
+                "#ifdef A\nint split(int a) {\n#else\nint split(int a, int b) {\n#endif\n"
+                "/*\nclass prose {\nsee f(a) {\n*/\nTEST(group, template) {\n  g();\n}\n"
+                "template <> auto bits<int128>() -> int { return 128; }\n",
+                "2 function split\n4 function split\n10 function TEST\n13 function bits\n");
 }
 
 static const char cpp_text[] = "namespace outer { namespace deep {\n" /* 1 */
@@ -332,24 +361,25 @@ static void javascript__definitions(void **state)
 static void javascript__names_given_by_assignment(void **state)
 {
     (void)state;
-    expect_defs(DR_LANG_JAVASCRIPT,
-                "T.prototype.has = hasOwn;\n" /* 1 */
-                "T.prototype.size = 0;\n"
-                "T.prototype.a = T.prototype.b = function () {};\n"
-                "module.exports = { 'one-two': function () {}, 'x y': function () {}, ['no']: () => {}, 7: () => {} };\n"
-                "exports.settings = { deep: 1 };\n" /* 5 */
-                "exports.again = again;\n"
-                "later = async () => {};\n"
-                "lib.part = { run() {} };\n"
-                "function f(a) {\n"
-                "  a.data = { x: 1 };\n" /* 10 */
-                "  a.hooks = { on: () => {} };\n"
-                "  call({ key: 1, tools: { go: function () {} } });\n"
-                "  var made = (function () { return 1; }()), plain = call();\n"
-                "}\n",
-                "1 method has in T\n2 field size in T\n3 method a in T\n3 method b in T\n4 method one-two\n"
-                "5 variable settings\n5 field deep\n7 function later\n8 field part in lib\n8 method run\n9 function f\n"
-                "11 field hooks in a\n11 method on in f\n12 field tools in f\n12 method go in f\n13 variable made in f\n");
+    expect_defs(
+        DR_LANG_JAVASCRIPT,
+        "T.prototype.has = hasOwn;\n" /* 1 */
+        "T.prototype.size = 0;\n"
+        "T.prototype.a = T.prototype.b = function () {};\n"
+        "module.exports = { 'one-two': function () {}, 'x y': function () {}, ['no']: () => {}, 7: () => {} };\n"
+        "exports.settings = { deep: 1 };\n" /* 5 */
+        "exports.again = again;\n"
+        "later = async () => {};\n"
+        "lib.part = { run() {} };\n"
+        "function f(a) {\n"
+        "  a.data = { x: 1 };\n" /* 10 */
+        "  a.hooks = { on: () => {} };\n"
+        "  call({ key: 1, tools: { go: function () {} } });\n"
+        "  var made = (function () { return 1; }()), plain = call();\n"
+        "}\n",
+        "1 method has in T\n2 field size in T\n3 method a in T\n3 method b in T\n4 method one-two\n"
+        "5 variable settings\n5 field deep\n7 function later\n8 field part in lib\n8 method run\n9 function f\n"
+        "11 field hooks in a\n11 method on in f\n12 field tools in f\n12 method go in f\n13 variable made in f\n");
 }
 
 static void javascript__uses(void **state)
@@ -609,6 +639,7 @@ int main(void)
         cmocka_unit_test(c__ranges),
         cmocka_unit_test(c__macros_in_the_way),
         cmocka_unit_test(c__macros_at_work),
+        cmocka_unit_test(c__dead_code),
         cmocka_unit_test(c__what_the_parser_gives_up_on),
         cmocka_unit_test(cpp__definitions),
         cmocka_unit_test(cpp__uses),
