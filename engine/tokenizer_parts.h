@@ -14,7 +14,7 @@
 typedef struct dr_splitter dr_splitter;
 typedef void dr_piece_fn(void *arg, dr_str piece);
 
-/* patterns are copied. use_fast: the three of DeepSeek-V4 run as hand-written code; false only in tests. label(i) in messages is
+/* patterns are copied. use_fast: those of DeepSeek-V4 and of this project's own tokenizers run as hand-written code; false only in tests. label(i) in messages is
  * "NAME: pre_tokenizer: regex I+1". DR_ERR_FORMAT for a regex PCRE2 refuses, or one that it reads differently from the engine of the
  * Hugging Face tokenizers (\w, \b, nested classes, ...). */
 dr_status dr_splitter__new(dr_splitter **out, const dr_str *patterns, size_t n, bool use_fast, const char *name, dr_error *err);
@@ -27,6 +27,13 @@ dr_status dr_splitter__run(const dr_splitter *s, dr_str text, dr_piece_fn *fn, v
 
 /* The hand-written path: the result of the three regexes of spec/deepseek-v4 section 8 in sequence. */
 void dr_split_v4(dr_str text, dr_piece_fn *fn, void *arg);
+
+/* Our own tokenizers' splits (tokenizer_cased.c). NULL: the patterns are others, or out of memory. */
+typedef struct dr_cased dr_cased;
+dr_cased *dr_cased__new(const dr_str *patterns, size_t n);
+void dr_cased__free(dr_cased *c);
+/* The end of the piece that starts at p < end. NULL: it may hang on a character beyond ASCII, ask the regex. */
+const char *dr_cased__match(const dr_cased *c, const char *p, const char *end);
 
 /* ---- merger: byte-pair merges inside a piece, lowest rank first, leftmost first ---- */
 

@@ -10,7 +10,8 @@
 enum { MAX_PATTERNS = 16 };
 
 struct dr_splitter {
-    bool fast;
+    bool fast;       /* DeepSeek-V4's */
+    dr_cased *cased; /* our own, or NULL */
     size_t n;
     pcre2_code *code[MAX_PATTERNS];
     bool jit[MAX_PATTERNS];
@@ -151,6 +152,7 @@ dr_status dr_splitter__new(dr_splitter **out, const dr_str *patterns, size_t n, 
     s->fast = use_fast && n == N_V4;
     for (size_t i = 0; i < N_V4 && s->fast; i++)
         s->fast = same_pattern(patterns[i], v4_patterns[i]);
+    s->cased = use_fast ? dr_cased__new(patterns, n) : NULL;
     for (size_t i = 0; i < n && !s->fast; i++)
         if ((st = compile(&s->code[i], &s->jit[i], patterns[i], i, name, err)) != DR_OK)
             goto done;
@@ -167,12 +169,24 @@ void dr_splitter__free(dr_splitter *s)
         return;
     for (size_t i = 0; i < s->n; i++)
         pcre2_code_free(s->code[i]);
+    dr_cased__free(s->cased);
     free(s);
 }
 
 bool dr_splitter__is_fast(const dr_splitter *s)
 {
-    return s->fast;
+    return s->fast || s->cased;
+}
+
+static int match(const dr_splitter *s, size_t i, dr_str text, size_t from, pcre2_match_data *data)
+{
+    return s->jit[i] ? pcre2_jit_match(s->code[i], (PCRE2_SPTR)text.s, text.n, from, 0, data, NULL)
+                     : pcre2_match(s->code[i], (PCRE2_SPTR)text.s, text.n, from, PCRE2_NO_UTF_CHECK, data, NULL);
+}
+
+static dr_status gives_up(size_t i, size_t n, int rc, dr_error *err)
+{
+    return dr_fail(err, DR_ERR_LIMIT, "tokenizer: regex %zu gives up on a text of %zu bytes (PCRE2 error %d)", i + 1, n, rc);
 }
 
 static size_t next_character(dr_str text, size_t at)
@@ -195,13 +209,11 @@ static dr_status run_from(const dr_splitter *s, size_t i, dr_str text, pcre2_mat
         return DR_OK;
     }
     for (size_t from = 0; from <= text.n && st == DR_OK;) {
-        const int rc = s->jit[i] ? pcre2_jit_match(s->code[i], (PCRE2_SPTR)text.s, text.n, from, 0, data, NULL)
-                                 : pcre2_match(s->code[i], (PCRE2_SPTR)text.s, text.n, from, PCRE2_NO_UTF_CHECK, data, NULL);
+        const int rc = match(s, i, text, from, data);
         if (rc == PCRE2_ERROR_NOMATCH)
             break;
         if (rc < 0)
-            return dr_fail(err, DR_ERR_LIMIT, "tokenizer: regex %zu gives up on a text of %zu bytes (PCRE2 error %d)", i + 1,
-                           text.n, rc);
+            return gives_up(i, text.n, rc, err);
         const PCRE2_SIZE *span = pcre2_get_ovector_pointer(data);
         const size_t begin = span[0], end = span[1]; /* the recursion below reuses data */
         if (begin > gap)
@@ -216,6 +228,23 @@ static dr_status run_from(const dr_splitter *s, size_t i, dr_str text, pcre2_mat
     return st;
 }
 
+/* The second regex has a match at every character, so it never looks beyond the place it is asked about. */
+static dr_status run_cased(const dr_splitter *s, dr_str text, pcre2_match_data *data, dr_piece_fn *fn, void *arg, dr_error *err)
+{
+    for (const char *p = text.s, *end = p + text.n; p < end;) {
+        const char *after = dr_cased__match(s->cased, p, end);
+        if (!after) {
+            const int rc = match(s, 1, text, (size_t)(p - text.s), data);
+            if (rc < 0)
+                return gives_up(1, text.n, rc, err);
+            after = text.s + pcre2_get_ovector_pointer(data)[1];
+        }
+        fn(arg, (dr_str){p, (size_t)(after - p)});
+        p = after;
+    }
+    return DR_OK;
+}
+
 dr_status dr_splitter__run(const dr_splitter *s, dr_str text, dr_piece_fn *fn, void *arg, dr_error *err)
 {
     if (text.n == 0)
@@ -227,7 +256,7 @@ dr_status dr_splitter__run(const dr_splitter *s, dr_str text, dr_piece_fn *fn, v
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
     if (!data)
         return dr_fail(err, DR_ERR_NOMEM, "tokenizer: out of memory");
-    const dr_status st = run_from(s, 0, text, data, fn, arg, err);
+    const dr_status st = s->cased ? run_cased(s, text, data, fn, arg, err) : run_from(s, 0, text, data, fn, arg, err);
     pcre2_match_data_free(data);
     return st;
 }

@@ -173,15 +173,20 @@ static void add_random_character(dr_buf *b)
         dr_buf_add(b, one, dr_utf8_encode(one, c));
 }
 
-static void tokenizer__hand_written_splits_equal_pcre2(void **state)
+/* The form of our own tokenizers' splits; the first literal wins, whatever its length. */
+static const char cased_pattern[] =
+    "` is defined at |\\.\\n|\\.\\n\\n|: use in |\\{\"name\": \"|Word _|~~|~|: |\\p{Lu}?\\p{Ll}+|\\p{Lu}+(?!\\p{Ll})|\\p{Lu}|[\\p{L}\\p{M}]|\\p{N}|_|"
+    "[ \\t]+|[\\r\\n]+|[^\\p{L}\\p{M}\\p{N}]";
+static const dr_str cased[] = {{"\\p{N}", 5}, {cased_pattern, sizeof cased_pattern - 1}};
+
+static void splits_equal_pcre2(const dr_str *patterns, size_t n_patterns)
 {
-    (void)state;
     static pieces a, b;
     dr_splitter *fast, *slow;
     dr_buf text = {0};
     dr_error err;
-    assert_int_equal(dr_splitter__new(&fast, v4, 3, true, "test", &err), DR_OK);
-    assert_int_equal(dr_splitter__new(&slow, v4, 3, false, "test", &err), DR_OK);
+    assert_int_equal(dr_splitter__new(&fast, patterns, n_patterns, true, "test", &err), DR_OK);
+    assert_int_equal(dr_splitter__new(&slow, patterns, n_patterns, false, "test", &err), DR_OK);
     assert_true(dr_splitter__is_fast(fast));
     assert_false(dr_splitter__is_fast(slow));
     for (int round = 0; round < 20000; round++) {
@@ -199,6 +204,29 @@ static void tokenizer__hand_written_splits_equal_pcre2(void **state)
     }
     dr_splitter__free(fast);
     dr_splitter__free(slow);
+    dr_buf_free(&text);
+}
+
+static void tokenizer__hand_written_splits_equal_pcre2(void **state)
+{
+    (void)state;
+    splits_equal_pcre2(v4, 3);
+    splits_equal_pcre2(cased, 2);
+}
+
+/* A regex that only looks like ours is left to PCRE2. */
+static void tokenizer__other_splits_are_left_to_pcre2(void **state)
+{
+    (void)state;
+    static const char *const literals[] = {"a.b|", "a|b+|", "x1|", "\\d|", "(a)|", "\xc3\xa9|", "||", "a"};
+    dr_buf text = {0};
+    for (size_t i = 0; i < sizeof literals / sizeof literals[0]; i++) {
+        const char *tail = strstr(cased[1].s, "\\p{Lu}?");
+        dr_buf_clear(&text);
+        dr_buf_printf(&text, "%s%s", literals[i], tail);
+        const dr_str patterns[] = {cased[0], dr_buf_view(&text)};
+        assert_null(dr_cased__new(patterns, 2));
+    }
     dr_buf_free(&text);
 }
 
@@ -595,6 +623,7 @@ int main(void)
         cmocka_unit_test(tokenizer__ids_are_those_of_hugging_face),
         cmocka_unit_test(tokenizer__classes_agree_with_pcre2),
         cmocka_unit_test(tokenizer__hand_written_splits_equal_pcre2),
+        cmocka_unit_test(tokenizer__other_splits_are_left_to_pcre2),
         cmocka_unit_test(tokenizer__units_are_cut_as_if_alone),
         cmocka_unit_test(tokenizer__regexes_read_alike_or_not_at_all),
         cmocka_unit_test(tokenizer__merges_follow_rank_then_place),
