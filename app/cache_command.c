@@ -3,7 +3,11 @@
 #include "app/setup.h"
 #include "cache/upkeep.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static json_int_t total_bytes(const dr_cache_stat *s)
 {
@@ -93,21 +97,77 @@ static dr_status verify(dr_cache *c, dr_output *out, const atomic_bool *cancel, 
     return DR_OK;
 }
 
-/* Room on the disk comes back only when the whole is deleted; what is dropped makes room for other records. */
+/* The root that a repository at this path had when it was still there: what is left of the path without its links, the rest as it is
+ * written. DR_ERR_ARG when that cannot be told. */
+static dr_status root_of_gone(dr_buf *out, const char *path, dr_error *err)
+{
+    char real[PATH_MAX];
+    dr_status st = DR_OK;
+    char *head = strdup(path);
+    size_t n = strlen(path);
+
+    if (!head)
+        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    while (n > 1 && head[n - 1] == '/')
+        head[--n] = 0;
+    while (!realpath(*head ? head : ".", real)) {
+        char *slash = strrchr(head, '/');
+        if (errno != ENOENT || !*head) {
+            st = dr_fail(err, DR_ERR_ARG, "%s: %s", path, strerror(errno));
+            goto done;
+        }
+        if (slash == head)
+            slash++; /* "/name": the rest is looked for in "/" */
+        head[slash ? slash - head : 0] = 0;
+    }
+    dr_buf_str(out, strcmp(real, "/") == 0 ? "" : real);
+    for (const char *at = path + strlen(head), *end = path + n; at < end;) {
+        const size_t part = strcspn(at, "/");
+        const size_t here = part < (size_t)(end - at) ? part : (size_t)(end - at);
+        if (here == 2 && memcmp(at, "..", 2) == 0) {
+            st = dr_fail(err, DR_ERR_ARG, "%s: is not there, and what \"..\" leads to cannot be told; name it without", path);
+            goto done;
+        }
+        if (here > 0 && !(here == 1 && *at == '.')) {
+            dr_buf_str(out, "/");
+            dr_buf_add(out, at, here);
+        }
+        at += here + 1;
+    }
+    if (out->failed)
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+done:
+    free(head);
+    return st;
+}
+
+/* Room on the disk comes back only when the whole is deleted; what is dropped makes room for other records. A repository that is gone is
+ * known by its path alone. */
 static dr_status purge_repo(dr_setup *s, dr_output *out, dr_error *err)
 {
     dr_status st = DR_OK;
     const dr_repo_options how = {.store = s->facts};
+    const char *path = s->opt->path ? s->opt->path : ".";
+    dr_buf gone = {0};
+    dr_str root;
     int64_t n = 0;
 
-    if ((st = dr_repo_open(&s->repo, s->opt->path ? s->opt->path : ".", &how, err)) != DR_OK)
-        return st;
-    const dr_str root = dr_repo_identity(s->repo)->root;
+    if (access(path, F_OK) == 0 || errno != ENOENT) {
+        if ((st = dr_repo_open(&s->repo, path, &how, err)) != DR_OK)
+            goto done;
+        root = dr_repo_identity(s->repo)->root;
+    } else {
+        if ((st = root_of_gone(&gone, path, err)) != DR_OK)
+            goto done;
+        root = dr_buf_view(&gone);
+    }
     if ((st = dr_cache_purge(s->cache, dr_xxh3_128(root.s, root.n).lo, &n, err)) != DR_OK)
-        return st;
+        goto done;
     dr_output_event(out, json_pack("{s:s,s:o,s:I}", "type", "cache_purge", "repository", dr_output_text(root), "dropped", (json_int_t)n));
-    dr_output_note(out, "%lld records dropped", (long long)n);
-    return DR_OK;
+    dr_output_note(out, "%lld records dropped%s", (long long)n, gone.n ? " (no repository is at that path any more)" : "");
+done:
+    dr_buf_free(&gone);
+    return st;
 }
 
 static dr_status purge_all(dr_setup *s, dr_output *out, dr_error *err)

@@ -1,5 +1,6 @@
 /* app/doctor_command.c: `deepread doctor`: is this machine ready, in plain words. Each line is a fact; what needs doing says how. */
 #include "app/app.h"
+#include "app/cache_settings.h"
 #include "app/setup.h"
 #include "cache/upkeep.h"
 
@@ -66,23 +67,31 @@ static void look_at_cache(finding *list, int *n, dr_setup *s)
 {
     dr_error e = {0};
     dr_cache_stat stat;
-    dr_buf folder = {0};
+    dr_cache_options how = {0};
+    dr_buf folder = {0}, settings = {0};
     finding *x = add(list, n, "cache", true);
 
     if (s->opt->no_cache) {
         dr_buf_str(&x->text, "off (--no-cache)");
         return;
     }
-    if (dr_cache_folder_of_user(&folder, &e) != DR_OK || dr_cache_open(&s->cache, folder.data, NULL, &e) != DR_OK ||
-        dr_cache_stat_get(s->cache, &stat, &e) != DR_OK) {
+    if (dr_config_file_of_user(&settings, "deepread/cache.json", NULL) == DR_OK &&
+        dr_cache_settings_read(&how, settings.data, &e) != DR_OK) {
+        x->good = false;
+        dr_buf_printf(&x->text, "%s; nothing is answered until that is mended", e.msg);
+    } else if (dr_cache_folder_of_user(&folder, &e) != DR_OK || dr_cache_open(&s->cache, folder.data, &how, &e) != DR_OK ||
+               dr_cache_stat_get(s->cache, &stat, &e) != DR_OK) {
         x->good = false;
         dr_buf_printf(&x->text, "%s; answers work without it, only slower", e.msg);
     } else
-        dr_buf_printf(&x->text, "%s: %.1f MB of prefixes, %.1f MB of facts%s%s%s", dr_cache_folder(s->cache),
-                      (double)(stat.kv[0].n_bytes + stat.kv[1].n_bytes) * 1e-6, (double)stat.facts_bytes * 1e-6,
+        dr_buf_printf(&x->text, "%s: %.1f of %.0f MB of prefixes, %.1f of %.0f MB of facts, %.1f of %.0f MB written today%s%s%s",
+                      dr_cache_folder(s->cache), (double)(stat.kv[0].n_bytes + stat.kv[1].n_bytes) * 1e-6,
+                      (double)stat.kv_max_bytes * 1e-6, (double)stat.facts_bytes * 1e-6, (double)stat.facts_max_bytes * 1e-6,
+                      (double)stat.day_bytes * 1e-6, (double)stat.day_max_bytes * 1e-6,
                       dr_cache_read_only(s->cache) ? "; read-only" : "", *dr_cache_note(s->cache) ? "; " : "",
                       dr_cache_note(s->cache));
     dr_buf_free(&folder);
+    dr_buf_free(&settings);
 }
 
 static void look_at_gpu(finding *list, int *n)

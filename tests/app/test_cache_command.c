@@ -133,6 +133,47 @@ static void cache__answers_with_objects(void **state)
     assert_int_not_equal(access(scratch_path("deepread/kv"), F_OK), 0);
 }
 
+/* A repository that was deleted is purged by its path, however that is written; another name drops nothing. */
+static void cache__purges_what_is_gone(void **state)
+{
+    static const char *const wrong[] = {"%s", "%s/place/", "%s/place/.."};
+    char place[200], arguments[300], path[250];
+
+    (void)state;
+    assert_int_equal(mkdir(scratch_path("real"), 0700), 0);
+    (void)snprintf(place, sizeof place, "%s", scratch_path("real/place"));
+    assert_int_equal(mkdir(place, 0700), 0);
+    write_text(scratch_path("real/place/a.c"), "int here;\n");
+    assert_int_equal(symlink("real", scratch_path("link")), 0);
+    (void)snprintf(arguments, sizeof arguments, "-C %s --quiet ask 'Where is here defined?'", place);
+    run r = program(arguments);
+    dr_buf_free(&r.out);
+    json_t *o = object("--json cache stat", "cache_stat");
+    const json_int_t n = number(o, "anchors");
+    assert_true(n > 0);
+    json_decref(o);
+    assert_int_equal(unlink(scratch_path("real/place/a.c")), 0);
+    assert_int_equal(rmdir(place), 0);
+
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        (void)snprintf(path, sizeof path, wrong[i], scratch_path("x"));
+        (void)snprintf(arguments, sizeof arguments, "-C %s --json cache purge --repo", path);
+        if (strstr(path, "..")) {
+            says(arguments, 2, "cannot be told");
+            continue;
+        }
+        o = object(arguments, "cache_purge");
+        assert_int_equal(number(o, "dropped"), 0);
+        json_decref(o);
+    }
+    (void)snprintf(path, sizeof path, "%s/link/./place//", scratch_path(""));
+    (void)snprintf(arguments, sizeof arguments, "-C %s --json cache purge --repo", path);
+    o = object(arguments, "cache_purge");
+    assert_int_equal(number(o, "dropped"), n);
+    assert_string_equal(json_string_value(json_object_get(o, "repository")), place);
+    json_decref(o);
+}
+
 static void cache__refuses_what_makes_no_sense(void **state)
 {
     (void)state;
@@ -152,8 +193,13 @@ static void cache__keeps_to_its_settings(void **state)
     assert_int_equal(number(o, "kv_max_bytes"), (json_int_t)3 << 30);
     assert_int_equal(number(o, "written_a_day_max"), 1000000);
     json_decref(o);
+    run r = program("doctor");
+    assert_non_null(strstr(r.out.data, " of 3221 MB of prefixes"));
+    assert_non_null(strstr(r.out.data, " of 1 MB written today"));
+    dr_buf_free(&r.out);
     write_text(scratch_path("config/deepread/cache.json"), "{\"prefixbytes\": 5}");
     says("cache stat", 2, "\"prefixbytes\" is none of");
+    says("doctor", 1, "\"prefixbytes\" is none of");
     says("-C %F ask hello", 2, "cache.json");
 }
 
@@ -175,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(cache__answers_with_objects, setup, teardown),
+        cmocka_unit_test_setup_teardown(cache__purges_what_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(cache__refuses_what_makes_no_sense, setup, teardown),
         cmocka_unit_test_setup_teardown(cache__keeps_to_its_settings, setup, teardown),
         cmocka_unit_test_setup_teardown(cache__that_is_refused_does_not_stop_an_answer, setup, teardown),
