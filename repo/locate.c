@@ -1,5 +1,5 @@
 /* repo/locate.c: from a path to a repository or folder, and to the list of its files. */
-#include "repo/loose.h"
+#include "repo/objects.h"
 #include "repo/snapshot.h"
 
 #include <errno.h>
@@ -117,11 +117,7 @@ static dr_status open_git(dr_repo *r, const dr_repo_options *opt, dr_error *err)
     name_root(r, worktree ? git_repository_workdir(r->git) : git_repository_path(r->git), !worktree);
     r->id.from_disk = worktree && !opt->rev;
     r->autocrlf = r->id.from_disk && converts_line_ends(r->git);
-    if (git_repository_odb(&r->odb, r->git) < 0) {
-        st = dr_fail(err, DR_ERR_FORMAT, "%s: %s", r->id.root.s, dr_snapshot__git_error());
-        goto done;
-    }
-    if ((st = dr_loose__guard(r->odb, r->git, err)) != DR_OK)
+    if ((st = dr_objects__open(&r->odb, r->git, err)) != DR_OK)
         goto done;
     if (worktree && (r->root_fd = open(r->id.root.s, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
         st = dr_fail(err, DR_ERR_IO, "%s: %s", r->id.root.s, strerror(errno));

@@ -4,7 +4,7 @@
  * file that says where to look: it could name any repository of the machine), and the modules/ folder of the repository
  * above it, under the name that .gitmodules gives the path. Neither may lead out through a link. */
 #include "repo/disk.h"
-#include "repo/loose.h"
+#include "repo/objects.h"
 #include "repo/snapshot.h"
 
 #include <limits.h>
@@ -124,8 +124,8 @@ static dr_status read_submodule(dr_repo *r, size_t n_sorted, size_t index, dr_er
     dr_buf prefix = {0};
 
     memcpy(id.id, e->file.id, 20);
-    if (!sub.git || git_repository_odb(&sub.odb, sub.git) < 0 ||
-        dr_loose__guard(sub.odb, sub.git, NULL) != DR_OK || git_commit_lookup(&commit, sub.git, &id) < 0) {
+    if (!sub.git || dr_objects__open(&sub.odb, sub.git, NULL) != DR_OK ||
+        git_commit_lookup(&commit, sub.git, &id) < 0) {
         e->why = DR_WHY_SUBMODULE_ABSENT;
         goto done;
     }

@@ -289,7 +289,7 @@ def deltas_three_thousand_deep(c):
     c.classes = {"good.c": "text", "last.c": UNREAD | {"text"}}
 
 
-@case(unsolved=True)  # libgit2 1.5 follows such a chain for ever
+@case()
 def deltas_in_a_circle(c):
     script = delta(100, 100, copy_from(0, 100))
     a, b = "a1" * 20, "b2" * 20
