@@ -545,7 +545,7 @@ static void drop_defined_uses(dr_walk *w)
 dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
 {
     TSTree *tree = NULL;
-    uint32_t from = 0, line = 1;
+    uint32_t from = 0, line = 1, searched = 0;
 
     w->n_defs = w->n_refs = w->n_scopes = w->n_locals = w->n_errors = w->n_loose = w->n_imports = 0;
     w->last_def = SIZE_MAX;
@@ -603,8 +603,11 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
             w->grammar->whole(w, ts_tree_root_node(tree));
         else
             dr_walk__tree(w, ts_tree_root_node(tree));
-        for (size_t i = 0; i < w->n_errors; i++)
-            dr_lexical__definitions(w, w->errors[i].begin, w->errors[i].end, w->errors[i].line);
+        for (size_t i = 0; i < w->n_errors; i++) { /* in order; one in another was searched with it */
+            if (w->errors[i].end > searched)
+                dr_lexical__definitions(w, w->errors[i].begin, w->errors[i].end, w->errors[i].line);
+            searched = w->errors[i].end > searched ? w->errors[i].end : searched;
+        }
         for (size_t i = 0, n = w->n_loose; i < n; i++) {
             line = line_of(w, w->loose[i].begin, &from, line);
             dr_lexical__uses(w, w->loose[i].begin, w->loose[i].end, line);

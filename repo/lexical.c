@@ -373,6 +373,10 @@ static void function_at_margin(dr_walk *w, uint32_t at, uint32_t line, uint64_t 
     if (k >= end || s[k] == ';' || s[k] == '=' || s[k] == ',')
         return;
     const uint32_t last = block_end(w, i + 1, now, &opened, budget);
+    if (opened && name.at > at && s[name.at - 1] == '~') { /* a destructor; the class in it is not a use */
+        w->mark[name.at--] |= DR_MARK_DEF;
+        name.n++;
+    }
     if (opened)
         dr_walk__define_at(w, name.at, name.n, name_line, line, last, DR_SYM_FUNCTION);
 }

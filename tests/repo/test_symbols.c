@@ -223,8 +223,8 @@ static void c__what_the_parser_gives_up_on(void **state)
     expect_defs(DR_LANG_CPP,
                 "#ifdef A\nint split(int a) {\n#else\nint split(int a, int b) {\n#endif\n"
                 "/*\nclass prose {\nsee f(a) {\n*/\nTEST(group, template) {\n  g();\n}\n"
-                "template <> auto bits<int128>() -> int { return 128; }\n",
-                "2 function split\n4 function split\n10 function TEST\n13 function bits\n");
+                "template <> auto bits<int128>() -> int { return 128; }\nBox::~Box() {\n  g();\n}\n",
+                "2 function split\n4 function split\n10 function TEST\n13 function bits\n14 function ~Box\n");
 }
 
 static const char cpp_text[] = "namespace outer { namespace deep {\n" /* 1 */
