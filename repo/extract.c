@@ -8,19 +8,65 @@ enum {
     MAX_SYMBOLS = 2048,
     MAX_SCOPES = 200,
     MAX_PATTERN_NODES = 200,
-    /* The parser reports every hundred of its operations, about 20 us. Code takes 0.002 to 0.017 reports a byte
-     * (largest of 1,400 files in eight languages), so this is seven times the worst and 3 s for a megabyte made to be
+    /* The parser reports every hundred of its operations, 20 to 80 us. Code takes 0.002 to 0.020 reports a byte (3,000
+     * files in nineteen languages; one of C#, of 25 KB, 0.028), so this is enough, and 2 s for a megabyte made to be
      * slow. */
-    STEPS_BASE = 20000,
-    BYTES_PER_STEP = 8,
+    STEPS_BASE = 12000,
+    BYTES_PER_STEP = 64,
     TICK_STEPS = 256,
-    /* The recovery of TOML's grammar takes time that grows with the square of what went wrong: 6 s for 60 KB of
-     * brackets, 0.7 s with this, which is enough for about 30 KB of real text. */
-    TOML_STEPS = 300,
+    LARGE_BLOCK = 4096,
+    LARGE_BYTES = 256 << 20, /* 0.3 s; the most of 1,500 files of 20 KB to 1 MB in twenty languages was 200 KB */
     PIECE_BYTES = 4096,
-    PIECES_BASE = 40000, /* the text is read once, and again around errors; hostile text without end. 0.8 s */
-    BYTES_PER_PIECE = 16,
+    /* The text is read once, and again around errors; hostile text without end. Most is a file of Scala with 0.27 a
+     * byte. 1 to 1.5 s. */
+    PIECES_BASE = 40000,
+    BYTES_PER_PIECE = 64,
 };
+
+/* When the parser recovers from an error it copies all that it has skipped so far, which no step shows: 60,000 <div>
+ * took minutes. So the bytes of its large blocks are counted too, per thread: they depend on the text alone because
+ * each text gets a parser that has no memory of others. */
+static _Thread_local uint64_t large_bytes;
+
+/* The parser's own allocation: these end the program when there is no memory, as it has no way to go on. Not in its
+ * header. */
+extern void *(*ts_current_malloc)(size_t);
+extern void *(*ts_current_calloc)(size_t, size_t);
+extern void *(*ts_current_realloc)(void *, size_t);
+
+static struct {
+    void *(*malloc)(size_t);
+    void *(*calloc)(size_t, size_t);
+    void *(*realloc)(void *, size_t);
+} own;
+
+static pthread_once_t counting = PTHREAD_ONCE_INIT;
+
+static void *count_malloc(size_t n)
+{
+    large_bytes += n >= LARGE_BLOCK ? n : 0;
+    return own.malloc(n);
+}
+
+static void *count_calloc(size_t n, size_t size)
+{
+    large_bytes += n * size >= LARGE_BLOCK ? n * size : 0;
+    return own.calloc(n, size);
+}
+
+static void *count_realloc(void *p, size_t n)
+{
+    large_bytes += n >= LARGE_BLOCK ? n : 0;
+    return own.realloc(p, n);
+}
+
+static void count_blocks(void)
+{
+    own.malloc = ts_current_malloc;
+    own.calloc = ts_current_calloc;
+    own.realloc = ts_current_realloc;
+    ts_set_allocator(count_malloc, count_calloc, count_realloc, free); /* the same heap: at any time */
+}
 
 /* What a language's numbers mean to us, worked out once. */
 typedef struct numbers {
@@ -498,7 +544,7 @@ static const char *read_text(void *payload, uint32_t at, TSPoint point, uint32_t
 static bool on_progress(TSParseState *state)
 {
     dr_walk *w = state->payload;
-    if (++w->steps > w->max_steps || w->n_pieces > w->max_pieces) {
+    if (++w->steps > w->max_steps || w->n_pieces > w->max_pieces || large_bytes > w->max_large_bytes) {
         w->steps = w->max_steps + 1; /* over budget, whichever it was */
         return true;
     }
@@ -511,6 +557,7 @@ static bool on_progress(TSParseState *state)
 bool dr_walk_init(dr_walk *w)
 {
     memset(w, 0, sizeof *w);
+    (void)pthread_once(&counting, count_blocks);
     return (w->parser = ts_parser_new()) != NULL;
 }
 
@@ -569,7 +616,7 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
         rehash_locals(w);
 
     w->steps = 0;
-    w->max_steps = lang == DR_LANG_TOML ? TOML_STEPS : STEPS_BASE + text.n / BYTES_PER_STEP;
+    w->max_steps = STEPS_BASE + text.n / BYTES_PER_STEP;
     w->n_pieces = 0;
     w->max_pieces = PIECES_BASE + text.n / BYTES_PER_PIECE;
     w->parsed = text;
@@ -581,6 +628,11 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
         w->grammar->soften(w, w->softened.data);
         w->parsed = dr_buf_view(&w->softened);
     }
+    ts_parser_delete(w->parser);
+    if (!(w->parser = ts_parser_new()))
+        return DR_ERR_NOMEM;
+    large_bytes = 0;
+    w->max_large_bytes = LARGE_BYTES;
     const TSInput input = {.payload = w, .read = read_text, .encoding = TSInputEncodingUTF8};
     const TSParseOptions options = {.payload = w, .progress_callback = on_progress};
     const TSLanguage *language = w->grammar->language();

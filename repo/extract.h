@@ -101,7 +101,7 @@ typedef struct dr_walk {
     bool (*tick)(void *arg); /* may be NULL: called now and then while parsing; false cancels */
     void *tick_arg;
     dr_str parsed; /* what the parser sees: the text, or its softened copy */
-    uint64_t steps, max_steps, n_pieces, max_pieces;
+    uint64_t steps, max_steps, n_pieces, max_pieces, max_large_bytes;
 } dr_walk;
 
 /* Rules every grammar shares; its own start at DR_RULE_OWN. */

@@ -15,7 +15,7 @@
 
 #include "repo/extract.h"
 
-enum { DR_FACTS_VERSION = 4 }; /* of the bytes and of what the extractors find: part of every key */
+enum { DR_FACTS_VERSION = 5 }; /* of the bytes and of what the extractors find: part of every key */
 
 /* Appends w's facts. False: out of memory. */
 bool dr_facts__encode(dr_buf *out, dr_walk *w);

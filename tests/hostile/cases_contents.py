@@ -63,14 +63,14 @@ def signs_that_turn_text_around(c):
 
 @case()
 def code_nested_without_end(c):
-    n = 20000
+    n = 60000
     files = {"parens.c": b"int x = " + b"(" * n + b"1" + b")" * n + b";\n", "braces.c": b"void f(void) " + b"{" * n + b"}" * n,
              "ifs.c": b"void f(void){" + b"if(1)" * n + b";}", "json.json": b"[" * n + b"]" * n, "objects.json": b'{"a":' * n + b"1" + b"}" * n,
-             "html.html": b"<div>" * 3000, "py.py": b"".join(b" " * (i % 500) + b"if x:\n" for i in range(5000)), "unary.js": b"x=" + b"!" * n + b"1",
-             "templ.cpp": b"A<" * 9000 + b"int" + b">" * 9000, "rust.rs": b"fn f() -> " + b"Option<" * n + b"u8" + b">" * n + b" {}",
+             "html.html": b"<div>" * n, "py.py": b"".join(b" " * (i % 500) + b"if x:\n" for i in range(5000)), "unary.js": b"x=" + b"!" * n + b"1",
+             "templ.cpp": b"A<" * n + b"int" + b">" * n, "rust.rs": b"fn f() -> " + b"Option<" * n + b"u8" + b">" * n + b" {}",
              "go.go": b"package p\nvar x = " + b"[]" * n + b"int{}", "quote.md": b"> " * n + b"x\n", "yaml.yaml": b"- " * n + b"x\n",
-             "bash.sh": b"$(" * 1000 + b")" * 1000, "toml.toml": b"a = " + b"[" * n + b"]" * n, "lambda.py": b"x = " + b"lambda: " * n + b"1\n",
-             "pre.c": b"#if 1\n" * 20000, "ptr.c": b"int " + b"*" * n + b"x;\n", "str.rb": b"x = \"" + b"#{\"" * 5000}
+             "bash.sh": b"$(" * n + b")" * n, "toml.toml": b"a = " + b"[" * n + b"]" * n, "lambda.py": b"x = " + b"lambda: " * n + b"1\n",
+             "pre.c": b"#if 1\n" * n, "ptr.c": b"int " + b"*" * n + b"x;\n", "str.rb": b"x = \"" + b"#{\"" * n}
     bare(c, files)
     c.seconds = 120
     c.megabytes = 2500

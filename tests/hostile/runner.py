@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds hostile repositories and runs deepread on each: it must say what it found and stay within its bounds.
 
-    runner.py DEEPREAD [--large | --unsolved] [--only PATTERN] [--keep FOLDER] [--list]
+    runner.py DEEPREAD [--large] [--only PATTERN] [--keep FOLDER] [--list]
 
 A case is a function (cases_*.py) that builds a folder and returns what is expected of it. Whatever the case, every run must
   - end with one of the documented exit codes, in time and in memory, without a sanitizer's report;
@@ -68,11 +68,9 @@ class Case:
 CASES = []
 
 
-def case(long=False, unsolved=False):
-    """unsolved: the library underneath does not survive it yet; only run when asked for with --unsolved."""
-
+def case(long=False):
     def register(build):
-        CASES.append((build.__name__, build, "unsolved" if unsolved else "large" if long else "small"))
+        CASES.append((build.__name__, build, "large" if long else "small"))
         return build
 
     return register
@@ -276,7 +274,6 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--large", action="store_true", help="only the large ones")
-    parser.add_argument("--unsolved", action="store_true", help="only those that are known to fail")
     parser.add_argument("--only", default="*")
     parser.add_argument("--keep", help="a folder for what failing cases built")
     parser.add_argument("--list", action="store_true")
@@ -285,7 +282,7 @@ def main():
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     for module in ("cases_paths", "cases_objects", "cases_settings", "cases_contents", "cases_disk"):
         __import__(module)
-    kind = "unsolved" if options.unsolved else "large" if options.large else "small"
+    kind = "large" if options.large else "small"
     chosen = [x for x in CASES if fnmatch.fnmatch(x[0], options.only) and x[2] == kind]
     if options.list:
         print("\n".join(x[0] for x in chosen))
