@@ -337,6 +337,8 @@ static void function_at_margin(dr_walk *w, uint32_t at, uint32_t line, uint64_t 
             const word x = next_word(w, i, end);
             i += x.n - 1;
             first = first.n ? first : x;
+            if (word_is(w, x, "operator"))
+                return; /* its name is more than a word: only the parser knows it */
             if (angles == 0) {
                 n_words += !word_is(w, x, "template");
                 name = x;
