@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 typedef struct item {
     uint32_t file;
@@ -14,7 +17,7 @@ typedef struct item {
 typedef struct job {
     const dr_repo *repo;
     const dr_symbols_options *opt;
-    dr_file_facts *files;
+    dr_tree_facts *facts;
     const item *items;
     size_t n_items;
     uint64_t total;
@@ -23,6 +26,8 @@ typedef struct job {
     atomic_uint n_parsed, n_kept, n_cut, n_failed;
     atomic_bool cancel, no_memory;
 } job;
+
+enum { BLOCK_BYTES = 1 << 20, LARGE_TREE = 32 << 20 /* bytes of facts */ };
 
 enum { KEY_BYTES = 4 + 2 + 32, LANG_BY_TEXT = 255, LANG_BY_FIRST_LINE = 254 };
 
@@ -59,38 +64,53 @@ static dr_status extract_text(dr_buf *out, dr_walk *walk, dr_str path, dr_str te
     return st;
 }
 
-static dr_status one_file(job *j, dr_walk *walk, dr_buf *content, const item *it)
+/* What one worker works with. */
+typedef struct desk {
+    dr_walk walk;
+    dr_buf content, out;
+    dr_arena **kept; /* of this worker, made when first needed */
+} desk;
+
+static dr_status keep(job *j, desk *d, uint32_t file)
+{
+    uint8_t *bytes;
+    if (d->out.n == 0)
+        return DR_OK;
+    if ((!*d->kept && !(*d->kept = dr_arena_new(BLOCK_BYTES))) || !(bytes = dr_arena_take(*d->kept, d->out.n)))
+        return DR_ERR_NOMEM;
+    memcpy(bytes, d->out.data, d->out.n);
+    j->facts->files[file] = (dr_cspan){bytes, d->out.n};
+    return DR_OK;
+}
+
+static dr_status one_file(job *j, desk *d, const item *it)
 {
     const dr_repo_file *f = dr_repo_file_at(j->repo, it->file);
     const dr_blob_store *store = j->opt->store;
-    dr_buf *out = &j->files[it->file].bytes;
+    dr_buf *out = &d->out;
     uint8_t key[KEY_BYTES];
 
+    dr_buf_clear(out);
     blob_key(key, j->repo, f, it->lang);
     if (store && store->get(store->self, out, (dr_cspan){key, sizeof key}, NULL) == DR_OK) {
         atomic_fetch_add(&j->n_kept, 1);
-        return DR_OK;
+        return keep(j, d, it->file);
     }
     dr_buf_clear(out);
-    if (dr_repo_read(j->repo, it->file, content, NULL) != DR_OK) {
+    if (dr_repo_read(j->repo, it->file, &d->content, NULL) != DR_OK) {
         atomic_fetch_add(&j->n_failed, 1);
         return DR_OK;
     }
-    const dr_status st = extract_text(out, walk, f->path, dr_buf_view(content));
+    const dr_status st = extract_text(out, &d->walk, f->path, dr_buf_view(&d->content));
     if (st != DR_OK)
         return st;
-    if (walk->steps > walk->max_steps)
+    if (d->walk.steps > d->walk.max_steps)
         atomic_fetch_add(&j->n_cut, 1);
     atomic_fetch_add(&j->n_parsed, 1);
     if (store)
         (void)store->put(store->self, (dr_cspan){key, sizeof key}, (dr_cspan){(const uint8_t *)out->data, out->n},
                          NULL);
-    char *fit = realloc(out->data, out->n + 1); /* thousands of these wait for the join */
-    if (fit) {
-        out->data = fit;
-        out->cap = out->n + 1;
-    }
-    return DR_OK;
+    return keep(j, d, it->file);
 }
 
 dr_status dr_index__one(dr_buf *out, const dr_repo *repo, size_t file, const dr_blob_store *store, dr_error *err)
@@ -120,33 +140,64 @@ done:
 static void work(void *arg, int64_t begin, int64_t end, int worker)
 {
     job *j = arg;
-    dr_walk walk;
-    dr_buf content = {0};
+    desk d = {.kept = &j->facts->workers[worker]};
     (void)begin;
     (void)end;
 
-    if (!dr_walk_init(&walk)) {
+    if (!dr_walk_init(&d.walk)) {
         atomic_store(&j->no_memory, true);
         return;
     }
-    walk.cancel = &j->cancel;
+    d.walk.cancel = &j->cancel;
     if (worker == 0) {
-        walk.tick = tick;
-        walk.tick_arg = j;
+        d.walk.tick = tick;
+        d.walk.tick_arg = j;
     }
     while (!atomic_load(&j->cancel) && !atomic_load(&j->no_memory)) {
         const size_t i = atomic_fetch_add(&j->next, 1);
         if (i >= j->n_items)
             break;
-        const dr_status st = one_file(j, &walk, &content, &j->items[i]);
+        const dr_status st = one_file(j, &d, &j->items[i]);
         if (st == DR_ERR_NOMEM)
             atomic_store(&j->no_memory, true);
         atomic_fetch_add(&j->done, j->items[i].size);
         if (worker == 0)
             (void)tick(j);
     }
-    dr_buf_free(&content);
-    dr_walk_fini(&walk);
+    dr_buf_free(&d.out);
+    dr_buf_free(&d.content);
+    dr_walk_fini(&d.walk);
+}
+
+/* A parser leaves its memory full of holes, and the join that comes next wants large pieces: glibc would keep the one and
+ * take the other anew. Costs milliseconds, so not for a small tree. */
+static void give_back(size_t held)
+{
+#ifdef __GLIBC__
+    if (held >= LARGE_TREE)
+        (void)malloc_trim(0);
+#else
+    (void)held;
+#endif
+}
+
+static size_t bytes_held(const dr_tree_facts *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->n_workers; i++)
+        n += f->workers[i] ? dr_arena_used(f->workers[i]) : 0;
+    return n;
+}
+
+void dr_index__facts_free(dr_tree_facts *f)
+{
+    const size_t held = bytes_held(f);
+    for (size_t i = 0; i < f->n_workers; i++)
+        dr_arena_free(f->workers[i]);
+    free(f->workers);
+    free(f->files);
+    *f = (dr_tree_facts){0};
+    give_back(held);
 }
 
 static int largest_first(const void *a, const void *b)
@@ -157,16 +208,23 @@ static int largest_first(const void *a, const void *b)
     return (x->file > y->file) - (x->file < y->file);
 }
 
-dr_status dr_index__facts(dr_file_facts *files, dr_symbols_stats *stats, const dr_repo *repo,
+dr_status dr_index__facts(dr_tree_facts *out, dr_symbols_stats *stats, const dr_repo *repo,
                           const dr_symbols_options *opt, dr_error *err)
 {
     dr_status st = DR_OK;
     const size_t n = dr_repo_n_files(repo);
+    const size_t n_workers = opt->pool ? (size_t)dr_pool_size(opt->pool) : 1;
     item *items = calloc(n ? n : 1, sizeof *items);
-    job j = {.repo = repo, .opt = opt, .files = files, .items = items};
+    job j = {.repo = repo, .opt = opt, .facts = out, .items = items};
 
-    if (!items)
+    *out = (dr_tree_facts){.files = calloc(n ? n : 1, sizeof *out->files),
+                           .workers = calloc(n_workers, sizeof(dr_arena *)),
+                           .n_files = n};
+    if (!items || !out->files || !out->workers) {
+        free(items);
         return dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");
+    }
+    out->n_workers = n_workers;
     for (size_t i = 0; i < n; i++) {
         const dr_repo_file *f = dr_repo_file_at(repo, i);
         const dr_lang lang = dr_repo_is_text(f) ? dr_lang_of(f->path, DR_STR("")) : DR_LANG_NONE;
@@ -191,5 +249,6 @@ dr_status dr_index__facts(dr_file_facts *files, dr_symbols_stats *stats, const d
     stats->n_cut = atomic_load(&j.n_cut);
     stats->n_failed = atomic_load(&j.n_failed);
     free(items);
+    give_back(bytes_held(out));
     return st;
 }

@@ -19,16 +19,21 @@
 #ifndef DR_REPO_INDEX_H
 #define DR_REPO_INDEX_H
 
+#include "base/arena.h"
 #include "repo/facts.h"
 
-typedef struct dr_file_facts {
-    dr_buf bytes; /* empty: no known language, or nothing to say */
-} dr_file_facts;
+/* Facts of every file of a repo. Of a large tree these are hundreds of MB in small pieces, all wanted at once and none
+ * needed after the join: so they lie in a few large blocks. Zeroed storage holds none. */
+typedef struct dr_tree_facts {
+    dr_cspan *files;    /* [n_files]; empty: no known language, or nothing to say */
+    dr_arena **workers; /* [n_workers] hold the bytes; NULL: that one took none */
+    size_t n_files, n_workers;
+} dr_tree_facts;
 
-/* Facts of every file, from the store or by parsing; stats are counted. files: [n_files of repo], zeroed; the caller
- * frees each. */
-dr_status dr_index__facts(dr_file_facts *files, dr_symbols_stats *stats, const dr_repo *repo,
+/* From the store or by parsing; stats are counted. The caller frees, whatever came out. */
+dr_status dr_index__facts(dr_tree_facts *out, dr_symbols_stats *stats, const dr_repo *repo,
                           const dr_symbols_options *opt, dr_error *err);
+void dr_index__facts_free(dr_tree_facts *f); /* the pages go back to the system at once */
 
 /* Facts of one file. */
 dr_status dr_index__one(dr_buf *out, const dr_repo *repo, size_t file, const dr_blob_store *store, dr_error *err);
@@ -60,7 +65,7 @@ uint64_t dr_table__layout(dr_table *t, dr_table_header *head);
 
 /* Replaces out by the table of these facts, which are freed on the way. DR_ERR_NOMEM; DR_ERR_LIMIT past 4 GiB of
  * anything. Facts that do not read well count as none. */
-dr_status dr_table__join(dr_buf *out, dr_file_facts *files, const dr_repo *repo, const dr_symbols_stats *stats,
+dr_status dr_table__join(dr_buf *out, dr_tree_facts *facts, const dr_repo *repo, const dr_symbols_stats *stats,
                          dr_error *err);
 
 /* False when the bytes are not a whole, sound table for n_files files. Only to be read. */

@@ -1,4 +1,7 @@
-/* Facts of every file to one table: names get their numbers, then every record goes to its place. */
+/* Facts of every file to one table: names get their numbers, then every record goes to its place.
+ *
+ * A large tree has 300 MB of facts and a table of 600 MB, so they never stand side by side: once the names are numbered and
+ * their texts are in the table, the records alone are kept of the facts, and those go before the table's next part fills. */
 #include "repo/imports.h"
 #include "repo/index.h"
 #include "repo/name_set.h"
@@ -9,19 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BLOCK_BYTES = 1 << 20 };
+
 /* One file's facts, opened. */
 typedef struct opened {
     dr_str *texts; /* [n_names] as they stand in the facts */
     dr_facts_def *defs;
     size_t cap_names, cap_defs;
-    dr_facts_reader r; /* stands at the imports */
+    dr_cspan def_bytes; /* the definitions as they stand in the facts */
+    dr_facts_reader r;  /* stands at the imports */
 } opened;
 
 /* What is known of a file between the passes. */
 typedef struct joined_file {
-    uint32_t *names; /* [n_names] sorted number of a defined name, or DR_SYM_NONE */
-    size_t refs_at;  /* bytes of the facts */
-    uint32_t n_refs;
+    uint32_t *names;  /* [n_names] sorted number of a defined name, or DR_SYM_NONE */
+    uint32_t *labels; /* [n_names] number of what sections are called; NULL: it has none */
+    dr_cspan defs, refs;
+    uint32_t n_names, n_defs, n_refs;
 } joined_file;
 
 typedef struct pending_import {
@@ -30,7 +37,7 @@ typedef struct pending_import {
 } pending_import;
 
 typedef struct joiner {
-    dr_file_facts *facts;
+    dr_tree_facts *facts;
     size_t n_files;
     dr_name_set names;  /* defined by somebody */
     dr_name_set labels; /* of sections and imports */
@@ -38,7 +45,7 @@ typedef struct joiner {
     uint32_t *def_at;   /* [3 * n_names + 1] next place by name and rank */
     uint32_t *ref_at;   /* [2 * n_names + 1] by name, calls first */
     joined_file *files;
-    dr_arena *arena;
+    dr_arena *arena, *defs, *refs; /* numbers of files; records that outlive the facts */
     pending_import *imports;
     size_t n_imports, cap_imports;
     uint64_t n_sections;
@@ -66,16 +73,19 @@ static bool reserve(opened *o, uint32_t n_names, uint32_t n_defs)
 }
 
 /* False: out of memory. Bad facts read as none. */
-static bool open_facts(opened *o, const dr_file_facts *f)
+static bool open_facts(opened *o, dr_cspan facts)
 {
-    o->r = dr_facts__open((dr_cspan){(const uint8_t *)f->bytes.data, f->bytes.n});
+    o->r = dr_facts__open(facts);
+    o->def_bytes = (dr_cspan){0};
     if (!o->r.bad) {
         if (!reserve(o, o->r.n_names, o->r.n_defs))
             return false;
         for (uint32_t i = 0; i < o->r.n_names; i++)
             o->texts[i] = dr_facts__name(&o->r);
+        const uint8_t *from = o->r.p;
         for (uint32_t i = 0; i < o->r.n_defs; i++)
             o->defs[i] = dr_facts__def(&o->r);
+        o->def_bytes = (dr_cspan){from, (size_t)(o->r.p - from)};
     }
     if (o->r.bad)
         o->r.n_names = o->r.n_defs = o->r.n_imports = o->r.n_refs = 0;
@@ -100,7 +110,7 @@ static bool add_import(joiner *j, pending_import m)
 static bool collect(joiner *j, size_t file)
 {
     opened *o = &j->o;
-    if (!open_facts(o, &j->facts[file]))
+    if (!open_facts(o, j->facts->files[file]))
         return false;
     for (uint32_t i = 0; i < o->r.n_defs; i++) {
         const dr_facts_def *d = &o->defs[i];
@@ -118,7 +128,7 @@ static bool collect(joiner *j, size_t file)
         if (label < 0 || (!o->r.bad && !add_import(j, m)))
             return false;
     }
-    j->files[file].refs_at = (size_t)(o->r.p - (const uint8_t *)j->facts[file].bytes.data);
+    j->files[file].refs = (dr_cspan){o->r.p, (size_t)(o->r.end - o->r.p)};
     j->files[file].n_refs = o->r.bad ? 0 : o->r.n_refs;
     return true;
 }
@@ -166,13 +176,25 @@ static bool sort_names(joiner *j)
     return true;
 }
 
-/* Stands a reader at a file's references. */
-static dr_facts_reader at_refs(const joiner *j, size_t file)
+/* Stands a reader at some of a file's records. */
+static dr_facts_reader at_records(const joined_file *f, dr_cspan records)
 {
-    const dr_buf *b = &j->facts[file].bytes;
-    dr_facts_reader r = {.p = (const uint8_t *)b->data + j->files[file].refs_at, .end = (const uint8_t *)b->data + b->n};
-    r.n_names = UINT32_MAX >> 1; /* checked against the file's own below */
-    return r;
+    return (dr_facts_reader){.p = records.data, .end = records.data + records.n, .n_names = f->n_names};
+}
+
+static uint32_t label_number(const joiner *j, dr_str text)
+{
+    const int64_t number = dr_name_set_find(&j->labels, text);
+    return number >= 0 ? (uint32_t)(j->names.n + (size_t)number) : DR_SYM_NONE;
+}
+
+/* A name may be both a definition's and a section's. */
+static bool number_label(joiner *j, joined_file *file, uint32_t name)
+{
+    if (!file->labels && !(file->labels = dr_arena_take(j->arena, file->n_names * sizeof *file->labels)))
+        return false;
+    file->labels[name] = label_number(j, j->o.texts[name]);
+    return true;
 }
 
 /* Second pass: how many of each; the names of every file are looked up once, here. */
@@ -181,32 +203,39 @@ static bool count_all(joiner *j)
     for (size_t f = 0; f < j->n_files; f++) {
         opened *o = &j->o;
         joined_file *file = &j->files[f];
-        if (!j->facts[f].bytes.n)
+        if (!j->facts->files[f].n)
             continue;
-        if (!open_facts(o, &j->facts[f]) ||
+        if (!open_facts(o, j->facts->files[f]) ||
             !(file->names = dr_arena_take(j->arena, (o->r.n_names + 1) * sizeof *file->names)))
             return false;
         for (uint32_t i = 0; i < o->r.n_names; i++) {
             const int64_t number = dr_name_set_find(&j->names, o->texts[i]);
             file->names[i] = number >= 0 ? j->order[number] : DR_SYM_NONE;
         }
-        for (uint32_t i = 0; i < o->r.n_defs; i++)
-            if (o->defs[i].kind != DR_SYM_SECTION)
-                j->def_at[3 * (size_t)file->names[o->defs[i].name] +
-                          (size_t)dr_sym_kind_rank((dr_sym_kind)o->defs[i].kind)]++;
-        dr_facts_reader r = at_refs(j, f);
-        const uint32_t n_names = o->r.n_names;
+        file->n_names = o->r.n_names;
+        file->n_defs = o->r.n_defs;
+        file->defs = o->def_bytes;
+        for (uint32_t i = 0; i < o->r.n_defs; i++) {
+            const dr_facts_def *d = &o->defs[i];
+            if (d->kind != DR_SYM_SECTION)
+                j->def_at[3 * (size_t)file->names[d->name] + (size_t)dr_sym_kind_rank((dr_sym_kind)d->kind)]++;
+            else if (!number_label(j, file, d->name) ||
+                     (d->container != DR_SYM_NONE && !number_label(j, file, d->container)))
+                return false;
+        }
+        dr_facts_reader r = at_records(file, file->refs);
         uint32_t n = 0;
         for (; n < file->n_refs; n++) {
             uint32_t line;
             bool is_call;
             const uint32_t name = dr_facts__ref(&r, &line, &is_call);
-            if (r.bad || name >= n_names)
+            if (r.bad)
                 break;
             if (file->names[name] != DR_SYM_NONE)
                 j->ref_at[2 * (size_t)file->names[name] + !is_call]++;
         }
         file->n_refs = n; /* what reads well */
+        file->refs.n = (size_t)(r.p - file->refs.data);
     }
     return true;
 }
@@ -224,44 +253,68 @@ static uint64_t sum_up(uint32_t *counts, size_t n)
     return total;
 }
 
-static uint32_t label_number(const joiner *j, dr_str text)
+static bool copy_bytes(dr_cspan *s, dr_arena *to)
 {
-    const int64_t number = dr_name_set_find(&j->labels, text);
-    return number >= 0 ? j->n_names + (uint32_t)number : DR_SYM_NONE;
+    uint8_t *copy = dr_arena_take(to, s->n);
+    if (!copy)
+        return false;
+    if (s->n)
+        memcpy(copy, s->data, s->n);
+    s->data = copy;
+    return true;
+}
+
+/* Names are numbers by now: of the facts only the records are still wanted, definitions and references apart. */
+static bool keep_records(joiner *j)
+{
+    if (!(j->defs = dr_arena_new(BLOCK_BYTES)) || !(j->refs = dr_arena_new(BLOCK_BYTES)))
+        return false;
+    for (size_t f = 0; f < j->n_files; f++)
+        if (j->files[f].names && (!copy_bytes(&j->files[f].defs, j->defs) || !copy_bytes(&j->files[f].refs, j->refs)))
+            return false;
+    dr_index__facts_free(j->facts);
+    return true;
 }
 
 /* Third pass: everything to its place. Files come in path order and facts by line, so each bucket fills up sorted. */
-static bool place_all(joiner *j, const dr_table *t)
+static void place_defs(joiner *j, const dr_table *t)
 {
     uint32_t n = 0, n_sections = 0;
     for (size_t f = 0; f < j->n_files; f++) {
         const joined_file *file = &j->files[f];
+        dr_facts_reader r = at_records(file, file->defs);
         t->first_of_file[f] = n;
-        if (!j->facts[f].bytes.n)
-            continue;
-        if (!open_facts(&j->o, &j->facts[f]))
-            return false;
-        for (uint32_t i = 0; i < j->o.r.n_defs; i++) {
-            const dr_facts_def *d = &j->o.defs[i];
-            const bool section = d->kind == DR_SYM_SECTION;
-            const uint32_t name = section ? label_number(j, j->o.texts[d->name]) : file->names[d->name];
-            uint32_t container = DR_SYM_NONE;
-            if (d->container != DR_SYM_NONE)
-                container = section ? label_number(j, j->o.texts[d->container]) : file->names[d->container];
+        for (uint32_t i = 0; i < file->n_defs; i++) {
+            const dr_facts_def d = dr_facts__def(&r);
+            const bool section = d.kind == DR_SYM_SECTION;
+            const uint32_t *numbers = section ? file->labels : file->names;
+            const uint32_t name = numbers[d.name];
             const uint32_t at = section ? t->head->n_defs + n_sections++
-                                        : j->def_at[3 * (size_t)name + (size_t)dr_sym_kind_rank((dr_sym_kind)d->kind)]++;
+                                        : j->def_at[3 * (size_t)name + (size_t)dr_sym_kind_rank((dr_sym_kind)d.kind)]++;
             t->defs[at] = (dr_sym_def){.name = name,
                                        .file = (uint32_t)f,
-                                       .line = d->line,
-                                       .first_line = d->first_line,
-                                       .end_line = d->end_line,
-                                       .container = container,
-                                       .doc_line = d->doc_line,
-                                       .body_at = d->body_at,
-                                       .kind = d->kind};
+                                       .line = d.line,
+                                       .first_line = d.first_line,
+                                       .end_line = d.end_line,
+                                       .container = d.container == DR_SYM_NONE ? DR_SYM_NONE : numbers[d.container],
+                                       .doc_line = d.doc_line,
+                                       .body_at = d.body_at,
+                                       .kind = d.kind};
             t->by_file[n++] = at;
         }
-        dr_facts_reader r = at_refs(j, f);
+    }
+    t->first_of_file[j->n_files] = n;
+    dr_arena_free(j->defs);
+    free(j->def_at);
+    j->defs = NULL;
+    j->def_at = NULL;
+}
+
+static void place_refs(const joiner *j, const dr_table *t)
+{
+    for (size_t f = 0; f < j->n_files; f++) {
+        const joined_file *file = &j->files[f];
+        dr_facts_reader r = at_records(file, file->refs);
         for (uint32_t i = 0; i < file->n_refs; i++) {
             uint32_t line;
             bool is_call;
@@ -270,10 +323,7 @@ static bool place_all(joiner *j, const dr_table *t)
                 t->refs[j->ref_at[2 * (size_t)name + !is_call]++] =
                     (dr_sym_ref){.file = (uint32_t)f, .line = line & INT32_MAX, .is_call = is_call};
         }
-        dr_buf_free(&j->facts[f].bytes);
     }
-    t->first_of_file[j->n_files] = n;
-    return true;
 }
 
 static void place_imports(const joiner *j, const dr_table *t)
@@ -295,8 +345,8 @@ static void place_imports(const joiner *j, const dr_table *t)
     t->first_importer[0] = 0;
 }
 
-/* From here on labels are looked up in the table's own text, and nothing points into the facts. A large tree has four
- * million names: the set would be 200 MB at the moment when most is held. */
+/* From here on nothing looks a text up. A large tree has four million names: the set would be 200 MB at the moment when
+ * most is held. */
 static void place_names(joiner *j, const dr_table *t)
 {
     const size_t n_names = j->n_names, n_labels = j->labels.n;
@@ -311,11 +361,10 @@ static void place_names(joiner *j, const dr_table *t)
     (void)sum_up(t->name_at, n_names + n_labels);
     for (size_t i = 0; i < n_names; i++)
         memcpy(t->text + t->name_at[j->order[i]], j->names.list[i].s, j->names.list[i].n);
-    for (size_t i = 0; i < n_labels; i++) {
+    for (size_t i = 0; i < n_labels; i++)
         memcpy(t->text + t->name_at[n_names + i], j->labels.list[i].s, j->labels.list[i].n);
-        j->labels.list[i].s = t->text + t->name_at[n_names + i];
-    }
     dr_name_set_fini(&j->names);
+    dr_name_set_fini(&j->labels);
     free(j->order);
     j->order = NULL;
 }
@@ -362,17 +411,17 @@ static dr_status lay_out(dr_buf *out, joiner *j, const dr_symbols_stats *stats, 
     return DR_OK;
 }
 
-dr_status dr_table__join(dr_buf *out, dr_file_facts *facts, const dr_repo *repo, const dr_symbols_stats *stats,
+dr_status dr_table__join(dr_buf *out, dr_tree_facts *facts, const dr_repo *repo, const dr_symbols_stats *stats,
                          dr_error *err)
 {
     dr_status st = DR_OK;
     joiner j = {.facts = facts, .n_files = dr_repo_n_files(repo)};
     dr_table t;
 
-    if (!(j.files = calloc(j.n_files + 1, sizeof *j.files)) || !(j.arena = dr_arena_new(1 << 20)))
+    if (!(j.files = calloc(j.n_files + 1, sizeof *j.files)) || !(j.arena = dr_arena_new(BLOCK_BYTES)))
         goto no_memory;
     for (size_t f = 0; f < j.n_files; f++)
-        if (facts[f].bytes.n && !collect(&j, f))
+        if (facts->files[f].n && !collect(&j, f))
             goto no_memory;
     if ((st = resolve_imports(&j, repo, err)) != DR_OK)
         goto done;
@@ -386,8 +435,10 @@ dr_status dr_table__join(dr_buf *out, dr_file_facts *facts, const dr_repo *repo,
     (void)dr_table__layout(&t, head);
     place_names(&j, &t);
     place_imports(&j, &t);
-    if (!place_all(&j, &t))
+    if (!keep_records(&j))
         goto no_memory;
+    place_defs(&j, &t);
+    place_refs(&j, &t);
     dr_similar__build(&t);
     const dr_checksum sum = dr_xxh3_128(out->data + sizeof *head, out->n - sizeof *head);
     head->check_lo = sum.lo;
@@ -403,6 +454,8 @@ done:
     free(j.ref_at);
     free(j.files);
     dr_arena_free(j.arena);
+    dr_arena_free(j.defs);
+    dr_arena_free(j.refs);
     free(j.imports);
     free(j.o.texts);
     free(j.o.defs);

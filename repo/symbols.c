@@ -84,7 +84,7 @@ dr_status dr_symbols_open(dr_symbols **out, const dr_repo *repo, const dr_symbol
     dr_status st = DR_OK;
     const size_t n_files = dr_repo_n_files(repo);
     uint8_t key[KEY_BYTES];
-    dr_file_facts *files = NULL;
+    dr_tree_facts facts = {0};
     dr_symbols *s = NULL;
 
     *out = NULL;
@@ -100,12 +100,8 @@ dr_status dr_symbols_open(dr_symbols **out, const dr_repo *repo, const dr_symbol
         goto ready;
     }
     dr_buf_clear(&s->bytes);
-    if (!(files = calloc(n_files ? n_files : 1, sizeof *files))) {
-        st = dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");
-        goto done;
-    }
-    if ((st = dr_index__facts(files, &s->stats, repo, opt, err)) != DR_OK ||
-        (st = dr_table__join(&s->bytes, files, repo, &s->stats, err)) != DR_OK ||
+    if ((st = dr_index__facts(&facts, &s->stats, repo, opt, err)) != DR_OK ||
+        (st = dr_table__join(&s->bytes, &facts, repo, &s->stats, err)) != DR_OK ||
         (st = adopt(s, n_files, err)) != DR_OK)
         goto done;
     /* A file that changed under us must not be missing from this snapshot's table for good. */
@@ -116,10 +112,7 @@ ready:
     *out = s;
     s = NULL;
 done:
-    if (files)
-        for (size_t i = 0; i < n_files; i++)
-            dr_buf_free(&files[i].bytes);
-    free(files);
+    dr_index__facts_free(&facts);
     dr_symbols_close(s);
     return st;
 }
