@@ -1,5 +1,5 @@
 /* CPU time where a neighbour on the machine would falsify wall time (copying and looking up), wall time where the disk is what is
- * measured (writing, cold reads). Copying is the best of PASSES, restore and memcpy by turns. */
+ * measured (writing, cold reads). Copying and reading are the best of PASSES, the store and its peer by turns. */
 #include "cache/bench.h"
 
 #include "base/bytes.h"
@@ -148,30 +148,40 @@ static bool drop_pages(int fd)
     return resident < n_pages / 20 + 1;
 }
 
+static dr_status read_raw(bench *b, dr_error *err)
+{
+    ssize_t n = 1;
+    if (lseek(b->raw_fd, 0, SEEK_SET) < 0)
+        n = -1;
+    while (n > 0)
+        n = read(b->raw_fd, b->record, b->n_record);
+    return n < 0 ? dr_fail(err, DR_ERR_IO, "%s: %s", b->raw_path, strerror(errno)) : DR_OK;
+}
+
+/* Both from the disk, which of them first changes: a disk that is lent out lets the first GiB through faster than the next. */
 static dr_status cold(bench *b, dr_error *err)
 {
     const double total = (double)b->n_records * (double)b->n_record;
-    dr_status st;
+    double *const best[2] = {&b->out->cold_gb_s, &b->out->raw_cold_gb_s};
+    dr_status st = DR_OK;
 
-    dr_cache_close(b->c); /* mapped pages would stay */
-    b->c = NULL;
-    const int fd = openat(b->folder.fd, "cache/kv/data.mdb", O_RDONLY | O_CLOEXEC);
-    const bool possible = fd >= 0 && drop_pages(fd) && drop_pages(b->raw_fd);
-    if (fd >= 0)
-        (void)close(fd);
-    if ((st = open_cache(b, err)) != DR_OK || !possible)
-        return st;
-    uint64_t t = dr_clock_us();
-    if ((st = read_all(b, err)) != DR_OK)
-        return st;
-    b->out->cold_gb_s = per_second(total, dr_clock_us() - t) * 1e-9;
-    t = dr_clock_us();
-    if (lseek(b->raw_fd, 0, SEEK_SET) < 0)
-        return dr_fail(err, DR_ERR_IO, "%s: %s", b->raw_path, strerror(errno));
-    while (read(b->raw_fd, b->record, b->n_record) > 0)
-        continue;
-    b->out->raw_cold_gb_s = per_second(total, dr_clock_us() - t) * 1e-9;
-    return DR_OK;
+    for (int pass = 0; pass < 2 * PASSES && st == DR_OK; pass++) {
+        const bool raw = (pass + 1) / 2 % 2 != 0; /* store, raw, raw, store, store, raw */
+        dr_cache_close(b->c); /* mapped pages would stay */
+        b->c = NULL;
+        const int fd = openat(b->folder.fd, "cache/kv/data.mdb", O_RDONLY | O_CLOEXEC);
+        const bool possible = fd >= 0 && drop_pages(fd) && drop_pages(b->raw_fd);
+        if (fd >= 0)
+            (void)close(fd);
+        if ((st = open_cache(b, err)) != DR_OK || !possible)
+            return st;
+        uint64_t t = dr_clock_us();
+        st = raw ? read_raw(b, err) : read_all(b, err);
+        t = dr_clock_us() - t;
+        *best[raw] = per_second(total, t) * 1e-9 > *best[raw] ? per_second(total, t) * 1e-9 : *best[raw];
+        dr_log("cache", "bench: %s, page cache dropped: %.2f GB/s", raw ? "plain reads" : "restore", per_second(total, t) * 1e-9);
+    }
+    return st;
 }
 
 static uint64_t now_ns(void)
