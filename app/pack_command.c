@@ -76,7 +76,7 @@ static dr_status end_writing(char hex[65], writing *w, dr_status st, dr_error *e
     const bool file = w->to && w->to != stdout;
 
     if (file) {
-        const bool whole = fflush(w->to) == 0 && fsync(fileno(w->to)) == 0;
+        const bool whole = fflush(w->to) == 0; /* not synced: it can be made again */
         if (fclose(w->to) != 0 || !whole || (st == DR_OK && rename(w->part.data, w->path) != 0))
             st = st != DR_OK ? st : dr_fail(err, DR_ERR_IO, "%s: %s", w->path, strerror(errno));
         if (st != DR_OK)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ORDER_COMMITS = 2000, HEAD_BYTES = 20, UNIT_BYTES = 24, MISSES = 16, TRY = 32, BYTES_A_TOKEN = 16 };
+enum { ORDER_COMMITS = 1000, HEAD_BYTES = 20, UNIT_BYTES = 24, MISSES = 16, TRY = 32, BYTES_A_TOKEN = 16 };
 
 void dr_plan__fini(dr_plan *plan)
 {
