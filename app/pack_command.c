@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Fields that every object of this command begins with. */
@@ -40,10 +41,14 @@ static dr_status begin_writing(writing *w, const dr_setup *s, dr_error *err)
         w->to = stdout;
         return DR_OK;
     }
-    dr_buf_printf(&w->part, "%s.part", w->path);
+    /* A regular file is replaced when all is written; what a link leads to, a pipe or a device is written as it stands. */
+    struct stat sb;
+    const bool in_place = lstat(w->path, &sb) == 0 && !S_ISREG(sb.st_mode);
+    if (!in_place)
+        dr_buf_printf(&w->part, "%s.part", w->path);
     if (w->part.failed)
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    if (!(w->to = fopen(w->part.data, "w")))
+    if (!(w->to = fopen(in_place ? w->path : w->part.data, "w")))
         return dr_fail(err, DR_ERR_IO, "%s: %s", w->path, strerror(errno));
     return DR_OK;
 }
@@ -77,9 +82,9 @@ static dr_status end_writing(char hex[65], writing *w, dr_status st, dr_error *e
 
     if (file) {
         const bool whole = fflush(w->to) == 0; /* not synced: it can be made again */
-        if (fclose(w->to) != 0 || !whole || (st == DR_OK && rename(w->part.data, w->path) != 0))
+        if (fclose(w->to) != 0 || !whole || (st == DR_OK && w->part.n && rename(w->part.data, w->path) != 0))
             st = st != DR_OK ? st : dr_fail(err, DR_ERR_IO, "%s: %s", w->path, strerror(errno));
-        if (st != DR_OK)
+        if (st != DR_OK && w->part.n)
             (void)unlink(w->part.data);
     }
     const dr_digest digest = w->sha ? dr_sha256_finish(w->sha) : (dr_digest){{0}};
@@ -282,6 +287,10 @@ dr_outcome dr_command_pack(const dr_options *opt, dr_output *out, const atomic_b
     dr_pack_mode mode = s.profile.pack_mode;
     if (opt->mode && !dr_pack_mode_parse(&mode, opt->mode)) {
         st = dr_fail(err, DR_ERR_ARG, "--mode %s: give full, map or none", opt->mode);
+        goto done;
+    }
+    if (mode != DR_PACK_FULL && (opt->base || opt->repack)) {
+        st = dr_fail(err, DR_ERR_ARG, "--%s is about the base of a full pack: add --mode full", opt->base ? "base" : "repack");
         goto done;
     }
     if ((st = dr_setup_snapshot(&s, err)) != DR_OK)

@@ -51,8 +51,8 @@ void dr_plan__keep(const dr_plan *plan, const dr_maker *m)
     dr_buf key = {0}, value = {0};
     uint8_t word[8];
 
-    if (!m->opt->store || plan->kept)
-        return;
+    if (!m->opt->store || plan->kept || dr_repo_identity(m->base)->shallow)
+        return; /* where the history is cut is not in the key */
     make_key(&key, m);
     add_u32(&value, (uint32_t)plan->n);
     dr_store_u64(word, (uint64_t)plan->n_tokens);
@@ -93,7 +93,7 @@ dr_status dr_plan__load(dr_plan *out, const dr_maker *m, dr_error *err)
     const size_t n_files = dr_repo_n_files(m->base);
 
     *out = (dr_plan){0};
-    if (!m->opt->store)
+    if (!m->opt->store || dr_repo_identity(m->base)->shallow)
         return st;
     make_key(&key, m);
     if (key.failed || m->opt->store->get(m->opt->store->self, &value, (dr_cspan){(const uint8_t *)key.data, key.n}, NULL) != DR_OK ||

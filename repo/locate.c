@@ -114,6 +114,7 @@ static dr_status open_git(dr_repo *r, const dr_repo_options *opt, dr_error *err)
     const bool worktree = owns_worktree(r->git);
 
     r->id.in_git = true;
+    r->id.shallow = git_repository_is_shallow(r->git) == 1;
     name_root(r, worktree ? git_repository_workdir(r->git) : git_repository_path(r->git), !worktree);
     r->id.from_disk = worktree && !opt->rev;
     r->autocrlf = r->id.from_disk && converts_line_ends(r->git);

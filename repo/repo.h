@@ -129,6 +129,7 @@ typedef struct dr_repo_id {
     dr_str root;     /* absolute path of the working tree, the folder, or the bare repository */
     char commit[41]; /* 40 hex digits, or empty: a plain folder, or no commit yet */
     bool in_git;
+    bool shallow;     /* the history of this clone is cut off: an order by history depends on where */
     bool from_disk;   /* the working tree was asked about, or a folder: citations are lines on disk */
     uint32_t n_dirty; /* files with `dirty`, plus files of HEAD that are gone from disk */
     dr_digest digest; /* SHA-256 of the sorted list (path, kind, id): equal digests, equal snapshots */

@@ -68,6 +68,16 @@ static bool border_before(dr_str text, size_t at)
 
 enum { ISSUED_SURPRISE = -8 }; /* the form is evidence enough; this leaves out words and drawings */
 
+/* Slack's keys are numbers of ten digits and more, which look chosen, and then the part that was drawn. */
+static bool drawn_at_the_end(dr_str s)
+{
+    size_t at = s.n;
+    while (at > 0 && s.s[at - 1] != '-')
+        at--;
+    const dr_str last = {s.s + at, s.n - at};
+    return at > 0 && last.n >= 16 && !dr_secret__is_placeholder(last) && dr_secret__surprise(last) >= ISSUED_SURPRISE;
+}
+
 /* BACK bytes, PREFIX and then [min, max] bytes of an alphabet, and no word goes on behind them. */
 static bool match_issued(dr_secret_place *out, const dr_secret_rule *rule, dr_str text, size_t floor, size_t at,
                          size_t end)
@@ -92,7 +102,7 @@ static bool match_issued(dr_secret_place *out, const dr_secret_rule *rule, dr_st
     dr_str drawn = rule->back >= rule->min ? (dr_str){text.s + at, rule->back} : (dr_str){text.s + end, to - end};
     while (drawn.n && dr_secret__is(drawn.s[0], DR_CH_UNDER | DR_CH_DASH))
         drawn.s++, drawn.n--;
-    if (dr_secret__is_placeholder(drawn) || dr_secret__surprise(drawn) < ISSUED_SURPRISE)
+    if (dr_secret__is_placeholder(drawn) || (dr_secret__surprise(drawn) < ISSUED_SURPRISE && !drawn_at_the_end(drawn)))
         return false;
     *out = (dr_secret_place){at, to - at, rule->kind};
     return true;

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 /* Raised whenever the same text may give other places: part of every key of something made from masked text. */
-enum { DR_SECRETS_VERSION = 1 };
+enum { DR_SECRETS_VERSION = 2 };
 
 typedef struct dr_secret {
     size_t at, n;         /* bytes of the text */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <sys/wait.h>
 
 static pack_world p;
@@ -131,6 +133,21 @@ static void pack__shows_folders(void **state)
     assert_string_equal(r.out.data, text.data);
     dr_buf_free(&r.out);
     dr_buf_free(&text);
+
+    /* What a link leads to is written; the link stays. */
+    char link_at[400], to[400];
+    struct stat sb;
+    (void)snprintf(link_at, sizeof link_at, "%s/link.txt", p.w.path);
+    (void)snprintf(to, sizeof to, "%s/behind.txt", p.w.path);
+    assert_int_equal(symlink(to, link_at), 0);
+    EXPECT("-C %R -q pack --mode full --out link.txt", 0, "");
+    assert_int_equal(lstat(link_at, &sb), 0);
+    assert_true(S_ISLNK(sb.st_mode));
+    assert_int_equal(dr_read_file(&text, to, 1 << 20, NULL), DR_OK);
+    assert_non_null(strstr(text.data, "end of repository"));
+    dr_buf_free(&text);
+
+    EXPECT("-C %R pack --base HEAD", 2, "add --mode full");
 }
 
 static void pack__json(void **state)

@@ -191,6 +191,7 @@ static void forms_of_issuers_are_found(void **state)
 static void keys_of_several_parts_are_found(void **state)
 {
     dr_buf key = {0};
+    int n_slack = 0;
     (void)state;
     for (int repeat = 0; repeat < 20; repeat++) {
         dr_buf_clear(&key);
@@ -225,7 +226,18 @@ static void keys_of_several_parts_are_found(void **state)
         dr_buf_str(&key, "/");
         draw(&key, ALNUM, 24);
         assert_true(found_in("POST https://hooks.slack.com/services/% 1", dr_buf_view(&key), "slack webhook"));
+
+        dr_buf_clear(&key); /* long numbers alone look chosen */
+        dr_buf_str(&key, "xo");
+        dr_buf_str(&key, "xb-");
+        draw(&key, "123456789", 12);
+        dr_buf_str(&key, "-");
+        draw(&key, "123456789", 13);
+        dr_buf_str(&key, "-");
+        draw(&key, DIGITS ALNUM, 24);
+        n_slack += found_in("SLACK_BOT_TOKEN=\"%\"\n", dr_buf_view(&key), "slack token");
     }
+    assert_in_range(n_slack, 19, 20);
     dr_buf_free(&key);
 }
 
