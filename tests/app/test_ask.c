@@ -1,4 +1,5 @@
 /* The program as a user runs it: answers, events, exit codes, restoring, interruption. */
+#include "tests/app/program.h"
 #include "tests/app/sample_folder.h"
 
 #include <jansson.h>
@@ -34,37 +35,9 @@ static int tear_down(void **state)
     return system(command) == 0 ? 0 : -1;
 }
 
-typedef struct run {
-    dr_buf out;
-    int exit;
-} run;
-
-/* Runs the program through the shell; %F in the arguments is the sample folder. stderr goes where `redirect` says. */
 static run program(const char *arguments, const char *redirect)
 {
-    run r = {0};
-    dr_buf command = {0};
-    char part[4096];
-    size_t n;
-
-    dr_buf_str(&command, DR_PROGRAM " ");
-    for (const char *p = arguments; *p; p++) {
-        if (p[0] == '%' && p[1] == 'F') {
-            dr_buf_str(&command, folder.path);
-            p++;
-        } else
-            dr_buf_add(&command, p, 1);
-    }
-    dr_buf_printf(&command, " %s </dev/null", redirect);
-    FILE *f = popen(command.data, "r");
-    assert_non_null(f);
-    while ((n = fread(part, 1, sizeof part, f)) > 0)
-        dr_buf_add(&r.out, part, n);
-    const int status = pclose(f);
-    r.exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    dr_buf_str(&r.out, "");
-    dr_buf_free(&command);
-    return r;
+    return program_run(NULL, folder.path, arguments, redirect);
 }
 
 /* The event of a type, or NULL; the reference is the caller's. Every line must be a JSON object. */
@@ -93,7 +66,7 @@ static json_int_t number(const json_t *e, const char *key)
 static void ask__answers_and_restores(void **state)
 {
     (void)state;
-    const char *ask = "-C %F --json ask 'where is list_size defined?'";
+    const char *ask = "-C %R --json ask 'where is list_size defined?'";
     run first = program(ask, "2>/dev/null"), second = program(ask, "2>/dev/null");
 
     assert_int_equal(first.exit, 0);
@@ -129,11 +102,11 @@ static void ask__same_answer_everywhere(void **state)
 {
     (void)state;
     static const char *const ways[] = {"--threads 1", "--no-cache", "--isa ref", "--isa avx2", "--isa avx512", "--isa amx"};
-    run plain = program("-C %F -q ask who calls helper", "2>/dev/null");
+    run plain = program("-C %R -q ask who calls helper", "2>/dev/null");
     assert_int_equal(plain.exit, 0);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         char arguments[128];
-        (void)snprintf(arguments, sizeof arguments, "-C %%F -q %s --no-cache ask who calls helper", ways[i]);
+        (void)snprintf(arguments, sizeof arguments, "-C %%R -q %s --no-cache ask who calls helper", ways[i]);
         run other = program(arguments, "2>&1");
         if (other.exit == 2 && strstr(other.out.data, "this machine")) /* has no such instructions */
             print_message("not on this machine: %s\n", ways[i]);
@@ -147,7 +120,7 @@ static void ask__same_answer_everywhere(void **state)
 static void ask__declines_in_one_sentence(void **state)
 {
     (void)state;
-    run r = program("-C %F --json ask 'please write me a poem about the sea'", "2>/dev/null");
+    run r = program("-C %R --json ask 'please write me a poem about the sea'", "2>/dev/null");
     json_t *answer = event(&r, "answer");
     assert_int_equal(r.exit, 1);
     assert_string_equal(json_string_value(json_object_get(answer, "status")), "declined");
@@ -163,15 +136,15 @@ static void program__bad_input_exits_2(void **state)
     } bad[] = {
         {"ask", "ask what?"},
         {"-C /nonexistent ask x", "/nonexistent"},
-        {"-C %F --rev main ask x", "rev"},
-        {"--model /nonexistent -C %F ask x", "no such model folder"},
-        {"--model %F -C %F ask x", "tokenizer.json"},
-        {"-C %F --isa mmx ask x", "mmx"},
-        {"-C %F --mode half ask x", "full, map or none"},
+        {"-C %R --rev main ask x", "rev"},
+        {"--model /nonexistent -C %R ask x", "no such model folder"},
+        {"--model %R -C %R ask x", "tokenizer.json"},
+        {"-C %R --isa mmx ask x", "mmx"},
+        {"-C %R --mode half ask x", "full, map or none"},
         {"cache frob", "stat, verify, gc or purge"},
         {"tool frob", "find_symbol"},
         {"doctor now", "takes no word"},
-        {"-C %F tool read tool.py two", "line is a whole number, not \"two\""},
+        {"-C %R tool read tool.py two", "line is a whole number, not \"two\""},
         {"tool --batch find_symbol", "leave out \"find_symbol\""},
         {"frob", "no command named"},
     };
@@ -186,7 +159,7 @@ static void program__bad_input_exits_2(void **state)
 static void program__a_full_disk_is_said(void **state)
 {
     (void)state;
-    run r = program("-C %F pack", "2>&1 >/dev/full");
+    run r = program("-C %R pack", "2>&1 >/dev/full");
     assert_int_equal(r.exit, 2);
     assert_non_null(strstr(r.out.data, "standard output could not be written"));
     dr_buf_free(&r.out);
@@ -199,7 +172,7 @@ static void pack__shows_refused_names_safely(void **state)
     char path[160];
     (void)snprintf(path, sizeof path, "%s/esc\033[31m\nx.c", folder.path);
     assert_int_equal(dr_write_file(path, "int a;\n", 7, NULL), DR_OK);
-    run r = program("-C %F -v pack", "2>&1");
+    run r = program("-C %R -v pack", "2>&1");
     assert_int_equal(unlink(path), 0);
     assert_int_equal(r.exit, 0);
     assert_non_null(strstr(r.out.data, "control character"));
@@ -211,7 +184,7 @@ static void tool__batch_names_the_bad_line(void **state)
 {
     (void)state;
     /* The here-document is the program's input; the ':' after it takes the /dev/null. */
-    run r = program("-C %F tool --batch", "2>&1 << 'END' ; exit $?\n\n{\"name\": \"read\"}\n[]\nEND\n:");
+    run r = program("-C %R tool --batch", "2>&1 << 'END' ; exit $?\n\n{\"name\": \"read\"}\n[]\nEND\n:");
     assert_int_equal(r.exit, 2);
     assert_non_null(strstr(r.out.data, "read needs "));
     assert_non_null(strstr(r.out.data, "line 3 of the batch"));
@@ -221,7 +194,7 @@ static void tool__batch_names_the_bad_line(void **state)
 static void program__context_too_small_exits_3(void **state)
 {
     (void)state;
-    run r = program("-C %F --context 256 --mode full ask x", "2>&1 >/dev/null");
+    run r = program("-C %R --context 256 --mode full ask x", "2>&1 >/dev/null");
     assert_int_equal(r.exit, 3);
     assert_non_null(strstr(r.out.data, "--budget"));
     dr_buf_free(&r.out);
@@ -233,7 +206,7 @@ static void ask__without_a_cache_leaves_nothing(void **state)
     char other[] = "/tmp/deepread-cache-XXXXXX";
     assert_non_null(mkdtemp(other));
     assert_int_equal(setenv("XDG_CACHE_HOME", other, 1), 0);
-    run r = program("-C %F --no-cache -q ask where is Box", "2>/dev/null");
+    run r = program("-C %R --no-cache -q ask where is Box", "2>/dev/null");
     assert_int_equal(r.exit, 0);
     assert_int_equal(rmdir(other), 0); /* still empty */
     assert_int_equal(setenv("XDG_CACHE_HOME", cache, 1), 0);

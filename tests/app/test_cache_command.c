@@ -1,5 +1,6 @@
 /* `deepread cache`, as a program: what it prints, what it drops, what it refuses, and how a cache that cannot be used is told of. */
 #include "base/bytes.h"
+#include "tests/app/program.h"
 #include "tests/app/sample_folder.h"
 #include "tests/cache/support.h"
 
@@ -7,42 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static sample_folder folder;
 
-typedef struct run {
-    int exit;
-    dr_buf out;
-} run;
-
-/* %F: the sample folder. Both outputs come together. */
+/* Both outputs come together. */
 static run program(const char *arguments)
 {
-    run r = {0};
-    dr_buf command = {0};
-    char part[4096];
-    size_t n;
-
-    dr_buf_str(&command, DR_PROGRAM " ");
-    for (const char *p = arguments; *p; p++) {
-        if (p[0] == '%' && p[1] == 'F') {
-            dr_buf_str(&command, folder.path);
-            p++;
-        } else
-            dr_buf_add(&command, p, 1);
-    }
-    dr_buf_str(&command, " 2>&1 </dev/null");
-    FILE *f = popen(command.data, "r");
-    assert_non_null(f);
-    while ((n = fread(part, 1, sizeof part, f)) > 0)
-        dr_buf_add(&r.out, part, n);
-    const int status = pclose(f);
-    r.exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    dr_buf_str(&r.out, "");
-    dr_buf_free(&command);
-    return r;
+    return program_run(NULL, folder.path, arguments, "2>&1");
 }
 
 static void says(const char *arguments, int exit, const char *part)
@@ -101,7 +74,7 @@ static void write_text(const char *path, const char *text)
 static void cache__answers_with_objects(void **state)
 {
     (void)state;
-    run r = program("-C %F --quiet ask 'Where is main defined?'");
+    run r = program("-C %R --quiet ask 'Where is main defined?'");
     dr_buf_free(&r.out);
     json_t *o = object("--json cache stat", "cache_stat");
     const json_int_t n = number(o, "anchors");
@@ -124,7 +97,7 @@ static void cache__answers_with_objects(void **state)
     o = object(arguments, "cache_purge");
     assert_int_equal(number(o, "dropped"), 0);
     json_decref(o);
-    o = object("-C %F --json cache purge --repo", "cache_purge");
+    o = object("-C %R --json cache purge --repo", "cache_purge");
     assert_int_equal(number(o, "dropped"), n);
     json_decref(o);
     o = object("--json cache purge", "cache_purge");
@@ -200,7 +173,7 @@ static void cache__keeps_to_its_settings(void **state)
     write_text(scratch_path("config/deepread/cache.json"), "{\"prefixbytes\": 5}");
     says("cache stat", 2, "\"prefixbytes\" is none of");
     says("doctor", 1, "\"prefixbytes\" is none of");
-    says("-C %F ask hello", 2, "cache.json");
+    says("-C %R ask hello", 2, "cache.json");
 }
 
 /* A folder that is refused is told of once, and the answer comes without it. */
@@ -209,8 +182,8 @@ static void cache__that_is_refused_does_not_stop_an_answer(void **state)
     (void)state;
     assert_int_equal(mkdir(scratch_path("deepread"), 0700), 0);
     assert_int_equal(chmod(scratch_path("deepread"), 0777), 0);
-    says("-C %F tool find_symbol main", 0, "may be written by others");
-    run r = program("-C %F --no-cache tool find_symbol main");
+    says("-C %R tool find_symbol main", 0, "may be written by others");
+    run r = program("-C %R --no-cache tool find_symbol main");
     assert_int_equal(r.exit, 0);
     assert_null(strstr(r.out.data, "written by others"));
     dr_buf_free(&r.out);

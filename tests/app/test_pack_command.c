@@ -1,5 +1,6 @@
 /* `deepread pack` as a user runs it: what it shows, writes, explains and lists, and how it refuses. */
 #include "tests/app/pack_world.h"
+#include "tests/app/program.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -7,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <sys/wait.h>
 
 static pack_world p;
 
@@ -46,37 +46,10 @@ static int tear_down(void **state)
     return 0;
 }
 
-typedef struct run {
-    dr_buf out;
-    int exit;
-} run;
-
-/* Through the shell, in the world's folder; %R is the repository. */
+/* In the world's folder. Both outputs come together. */
 static run program(const char *arguments)
 {
-    run r = {0};
-    dr_buf command = {0};
-    char part[4096];
-    size_t n;
-
-    dr_buf_printf(&command, "cd '%s' && " DR_PROGRAM " ", p.w.path);
-    for (const char *a = arguments; *a; a++) {
-        if (a[0] == '%' && a[1] == 'R') {
-            dr_buf_str(&command, p.path);
-            a++;
-        } else
-            dr_buf_add(&command, a, 1);
-    }
-    dr_buf_str(&command, " 2>&1 </dev/null");
-    FILE *f = popen(command.data, "r");
-    assert_non_null(f);
-    while ((n = fread(part, 1, sizeof part, f)) > 0)
-        dr_buf_add(&r.out, part, n);
-    const int status = pclose(f);
-    r.exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    dr_buf_str(&r.out, "");
-    dr_buf_free(&command);
-    return r;
+    return program_run(p.w.path, p.path, arguments, "2>&1");
 }
 
 static void expect(const char *arguments, int exit, const char *const *says, size_t n)
