@@ -210,6 +210,11 @@ dr_status dr_options_parse(dr_options *out, int argc, char **argv, dr_error *err
         st = dr_fail(err, DR_ERR_ARG, "--base and --repack exclude each other");
     if (st == DR_OK && !!out->diff + !!out->explain + out->secrets > 1)
         st = dr_fail(err, DR_ERR_ARG, "give one of --diff, --explain and --secrets");
+    if (st == DR_OK && out->out && (out->explain || out->secrets))
+        st = dr_fail(err, DR_ERR_ARG, "--out writes a pack; --%s prints: leave one out", out->explain ? "explain" : "secrets");
+    if (st == DR_OK && out->diff && (out->base || out->repack || out->budget >= 0))
+        st = dr_fail(err, DR_ERR_ARG, "--diff A..B has no base and no budget: leave out --%s",
+                     out->base ? "base" : out->repack ? "repack" : "budget");
     if (st != DR_OK)
         dr_options_fini(out);
     return st;

@@ -77,6 +77,10 @@ static void options__refused_with_a_sentence(void **state)
         {"doctor --include x", "does not belong to doctor"},
         {"pack --base a --repack", "exclude each other"},
         {"pack --explain a --secrets", "give one of"},
+        {"pack --explain a --out b", "prints"},
+        {"pack --secrets --out b", "prints"},
+        {"pack --diff a..b --budget 300", "no base and no budget"},
+        {"pack --diff a..b --repack", "no base and no budget"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         dr_options o;
