@@ -74,6 +74,8 @@ dr_outcome dr_command_ask(const dr_options *opt, dr_output *out, const atomic_bo
     dr_setup s;
     dr_answer answer = {0};
     dr_buf question = {0};
+    dr_pack_mode mode;
+    int64_t budget;
     char a[28], b[28];
 
     dr_setup_init(&s, opt, out, cancel);
@@ -91,17 +93,9 @@ dr_outcome dr_command_ask(const dr_options *opt, dr_output *out, const atomic_bo
         st = dr_fail(err, DR_ERR_ARG, "the question is not UTF-8 text");
         goto done;
     }
-    if ((st = dr_setup_model_files(&s, err)) != DR_OK || (st = dr_setup_repo(&s, err)) != DR_OK ||
-        (st = dr_setup_model(&s, err)) != DR_OK)
+    if ((st = dr_setup_model_files(&s, err)) != DR_OK || (st = dr_setup_pack_asked(&mode, &budget, &s, err)) != DR_OK ||
+        (st = dr_setup_repo(&s, err)) != DR_OK || (st = dr_setup_model(&s, err)) != DR_OK)
         goto done;
-    dr_pack_mode mode = s.profile.pack_mode;
-    if (opt->mode && !dr_pack_mode_parse(&mode, opt->mode)) {
-        st = dr_fail(err, DR_ERR_ARG, "--mode %s: give full, map or none", opt->mode);
-        goto done;
-    }
-    const int64_t of_profile = mode == s.profile.pack_mode ? s.profile.pack_budget : 0;
-    const int64_t budget = opt->budget >= 0 ? opt->budget : of_profile || mode != DR_PACK_FULL ? of_profile : -1;
-
     const dr_repo_id *id = dr_repo_identity(s.repo);
     const dr_symbols_stats *stats = dr_symbols_get_stats(s.symbols);
     dr_output_event(out, json_pack("{s:s,s:i,s:s,s:s,s:o,s:s,s:I,s:I}", "type", "start", "schema", DR_EVENT_SCHEMA, "version",
@@ -110,9 +104,10 @@ dr_outcome dr_command_ask(const dr_options *opt, dr_output *out, const atomic_bo
                                    (json_int_t)stats->n_defs));
     if (*s.profile.limits && mode == s.profile.pack_mode)
         dr_output_note(out, "%s", s.profile.limits);
-    dr_output_note(out, "%.*s%s%.8s%s: %s files, %s symbols; model %s on %s", (int)id->name.n, id->name.s,
-                   *id->commit ? " @ " : "", id->commit, id->n_dirty ? " + working tree" : "",
-                   dr_output_count(a, (int64_t)dr_repo_n_files(s.repo)), dr_output_count(b, stats->n_defs), s.profile.name,
+    const int64_t n_files = (int64_t)dr_repo_n_files(s.repo);
+    dr_output_note(out, "%.*s%s%.8s%s: %s file%s, %s symbol%s; model %s on %s", (int)id->name.n, id->name.s,
+                   *id->commit ? " @ " : "", id->commit, id->n_dirty ? " + working tree" : "", dr_output_count(a, n_files),
+                   dr_output_s(n_files), dr_output_count(b, stats->n_defs), dr_output_s(stats->n_defs), s.profile.name,
                    s.ops.name);
     if ((st = dr_turn_run(&answer, &s, mode, budget, question.data, err)) != DR_OK)
         goto done;

@@ -42,7 +42,12 @@ int main(int argc, char **argv)
 
     (void)setlocale(LC_CTYPE, "");
     if (dr_options_parse(&opt, argc, argv, &err) != DR_OK) {
-        (void)fprintf(stderr, "deepread: %s\n", err.msg);
+        /* How far the options were read is not known: whoever wrote --json anywhere reads events. */
+        opt = (dr_options){0};
+        for (int i = 1; i < argc; i++)
+            opt.json |= strcmp(argv[i], "--json") == 0;
+        dr_output_init(&out, &opt);
+        dr_output_error(&out, &err);
         return dr_outcome_exit(DR_BAD_INPUT);
     }
     dr_output_init(&out, &opt);

@@ -49,4 +49,10 @@ const char *dr_output_plain(const dr_output *o);
 /* 1234567 -> "1,234,567" in a buffer of at least 28 bytes. */
 const char *dr_output_count(char buf[28], int64_t v);
 
+/* The ending of what is counted: "1 file", "2 files". */
+static inline const char *dr_output_s(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 #endif

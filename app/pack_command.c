@@ -271,6 +271,8 @@ dr_outcome dr_command_pack(const dr_options *opt, dr_output *out, const atomic_b
     dr_setup s;
     dr_pack pack = {0};
     writing w = {0};
+    dr_pack_mode mode;
+    int64_t budget;
     char hex[65];
 
     dr_setup_init(&s, opt, out, cancel);
@@ -282,18 +284,8 @@ dr_outcome dr_command_pack(const dr_options *opt, dr_output *out, const atomic_b
         st = dr_fail(err, DR_ERR_ARG, "--json and --out - both want standard output; give --out a file");
         goto done;
     }
-    if ((st = dr_setup_model_files(&s, err)) != DR_OK)
-        goto done;
-    dr_pack_mode mode = s.profile.pack_mode;
-    if (opt->mode && !dr_pack_mode_parse(&mode, opt->mode)) {
-        st = dr_fail(err, DR_ERR_ARG, "--mode %s: give full, map or none", opt->mode);
-        goto done;
-    }
-    if (mode != DR_PACK_FULL && (opt->base || opt->repack)) {
-        st = dr_fail(err, DR_ERR_ARG, "--%s is about the base of a full pack: add --mode full", opt->base ? "base" : "repack");
-        goto done;
-    }
-    if ((st = dr_setup_snapshot(&s, err)) != DR_OK)
+    if ((st = dr_setup_model_files(&s, err)) != DR_OK || (st = dr_setup_pack_asked(&mode, &budget, &s, err)) != DR_OK ||
+        (st = dr_setup_snapshot(&s, err)) != DR_OK)
         goto done;
     if (opt->secrets || opt->diff) {
         st = opt->secrets ? list_secrets(&s, out, err) : show_diff(&s, out, opt->diff, err);
@@ -301,8 +293,7 @@ dr_outcome dr_command_pack(const dr_options *opt, dr_output *out, const atomic_b
     }
     if (mode == DR_PACK_MAP && (st = dr_setup_repo(&s, err)) != DR_OK)
         goto done;
-    dr_pack_options how = dr_setup_pack_options(
-        &s, mode, opt->budget >= 0 ? opt->budget : mode == s.profile.pack_mode ? s.profile.pack_budget : 0);
+    dr_pack_options how = dr_setup_pack_options(&s, mode, budget < 0 ? 0 : budget);
     how.sink = write_ids;
     how.sink_arg = &w;
     if ((st = begin_writing(&w, &s, err)) == DR_OK)

@@ -177,7 +177,7 @@ static void print_left_out(const dr_output *out, const dr_pack *p)
     if (n)
         printf("\n%snot in whole%s\n", dr_output_strong(out), dr_output_plain(out));
     for (int r = 0; r < n; r++)
-        printf("%12s  %8s  %s\n", dr_output_count(a, counts[r]), "files", reasons[r]);
+        printf("%12s  %8s  %s\n", dr_output_count(a, counts[r]), counts[r] == 1 ? "file" : "files", reasons[r]);
 }
 
 static int64_t count_secrets(const dr_pack *p, int64_t *n_files)
@@ -211,27 +211,28 @@ dr_status dr_pack_view(const dr_output *out, const dr_pack *p, dr_error *err)
     if ((st = print_folder(&t, &root, 1, err)) != DR_OK)
         return st;
     if (t.n_hidden)
-        printf("%12s  %8s    %sand %zu smaller folders (--verbose lists everything)%s\n", "", "", dr_output_dim(out), t.n_hidden,
-               dr_output_plain(out));
+        printf("%12s  %8s    %sand %zu smaller folder%s (--verbose lists everything)%s\n", "", "", dr_output_dim(out), t.n_hidden,
+               dr_output_s((int64_t)t.n_hidden), dr_output_plain(out));
     if (!out->verbose)
         print_largest(out, p);
     print_left_out(out, p);
 
     int64_t n_secret_files;
     const int64_t n_secrets = count_secrets(p, &n_secret_files);
-    printf("\n%s%s tokens%s, pack \"%s\", %s of %s files\n", dr_output_strong(out), dr_output_count(a, p->n_tokens),
-           dr_output_plain(out), dr_pack_mode_name(p->mode), dr_output_count(b, p->n_in), dr_output_count(c, (int64_t)p->n_files));
+    printf("\n%s%s tokens%s, pack \"%s\", %s of %s file%s\n", dr_output_strong(out), dr_output_count(a, p->n_tokens),
+           dr_output_plain(out), dr_pack_mode_name(p->mode), dr_output_count(b, p->n_in), dr_output_count(c, (int64_t)p->n_files),
+           dr_output_s((int64_t)p->n_files));
     if (p->mode == DR_PACK_FULL && *p->base) {
-        printf("base %.12s %s tokens, overlay %s tokens (%s commits", p->base, dr_output_count(a, p->n_base),
-               dr_output_count(b, p->n_tokens - p->n_base), dr_output_count(c, n_commits(p)));
+        printf("base %.12s %s tokens, overlay %s tokens (%s commit%s", p->base, dr_output_count(a, p->n_base),
+               dr_output_count(b, p->n_tokens - p->n_base), dr_output_count(c, n_commits(p)), dr_output_s(n_commits(p)));
         printf("%s)%s\n", p->n_entries > (size_t)n_commits(p) ? ", working tree" : "",
                p->repacked ? "; HEAD is the new base" : "");
     }
     if (p->n_unshown)
-        printf("%s changed files have no room in the budget\n", dr_output_count(a, p->n_unshown));
+        printf("%s changed file%s no room in the budget\n", dr_output_count(a, p->n_unshown), p->n_unshown == 1 ? " has" : "s have");
     if (n_secrets)
-        printf("%s secrets masked in %s files; --secrets lists them\n", dr_output_count(a, n_secrets),
-               dr_output_count(b, n_secret_files));
+        printf("%s secret%s masked in %s file%s; --secrets lists them\n", dr_output_count(a, n_secrets), dr_output_s(n_secrets),
+               dr_output_count(b, n_secret_files), dr_output_s(n_secret_files));
     return DR_OK;
 }
 
@@ -276,7 +277,7 @@ void dr_pack_view_diff(const dr_output *out, const dr_pack *p, const dr_sym_chan
         putchar('\n');
         dr_buf_free(&line);
     }
-    printf("%12s  %s files changed\n", dr_output_count(a, p->n_tokens), dr_output_count(b, (int64_t)n));
+    printf("%12s  %s file%s changed\n", dr_output_count(a, p->n_tokens), dr_output_count(b, (int64_t)n), dr_output_s((int64_t)n));
     if (symbols->n)
         printf("\n%sdefinitions%s\n", dr_output_strong(out), dr_output_plain(out));
     const size_t shown = out->verbose || symbols->n < MOST ? symbols->n : MOST;

@@ -226,6 +226,20 @@ static bool show_packing(void *arg, int64_t done, int64_t total)
     return !(s->cancel && atomic_load_explicit(s->cancel, memory_order_relaxed));
 }
 
+dr_status dr_setup_pack_asked(dr_pack_mode *mode, int64_t *budget, const dr_setup *s, dr_error *err)
+{
+    const dr_options *opt = s->opt;
+
+    *mode = s->profile.pack_mode;
+    if (opt->mode && !dr_pack_mode_parse(mode, opt->mode))
+        return dr_fail(err, DR_ERR_ARG, "--mode %s: give full, map or none", opt->mode);
+    if (*mode != DR_PACK_FULL && (opt->base || opt->repack))
+        return dr_fail(err, DR_ERR_ARG, "--%s is about the base of a full pack: add --mode full", opt->base ? "base" : "repack");
+    const int64_t of_profile = *mode == s->profile.pack_mode ? s->profile.pack_budget : 0;
+    *budget = opt->budget >= 0 ? opt->budget : of_profile || *mode != DR_PACK_FULL ? of_profile : -1;
+    return DR_OK;
+}
+
 dr_pack_options dr_setup_pack_options(dr_setup *s, dr_pack_mode mode, int64_t budget)
 {
     return (dr_pack_options){.mode = mode,

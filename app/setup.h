@@ -54,6 +54,10 @@ dr_status dr_setup_model_files(dr_setup *s, dr_error *err);
 /* ... and its weights on the chosen instruction set. */
 dr_status dr_setup_model(dr_setup *s, dr_error *err);
 
+/* Which pack --mode and --budget ask for, the profile deciding what they leave open. Needs the model's files. *budget: tokens, 0 no
+ * limit, -1 when neither names one for a full pack. DR_ERR_ARG: no such mode, or options that the mode would ignore. */
+dr_status dr_setup_pack_asked(dr_pack_mode *mode, int64_t *budget, const dr_setup *s, dr_error *err);
+
 /* How a pack of the snapshot is built: --base and --repack, store, threads, progress. Borrows the setup. */
 dr_pack_options dr_setup_pack_options(dr_setup *s, dr_pack_mode mode, int64_t budget);
 

@@ -189,7 +189,7 @@ dr_status dr_tool__changes(dr_tool_result *r, const dr_workspace *w, dr_str rang
     if (c.n == 0)
         dr_buf_str(&r->text, "no definition changed");
     if (c.n_unread)
-        dr_buf_printf(&r->text, "\n%u files could not be read on one side", c.n_unread);
+        dr_buf_printf(&r->text, "\n%u file%s could not be read on one side", c.n_unread, c.n_unread == 1 ? "" : "s");
 done:
     dr_symbol_changes_fini(&c);
     dr_history_close(history);

@@ -93,7 +93,7 @@ static void pack__shows_folders(void **state)
 {
     (void)state;
     EXPECT("-C %R pack --mode full", 0, "tokens     files  folder\n", "  ./\n", "    src/\n", "largest files\n", " src/list.c\n",
-           "not in whole\n", "pack \"full\", ", "base ", "1 secrets masked in 1 files; --secrets lists them\n");
+           "not in whole\n", "pack \"full\", ", "base ", "1 secret masked in 1 file; --secrets lists them\n");
     EXPECT("-C %R pack --mode full --verbose", 0, "      list.h\n", "wire.pb.c  marked linguist-generated\n");
     EXPECT("-C %R -q pack --mode full --out pack.txt", 0, "");
     dr_buf text = {0};
@@ -239,6 +239,17 @@ static void pack__refuses(void **state)
     EXPECT("-C %R pack --secrets --diff A..B", 2, "give one of");
     EXPECT("-C %R --json pack --out -", 2, "both want standard output");
     EXPECT("-C %R pack --out /nonexistent/pack.txt", 2, "/nonexistent");
+    EXPECT("-C %R ask --base HEAD where", 2, "--base is about the base of a full pack: add --mode full");
+    EXPECT("-C %R ask --mode half where", 2, "--mode half: give full, map or none");
+
+    /* Also when the command line itself cannot be read. */
+    run r = program_run(p.w.path, p.path, "--json pack --nope", "2>/dev/null");
+    json_t *v = json_loads(r.out.data, 0, NULL);
+    assert_string_equal(text_of(v, "type"), "error");
+    assert_non_null(strstr(text_of(v, "message"), "--nope"));
+    assert_int_equal(r.exit, 2);
+    json_decref(v);
+    dr_buf_free(&r.out);
 }
 
 int main(void)
