@@ -99,11 +99,86 @@ static bool any_left(const dr_grammar_node *set, const thread *t, uint32_t lo, u
     return lo < hi;
 }
 
-/* Does the first string of the range end here? It is the only one that can. */
-static bool ends_here(const dr_grammar_node *set, const frame *f)
+/* ---- ranges: strings of a set or suffixes of a text, in order, that agree on the bytes taken ---- */
+
+static size_t length_of(const dr_grammar_node *x, uint32_t i)
 {
-    return set->strings[f->a].n == f->c;
+    return x->kind == DR_NODE_SET ? x->strings[i].n : x->n - x->index->suffix[i];
 }
+
+static uint8_t byte_of(const dr_grammar_node *x, uint32_t i, uint32_t at)
+{
+    return (uint8_t)(x->kind == DR_NODE_SET ? x->strings[i].s[at] : x->index->text.s[x->index->suffix[i] + at]);
+}
+
+/* Does the first of the range end here? It is the only one that can. */
+static bool ends_here(const dr_grammar_node *x, const frame *f)
+{
+    return length_of(x, f->a) == f->c;
+}
+
+/* First of [lo, hi) whose byte is not below b; all are longer than `at`. */
+static uint32_t lower_bound(const dr_grammar_node *x, uint32_t lo, uint32_t hi, uint32_t at, unsigned b)
+{
+    while (lo < hi) {
+        const uint32_t mid = lo + (hi - lo) / 2;
+        if (byte_of(x, mid, at) < b)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* Narrows the range to those that go on with b. The one that ends here, if any, is the first. */
+static bool narrow(const dr_grammar_node *x, frame *f, uint8_t b)
+{
+    uint32_t lo = lower_bound(x, f->a + ends_here(x, f), f->b, f->c, b), step = 1;
+
+    if (lo == f->b || byte_of(x, lo, f->c) != b)
+        return false;
+    uint32_t end = lo; /* the last one known to go on with b; ranges are mostly short, so the end is looked for from here */
+    while (f->b - end > step && byte_of(x, end + step, f->c) == b) {
+        end += step;
+        step *= 2;
+    }
+    f->b = lower_bound(x, end + 1, f->b - end > step ? end + step : f->b, f->c, b + 1u);
+    f->a = lo;
+    f->c++;
+    return true;
+}
+
+/* Can one of the suffixes [lo, hi) be taken to an end that the node allows? The one that starts first, taken to the end of the text, is a
+ * whole line's end, and stands once unless lines are asked for and some other place is not a line's start. */
+static bool can_be_completed(const dr_grammar_node *x, uint32_t lo, uint32_t hi)
+{
+    if (!(x->how & DR_SUBSTRING_LINES))
+        return lo < hi;
+    return dr_marks__count(x->how & DR_SUBSTRING_UNIQUE ? &x->index->alone : &x->index->line, lo, hi) > 0;
+}
+
+/* May a substring end here? */
+static bool substring_may_end(const dr_grammar_node *x, const frame *f)
+{
+    const dr_substrings *s = x->index;
+    frame at_end = *f;
+
+    if (f->c == 0 || ((x->how & DR_SUBSTRING_UNIQUE) && f->b - f->a > 1))
+        return false;
+    if (!(x->how & DR_SUBSTRING_LINES))
+        return true;
+    const char last = s->text.s[s->suffix[f->a] + f->c - 1];
+    if (last == '\n')
+        return true;
+    if (ends_here(x, f) && dr_marks__count(&s->line, f->a, f->a + 1))
+        return true;
+    if (last != '\r' && narrow(x, &at_end, '\n') && dr_marks__count(&s->line, at_end.a, at_end.b))
+        return true;
+    at_end = *f;
+    return narrow(x, &at_end, '\r') && narrow(x, &at_end, '\n') && dr_marks__count(&s->line, at_end.a, at_end.b);
+}
+
+/* ---- one thread ---- */
 
 /* Moves t until it waits (C1) and keeps it in out; alternatives are left in work. */
 static void settle_one(const dr_grammar *g, list *out, thread *t, list *work, int *steps)
@@ -140,6 +215,15 @@ static void settle_one(const dr_grammar *g, list *out, thread *t, list *work, in
                 return;
             if (x->id >= 0)
                 t->used[x->id] |= UINT64_C(1) << f->a;
+            t->depth--;
+            break;
+        case DR_NODE_SUBSTRING:
+            if (f->b == 0)
+                f->b = (uint32_t)x->n;
+            if (can_be_completed(x, f->a + ends_here(x, f), f->b))
+                keep(out, t);
+            if (!substring_may_end(x, f))
+                return;
             t->depth--;
             break;
         case DR_NODE_SEQUENCE:
@@ -203,42 +287,6 @@ static void settle(const dr_grammar *g, list *out, const thread *from, list *wor
     out->cut |= work->cut;
 }
 
-static uint8_t byte_of(const dr_grammar_node *set, uint32_t i, uint32_t at)
-{
-    return (uint8_t)set->strings[i].s[at];
-}
-
-/* First string of [lo, hi) whose byte is not below b; all are longer than `at`. */
-static uint32_t lower_bound(const dr_grammar_node *set, uint32_t lo, uint32_t hi, uint32_t at, unsigned b)
-{
-    while (lo < hi) {
-        const uint32_t mid = lo + (hi - lo) / 2;
-        if (byte_of(set, mid, at) < b)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-/* Narrows the range to the strings that go on with b. The one that ends here, if any, is the first. */
-static bool narrow(const dr_grammar_node *set, frame *f, uint8_t b)
-{
-    uint32_t lo = lower_bound(set, f->a + ends_here(set, f), f->b, f->c, b), step = 1;
-
-    if (lo == f->b || byte_of(set, lo, f->c) != b)
-        return false;
-    uint32_t end = lo; /* the last one known to go on with b; ranges are mostly short, so the end is looked for from here */
-    while (f->b - end > step && byte_of(set, end + step, f->c) == b) {
-        end += step;
-        step *= 2;
-    }
-    f->b = lower_bound(set, end + 1, f->b - end > step ? end + step : f->b, f->c, b + 1u);
-    f->a = lo;
-    f->c++;
-    return true;
-}
-
 static bool take_byte(const dr_grammar *g, thread *t, uint8_t b)
 {
     if (t->depth == 0)
@@ -249,6 +297,7 @@ static bool take_byte(const dr_grammar *g, thread *t, uint8_t b)
     case DR_NODE_LITERAL: return (uint8_t)x->bytes[f->a++] == b;
     case DR_NODE_BYTES: t->depth--; return x->mask[b / 64] >> b % 64 & 1;
     case DR_NODE_SET: return narrow(x, f, b) && any_left(x, t, f->a, f->b);
+    case DR_NODE_SUBSTRING: return narrow(x, f, b) && can_be_completed(x, f->a, f->b);
     case DR_NODE_TEXT:
         if (x->n == 0)
             return true;
@@ -340,7 +389,7 @@ static void mark_awaited(const dr_constraint *c, const thread *t, uint64_t mask[
     } else if (x->kind == DR_NODE_BYTES) {
         for (int i = 0; i < 4; i++)
             mask[i] |= x->mask[i];
-    } else if (x->kind == DR_NODE_SET) {
+    } else if (x->kind == DR_NODE_SET || x->kind == DR_NODE_SUBSTRING) {
         const uint32_t lo = f->a + ends_here(x, f);
         if (f->b - lo > FEW_STRINGS) {
             const uint8_t low = byte_of(x, lo, f->c), high = byte_of(x, f->b - 1, f->c);

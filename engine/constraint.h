@@ -3,7 +3,7 @@
  * A grammar is built once from nodes and is then immutable; a constraint is a position in it (a small set of stacks). A token is legal
  * when all its bytes can be consumed, so a token may straddle the end of a value. Control tokens are symbols of their own, never
  * bytes. Cost of a test depends on the token's length and the grammar's ambiguity, not on the vocabulary or the size of a set: a set is a
- * sorted array narrowed by binary search, with no building cost.
+ * sorted array narrowed by binary search, with no building cost, and so are the suffixes of a text, once they are indexed.
  *
  * Limits: 64 stacks at a time, 96 frames each (a sequence's last part takes no frame). A grammar that begins in more ways is refused; one
  * that comes to more later loses alternatives: legal tokens may then be refused, illegal ones never pass.
@@ -31,6 +31,18 @@ dr_node dr_grammar_repeat(dr_grammar *g, dr_node node, int32_t min, int32_t max)
 /* Any one of the strings, which are borrowed, sorted by dr_str_cmp, unique and not empty. once: a string that was taken is not
  * offered again by this node in the same constraint (at most 64 strings then). */
 dr_node dr_grammar_set(dr_grammar *g, const dr_str *sorted, size_t n, bool once);
+/* A text that substrings are taken from, indexed once: 4.4 bytes a byte beside the text, which is borrowed and less than 2 GiB
+ * (DR_ERR_LIMIT). Built in time linear in the text, whatever it repeats. Immutable; any number of grammars and threads. */
+typedef struct dr_substrings dr_substrings;
+dr_status dr_substrings_new(dr_substrings **out, dr_str text, dr_error *err);
+void dr_substrings_free(dr_substrings *s);
+enum {
+    DR_SUBSTRING_LINES = 1,  /* begins at the start of a line, ends before or behind a line's end (\n or \r\n), or with the text */
+    DR_SUBSTRING_UNIQUE = 2, /* ends only where what was taken stands once in the whole text, wherever that is */
+};
+/* A substring of the text, not empty, of the kind that `how` says; what is taken can always be completed to one. s is borrowed. Fails for
+ * an empty text. */
+dr_node dr_grammar_substring(dr_grammar *g, const dr_substrings *s, unsigned how);
 /* One byte of the 256-bit mask; repeat it for runs. */
 dr_node dr_grammar_bytes(dr_grammar *g, const uint64_t mask[4]);
 /* Free text, up to (not including) the first place where `stop` would begin; control tokens end it too. */

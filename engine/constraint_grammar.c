@@ -111,6 +111,11 @@ dr_node dr_grammar_set(dr_grammar *g, const dr_str *sorted, size_t n, bool once)
     return add(g, (dr_grammar_node){.kind = DR_NODE_SET, .strings = sorted, .n = n, .id = once ? g->n_once++ : -1});
 }
 
+dr_node dr_grammar_substring(dr_grammar *g, const dr_substrings *s, unsigned how)
+{
+    return s && s->text.n ? add(g, (dr_grammar_node){.kind = DR_NODE_SUBSTRING, .id = -1, .index = s, .how = how, .n = s->text.n}) : fail(g);
+}
+
 dr_node dr_grammar_bytes(dr_grammar *g, const uint64_t mask[4])
 {
     dr_grammar_node x = {.kind = DR_NODE_BYTES};
@@ -171,6 +176,7 @@ static bool can_be_empty(const dr_grammar *g, const bool *empty, const dr_gramma
         return false;
     case DR_NODE_CONTROL:
     case DR_NODE_SET:
+    case DR_NODE_SUBSTRING:
     case DR_NODE_BYTES: break;
     }
     (void)g;
