@@ -29,7 +29,6 @@ static const config_key keys[] = {
     {"num_hidden_layers", "n_layers", AT(n_layers), INT32, REQUIRED, 1, 1024, 0},
     {"num_attention_heads", "n_heads", AT(n_heads), INT32, REQUIRED, 1, 1024, 0},
     {"head_dim", "head_dim", AT(head_dim), INT32, REQUIRED, 32, 4096, 0},
-    {"qk_rope_head_dim", "rope_head_dim", AT(rope_dim), INT32, REQUIRED, 2, 4096, 0},
     {"q_lora_rank", "q_lora_rank", AT(q_rank), INT32, REQUIRED, 32, 1 << 16, 0},
     {"o_lora_rank", "o_lora_rank", AT(o_rank), INT32, REQUIRED, 1, 1 << 16, 0},
     {"o_groups", "o_groups", AT(o_groups), INT32, REQUIRED, 1, 1024, 0},
@@ -41,22 +40,31 @@ static const config_key keys[] = {
     {"num_experts_per_tok", "n_activated_experts", AT(n_active), INT32, REQUIRED, 1, 256, 0},
     {"n_shared_experts", "n_shared_experts", AT(n_shared), INT32, OPTIONAL, 1, 64, 1},
     {"moe_intermediate_size", "moe_inter_dim", AT(expert_dim), INT32, REQUIRED, 32, 1 << 16, 0},
-    {"num_hash_layers", "n_hash_layers", AT(n_hash_layers), INT32, REQUIRED, 0, 1024, 0},
     {"routed_scaling_factor", "route_scale", AT(route_scale), FLOAT, REQUIRED, 0, 1e6, 0},
     {"swiglu_limit", "swiglu_limit", AT(swiglu_limit), FLOAT, REQUIRED, 0, 1e6, 0},
     {"hc_mult", "hc_mult", AT(hc_mult), INT32, REQUIRED, 1, 16, 0},
     {"hc_sinkhorn_iters", "hc_sinkhorn_iters", AT(sinkhorn_iters), INT32, REQUIRED, 1, 1000, 0},
     {"hc_eps", "hc_eps", AT(hc_eps), FLOAT, OPTIONAL, 0, 1, 1e-6},
     {"rms_norm_eps", "norm_eps", AT(norm_eps), FLOAT, OPTIONAL, 0, 1, 1e-6},
-    {"rope_theta", "rope_theta", AT(rope_theta), DOUBLE, REQUIRED, 1.0001, 1e12, 0},
-    {"compress_rope_theta", "compress_rope_theta", AT(compress_rope_theta), DOUBLE, REQUIRED, 1.0001, 1e12, 0},
     {"max_position_embeddings", "max_seq_len", AT(max_context), INT64, OPTIONAL, 1, 1 << 24, 1048576},
     {"num_nextn_predict_layers", "n_mtp_layers", AT(n_mtp), INT32, OPTIONAL, 0, 16, 0},
     {"bos_token_id", "bos_token_id", AT(bos_id), INT32, OPTIONAL, 0, 1 << 24, 0},
     {"eos_token_id", "eos_token_id", AT(eos_id), INT32, OPTIONAL, 0, 1 << 24, 1},
 };
 
-/* Flat in the reference's config, inside "rope_scaling" in the other family. */
+/* Keys that transformers writes in another form too. */
+static const config_key rope_dim_key = {"qk_rope_head_dim", "rope_head_dim", AT(rope_dim), INT32, REQUIRED, 2, 4096, 0};
+static const config_key hash_key = {"num_hash_layers", "n_hash_layers", AT(n_hash_layers), INT32, REQUIRED, 0, 1024, 0};
+static const config_key main_theta = {"rope_theta", NULL, AT(rope_theta), DOUBLE, REQUIRED, 1.0001, 1e12, 0};
+static const config_key compress_theta = {
+    "compress_rope_theta", NULL, AT(compress_rope_theta), DOUBLE, REQUIRED, 1.0001, 1e12, 0};
+static const config_key nested_theta = {"rope_theta", NULL, AT(compress_rope_theta), DOUBLE, REQUIRED, 1.0001, 1e12, 0};
+
+static const config_key draft_keys[] = {
+    {"dspark_markov_rank", NULL, AT(draft_rank), INT32, REQUIRED, 1, 1 << 16, 0},
+};
+
+/* Flat in the reference's config, inside "rope_scaling" in the other family and "rope_parameters" in the third. */
 static const config_key rope_keys[] = {
     {"factor", "rope_factor", AT(rope_factor), DOUBLE, REQUIRED, 1, 1e6, 0},
     {"original_max_position_embeddings", "original_seq_len", AT(original_context), INT64, REQUIRED, 1, 1 << 24, 0},
@@ -112,16 +120,19 @@ static dr_status read_key(dr_config *c, const json_t *from, const config_key *k,
     return DR_OK;
 }
 
-static dr_status read_keys(dr_config *c, const json_t *root, const char *name, dr_error *err)
+/* Where the two bases and the blend of the compressed layers stand. */
+static dr_status read_rope(dr_config *c, const json_t *root, const char *name, dr_error *err)
 {
     dr_status st = DR_OK;
-    const json_t *scaling = json_object_get(root, "rope_scaling");
-    const bool flat = json_object_get(root, "rope_factor") != NULL;
+    const json_t *both = json_object_get(root, "rope_parameters"), *scaling = json_object_get(root, "rope_scaling");
+    const json_t *main = json_object_get(both, "main"), *compress = json_object_get(both, "compress");
+    const bool flat = json_object_get(root, "rope_factor") != NULL, nested = main && compress;
 
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (read_key(c, root, &keys[i], name, err) != DR_OK)
-            st = DR_ERR_FORMAT;
-
+    if (read_key(c, nested ? main : root, &main_theta, name, err) != DR_OK ||
+        read_key(c, nested ? compress : root, nested ? &nested_theta : &compress_theta, name, err) != DR_OK)
+        st = DR_ERR_FORMAT;
+    if (nested)
+        scaling = json_object_get(compress, "factor") ? compress : NULL;
     if (!flat && (!scaling || json_is_null(scaling))) { /* no scaling: the blend is the identity */
         c->rope_factor = 1;
         c->original_context = 65536;
@@ -137,21 +148,76 @@ static dr_status read_keys(dr_config *c, const json_t *root, const char *name, d
     return st;
 }
 
-/* The ratio of a layer's kind as transformers names it; -1 when the name is unknown. */
-static int64_t ratio_of_name(const char *kind)
+/* "mlp_layer_types": hash_moe for the first layers, then moe. */
+static dr_status read_hash_layers(dr_config *c, const json_t *root, const char *name, dr_error *err)
 {
+    const json_t *list = json_object_get(root, "mlp_layer_types"), *v;
+    size_t i;
+
+    if (json_object_get(root, "num_hash_layers") || !json_is_array(list))
+        return read_key(c, root, &hash_key, name, err);
+    json_array_foreach((json_t *)(uintptr_t)list, i, v)
+    {
+        const char *kind = json_string_value(v);
+        const bool hash = kind && strcmp(kind, "hash_moe") == 0;
+        if (!hash && (!kind || strcmp(kind, "moe") != 0))
+            return dr_fail_more(err, DR_ERR_FORMAT, "%s: entry %zu of \"mlp_layer_types\" is neither hash_moe nor moe",
+                                name, i);
+        if (hash && c->n_hash_layers != (int32_t)i)
+            return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"mlp_layer_types\": hash_moe after moe at entry %zu", name, i);
+        c->n_hash_layers += hash;
+    }
+    return DR_OK;
+}
+
+static dr_status read_rope_dim(dr_config *c, const json_t *root, const char *name, dr_error *err)
+{
+    const json_t *part = json_object_get(root, "partial_rotary_factor");
+    const double share = json_number_value(part);
+
+    if (json_object_get(root, "qk_rope_head_dim") || json_object_get(root, "rope_head_dim") || !json_is_number(part))
+        return read_key(c, root, &rope_dim_key, name, err);
+    if (!(share > 0 && share < 1))
+        return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"partial_rotary_factor\" is %g, expected a share of head_dim", name,
+                            share);
+    c->rope_dim = (int32_t)(share * c->head_dim + 0.5); /* the share was made by dividing */
+    return DR_OK;
+}
+
+static dr_status read_keys(dr_config *c, const json_t *root, const char *name, dr_error *err)
+{
+    dr_status st = DR_OK;
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (read_key(c, root, &keys[i], name, err) != DR_OK)
+            st = DR_ERR_FORMAT;
+    if (read_rope_dim(c, root, name, err) != DR_OK || read_hash_layers(c, root, name, err) != DR_OK)
+        st = DR_ERR_FORMAT;
+    if (read_rope(c, root, name, err) != DR_OK)
+        st = DR_ERR_FORMAT;
+    return st;
+}
+
+/* The ratio of a layer's kind as transformers names it; -1 when the name is unknown. rates: its "compress_rates". */
+static int64_t ratio_of_name(const char *kind, const json_t *rates)
+{
+    enum { HCA_RATIO = 128 };
+    const json_t *told = kind ? json_object_get(rates, kind) : NULL;
+
     return !kind                                               ? -1
            : strcmp(kind, "sliding_attention") == 0            ? 0
+           : json_is_integer(told)                             ? json_integer_value(told)
            : strcmp(kind, "compressed_sparse_attention") == 0  ? DR_CSA_RATIO
-           : strcmp(kind, "heavily_compressed_attention") == 0 ? 128
+           : strcmp(kind, "heavily_compressed_attention") == 0 ? HCA_RATIO
                                                                : -1;
 }
 
-static dr_status read_layer(dr_layer_plan *l, const json_t *v, int32_t i, const char *name, dr_error *err)
+static dr_status read_layer(dr_layer_plan *l, const json_t *v, const json_t *rates, int32_t i, const char *name,
+                            dr_error *err)
 {
     int64_t ratio = json_integer_value(v);
 
-    if (json_is_string(v) && (ratio = ratio_of_name(json_string_value(v))) < 0)
+    if (json_is_string(v) && (ratio = ratio_of_name(json_string_value(v), rates)) < 0)
         return dr_fail_more(
             err, DR_ERR_FORMAT,
             "%s: layer %d is of unknown kind \"%.60s\", expected sliding_attention, compressed_sparse_attention or "
@@ -170,12 +236,69 @@ static dr_status read_layer(dr_layer_plan *l, const json_t *v, int32_t i, const 
     return DR_OK;
 }
 
-/* spec 1.2: one entry a layer, then the MTP entry (SWA). Entries of further draft blocks may follow; they are not run
- * here. */
+/* spec 12: the DSpark drafts are not V4's MTP block. How many stages there are is told by the entries behind the
+ * layers; num_nextn_predict_layers says 1 in one family of names and 3 in the other. */
+static dr_status read_drafts(dr_config *c, const json_t *root, const char *name, dr_error *err)
+{
+    dr_status st = DR_OK;
+    const size_t n = json_array_size(json_object_get(root, "compress_ratios"));
+    const json_t *targets = json_object_get(root, "dspark_target_layer_ids");
+
+    if (!json_object_get(root, "dspark_block_size"))
+        return DR_OK;
+    c->n_drafts = n > (size_t)c->n_layers ? (int32_t)(n - (size_t)c->n_layers) : c->n_mtp;
+    c->n_mtp = 0;
+    if (c->n_drafts < 1 || c->n_drafts > DR_MAX_DRAFTS)
+        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: \"dspark_block_size\" with %d draft stages, expected 1 to %d", name,
+                          c->n_drafts, DR_MAX_DRAFTS);
+    for (size_t i = 0; i < sizeof draft_keys / sizeof draft_keys[0]; i++)
+        if (read_key(c, root, &draft_keys[i], name, err) != DR_OK)
+            st = DR_ERR_FORMAT;
+    c->draft_targets = (int32_t)(json_array_size(targets) < 1024 ? json_array_size(targets) : 1024);
+    if (c->draft_targets < 1 || c->draft_targets > c->n_layers)
+        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: \"dspark_target_layer_ids\" names %d layers, expected 1 to %d", name,
+                          c->draft_targets, c->n_layers);
+    return st;
+}
+
+/* quantization_config in one family, "dtype" in the other; the experts' own key in either, or inside the first. */
+static dr_status read_storage(dr_config *c, const json_t *root, const char *name, dr_error *err)
+{
+    const json_t *quant = json_object_get(root, "quantization_config");
+    const char *method = json_string_value(json_object_get(quant, "quant_method"));
+    const char *dtype = json_string_value(json_object_get(root, "dtype"));
+    const json_t *told = json_object_get(root, "expert_dtype");
+    const char *experts;
+
+    if (!told)
+        told = json_object_get(quant, "expert_dtype");
+    experts = json_string_value(told);
+    c->linears_as = (method && strcmp(method, "fp8") == 0) || (dtype && strcmp(dtype, "fp8") == 0) ? DR_STORED_FP8
+                                                                                                   : DR_STORED_BF16;
+    c->experts_told = experts != NULL;
+    c->experts_as = c->linears_as == DR_STORED_FP8 ? DR_STORED_FP4 : DR_STORED_BF16;
+    if (!told || json_is_null(told))
+        return DR_OK;
+    if (!experts)
+        return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"expert_dtype\" is not a string", name);
+    if (strcmp(experts, "fp4") == 0)
+        c->experts_as = DR_STORED_FP4;
+    else if (strcmp(experts, "fp8") == 0)
+        c->experts_as = DR_STORED_FP8;
+    else if (strcmp(experts, "bf16") == 0 || strcmp(experts, "bfloat16") == 0)
+        c->experts_as = DR_STORED_BF16;
+    else
+        return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"expert_dtype\" is \"%.60s\", expected fp4, fp8 or bf16", name,
+                            experts);
+    return DR_OK;
+}
+
+/* spec 1.2: one entry a layer, then the MTP entry (SWA), or those of the drafts. */
 static dr_status read_layers(dr_config *c, const json_t *root, const char *name, dr_error *err)
 {
     dr_status st = DR_OK;
     const json_t *list = json_object_get(root, "compress_ratios");
+    const json_t *rates = json_object_get(root, "compress_rates");
     const char *key = "compress_ratios";
 
     if (!list) {
@@ -195,7 +318,7 @@ static dr_status read_layers(dr_config *c, const json_t *root, const char *name,
         dr_layer_plan draft = {0};
         const bool backbone = i < (size_t)c->n_layers;
         dr_layer_plan *l = i < (size_t)(c->n_layers + c->n_mtp) ? &c->layers[i] : &draft;
-        if (read_layer(l, json_array_get(list, i), (int32_t)i, name, err) != DR_OK)
+        if (read_layer(l, json_array_get(list, i), rates, (int32_t)i, name, err) != DR_OK)
             st = DR_ERR_FORMAT;
         else if (!backbone && l->kind != DR_ATTENTION_SWA)
             st = dr_fail_more(err, DR_ERR_FORMAT, "%s: MTP entry %zu of \"%s\" is %d, expected 0 (window only)", name,
@@ -221,12 +344,16 @@ dr_status dr_config_parse(dr_config *out, dr_str json, const char *name, dr_erro
         st = dr_fail(&found, DR_ERR_FORMAT, "%s: not an object", name);
         goto done;
     }
-    st = dr_config__check_kind(root, name, &found);
+    if ((st = dr_config__check_kind(root, name, &found)) == DR_ERR_NOT_FOUND) {
+        st = DR_ERR_FORMAT; /* of another architecture nothing else need be told */
+        goto done;
+    }
     if ((more = read_keys(out, root, name, &found)) != DR_OK)
         st = more;
-    /* The DSpark drafts (spec 12) are not V4's MTP block: they are left alone. */
-    if (json_object_get(root, "dspark_block_size"))
-        out->n_mtp = 0;
+    if ((more = read_drafts(out, root, name, &found)) != DR_OK)
+        st = more;
+    if ((more = read_storage(out, root, name, &found)) != DR_OK)
+        st = more;
     if ((more = read_layers(out, root, name, &found)) != DR_OK)
         st = more;
     if (st == DR_OK)

@@ -1,5 +1,7 @@
 #include "engine/config_check.h"
 
+#include "engine/plan.h"
+
 #include <string.h>
 
 static dr_status want_string(const json_t *root, const char *key, const char *want, const char *name, dr_error *err)
@@ -20,6 +22,23 @@ static dr_status want_bool(const json_t *root, const char *key, bool want, const
     return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"%s\" is not %s", name, key, want ? "true" : "false");
 }
 
+/* What the tensors of another scheme mean could not be told from their names and shapes. */
+static dr_status check_quantisation(const json_t *quant, const char *name, dr_error *err)
+{
+    dr_status st = DR_OK;
+    const json_t *block = json_object_get(quant, "weight_block_size");
+
+    if (want_string(quant, "quant_method", "fp8", name, err) != DR_OK ||
+        want_string(quant, "fmt", "e4m3", name, err) != DR_OK ||
+        want_string(quant, "scale_fmt", "ue8m0", name, err) != DR_OK)
+        st = DR_ERR_FORMAT;
+    if (block && (json_array_size(block) != 2 || json_integer_value(json_array_get(block, 0)) != DR_SCALE_TILE ||
+                  json_integer_value(json_array_get(block, 1)) != DR_SCALE_TILE))
+        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: \"weight_block_size\" is not [%d, %d]", name, DR_SCALE_TILE,
+                          DR_SCALE_TILE);
+    return st;
+}
+
 dr_status dr_config__check_kind(const json_t *root, const char *name, dr_error *err)
 {
     static const struct {
@@ -33,8 +52,17 @@ dr_status dr_config__check_kind(const json_t *root, const char *name, dr_error *
         bool want;
     } bools[] = {
         {"norm_topk_prob", true}, {"attention_bias", false}, {"mlp_bias", false}, {"tie_word_embeddings", false}};
+    const json_t *quant = json_object_get(root, "quantization_config");
+    const char *model = json_string_value(json_object_get(root, "model_type"));
     dr_status st = DR_OK;
 
+    if (model && strcmp(model, "deepseek_v41") == 0) {
+        (void)dr_fail(err, DR_ERR_FORMAT,
+                      "%s: \"model_type\" is \"deepseek_v41\": DeepSeek-V4.1 is another architecture, which this program "
+                      "does not run; it runs V4 (Flash, Pro, 0731)",
+                      name);
+        return DR_ERR_NOT_FOUND;
+    }
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
         if (want_string(root, strings[i].key, strings[i].want, name, err) != DR_OK)
             st = DR_ERR_FORMAT;
@@ -48,6 +76,8 @@ dr_status dr_config__check_kind(const json_t *root, const char *name, dr_error *
                           name);
     const json_t *scaling = json_object_get(root, "rope_scaling");
     if (json_is_object(scaling) && want_string(scaling, "type", "yarn", name, err) != DR_OK)
+        st = DR_ERR_FORMAT;
+    if (json_is_object(quant) && check_quantisation(quant, name, err) != DR_OK)
         st = DR_ERR_FORMAT;
     return st;
 }

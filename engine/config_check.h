@@ -11,7 +11,8 @@ enum {
     DR_LARGEST_RATIO = 2048, /* a page of entries holds whole blocks of every ratio */
 };
 
-/* Keys that name an architecture or a variant other than the one implemented. */
+/* Keys that name an architecture or a variant other than the one implemented. DR_ERR_NOT_FOUND: another architecture as
+ * a whole (V4.1), of which the rest need not be read. */
 dr_status dr_config__check_kind(const json_t *root, const char *name, dr_error *err);
 
 /* Sizes against each other and against what the kernels ask for. */
