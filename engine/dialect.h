@@ -48,7 +48,7 @@ void dr_messages_free(dr_messages *m);
 typedef struct dr_render_options {
     bool thinking;       /* mode thinking, else chat */
     bool keep_reasoning; /* --no-drop; the default (false) drops as 3.3 says */
-    const char *effort;  /* NULL: none. A name the dialect lacks is DR_ERR_ARG with the names it has */
+    const char *effort;  /* NULL: none. A name the dialect lacks is DR_ERR_ARG with its release and the names it has */
     bool no_bos;
     size_t n_context;    /* the first n_context messages were rendered before: only look-back, no output, no BOS (section 2) */
 } dr_render_options;
@@ -71,10 +71,11 @@ dr_status dr_dialect_render(const dr_dialect *d, dr_prompt *out, const dr_messag
 /* Ids of a prompt, segment by segment. DR_ERR_FORMAT when the tokenizer lacks a control token. */
 dr_status dr_prompt_ids(const dr_prompt *p, const dr_tokenizer *t, dr_ids *out, dr_error *err);
 
-/* Reads a completion (what follows the prompt, EOS included or cut off) as section 5.2 says. One JSON object:
+/* Reads a completion (what follows the prompt, EOS included or cut off) as section 5.2 and engine/dialect_stream.h say, without a list
+ * of tools. One JSON object:
  *   {"content": text, "reasoning_content": text, "tool_calls": [{"name":..., "arguments": JSON text}], "finish": "stop"|"length",
  *    "malformed": null | what is wrong}
- * A malformed completion is DR_OK with the raw text as content; only running out of memory fails. */
+ * A malformed completion is DR_OK with the raw text as content, and no calls; only running out of memory fails. */
 dr_status dr_dialect_parse(const dr_dialect *d, dr_buf *json_out, dr_str completion, bool thinking, dr_error *err);
 
 /* The same as a structure, for the turn loop. Strings point into storage. */
