@@ -12,11 +12,11 @@
  *
  * State at position T (spec 6.3), per layer: window rows of the last window_len tokens; floor(T/ratio) entry rows (and
  * index rows); the compressor tail of T mod ratio rows and, for CSA, the overlap rows of the last finished block. Entry
- * rows live in pages of 2,048 tokens, reference counted and copied on first write: a fork costs the window, the tails
- * and at most one page.
+ * rows live in pages of 2,048 tokens, reference counted and copied on first write, as windows and tails are: what a
+ * fork costs, when it goes on, is windows, tails and at most one page.
  *
  * A decoder is owned by one thread at a time; its queue too. The token loop neither allocates nor frees (pages are
- * taken when a 2,048-token border is crossed). Every call that fails leaves the decoder at the position it had. */
+ * taken when a 2,048-token border is crossed, and by the first pass after a fork). Every call that fails leaves the decoder at the position it had. */
 #ifndef DR_ENGINE_DECODER_H
 #define DR_ENGINE_DECODER_H
 
@@ -37,6 +37,10 @@ void dr_decoder_free(dr_decoder *d);
 /* Bytes dr_decoder_new will take, and bytes of KV a token adds (asymptotically, times 1024). */
 size_t dr_decoder_plan(const dr_model *model, int32_t max_chunk, int64_t max_tokens, int64_t *kv_bytes_per_1024);
 
+/* Bytes that this timeline holds alone; *shared (may be NULL) counts what it shares with others, which each of them
+ * counts. */
+size_t dr_decoder_memory(const dr_decoder *d, size_t *shared);
+
 int64_t dr_decoder_position(const dr_decoder *d);
 /* The tokens so far, [position]; borrowed until the next call. */
 const int32_t *dr_decoder_tokens(const dr_decoder *d);
@@ -53,7 +57,8 @@ dr_status dr_decoder_prefill(dr_decoder *d, const int32_t *ids, int64_t n, float
  * its own), so not after a restore or a rewind. */
 dr_status dr_decoder_logits(dr_decoder *d, const int32_t *ids, int64_t n, float *logits, float *mtp, dr_error *err);
 
-/* A second timeline with the same past, on the same queue. */
+/* A second timeline with the same past, on the same queue. Takes microseconds whatever the length: windows, tails and
+ * pages are shared, and the first of the two that goes on copies what it writes. */
 dr_status dr_decoder_fork(dr_decoder **out, const dr_decoder *d, dr_error *err);
 
 /* Keeps a snapshot of the current position for rewind (besides those kept every 2,048 tokens); turns call it. */

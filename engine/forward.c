@@ -53,7 +53,8 @@ void dr_forward__head(dr_decoder *d, float *logits, const dr_head_weights *h, co
     ops->gemm(d->queue, &job, 1);
 }
 
-void dr_forward__mtp(dr_decoder *d, const float *streams, const int32_t *next_ids, int64_t first, int64_t n)
+/* The block's input streams, into scratch->mtp_streams. */
+static void join_pairs(dr_decoder *d, const float *streams, const int32_t *next_ids, int64_t first, int64_t n)
 {
     const dr_model *m = d->model;
     const dr_config *c = &m->config;
@@ -75,5 +76,23 @@ void dr_forward__mtp(dr_decoder *d, const float *streams, const int32_t *next_id
     };
     ops->gemm(q, jobs, 2);
     ops->add_streams(q, s->mtp_streams, s->y, s->mtp_h, n, c->dim, c->hc_mult);
-    run_block(d, c->n_layers, s->mtp_streams, next_ids, first, n);
+}
+
+void dr_forward__mtp(dr_decoder *d, const float *streams, const int32_t *next_ids, int64_t first, int64_t n)
+{
+    join_pairs(d, streams, next_ids, first, n);
+    run_block(d, d->model->config.n_layers, d->scratch->mtp_streams, next_ids, first, n);
+}
+
+void dr_forward__mtp_rows(dr_decoder *d, const float *streams, const int32_t *next_ids, int64_t first, int64_t n)
+{
+    const dr_model *m = d->model;
+    const dr_config *c = &m->config;
+    const dr_layer *l = &m->layers[c->n_layers];
+    dr_scratch *s = d->scratch;
+
+    join_pairs(d, streams, next_ids, first, n);
+    m->ops.hc_pre(d->queue, s->x, s->post, s->comb, s->mtp_streams, &l->hc_attn, n);
+    m->ops.rms_norm(d->queue, s->x, s->x, l->attn_norm, n, c->dim, c->norm_eps);
+    dr_forward__window_rows(d, c->n_layers, first, n);
 }

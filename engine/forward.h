@@ -16,11 +16,15 @@ bool dr_forward__backbone(dr_decoder *d, const int32_t *ids, int64_t n, const at
 void dr_forward__head(dr_decoder *d, float *logits, const dr_head_weights *h, const float *streams, int64_t n);
 
 /* The MTP block (spec 3.12) over n pairs (streams of t, id of t + 1), t = first .. first + n - 1; its own streams are
- * left in scratch->mtp_streams. The pair has position t. */
+ * left in scratch->mtp_streams, from which `streams` may be taken. The pair has position t. */
 void dr_forward__mtp(dr_decoder *d, const float *streams, const int32_t *next_ids, int64_t first, int64_t n);
+/* Only the rows that its window keeps of these pairs. */
+void dr_forward__mtp_rows(dr_decoder *d, const float *streams, const int32_t *next_ids, int64_t first, int64_t n);
 
 /* One sub-layer each, from scratch->x (normed) to scratch->y. */
 void dr_forward__attention(dr_decoder *d, int32_t layer, int64_t pos0, int64_t n);
+/* Only the window rows of an SWA layer. */
+void dr_forward__window_rows(dr_decoder *d, int32_t layer, int64_t pos0, int64_t n);
 void dr_forward__experts(dr_decoder *d, const dr_layer *l, const int32_t *ids, int64_t n);
 
 /* An operand in the two forms linears ask for; a form nobody asks for is not made. */

@@ -337,12 +337,11 @@ static void project_out(pass *p)
     ops->gemm(q, &job, 1);
 }
 
-void dr_forward__attention(dr_decoder *d, int32_t layer, int64_t pos0, int64_t n)
+static pass begin(dr_decoder *d, int32_t layer, int64_t pos0, int64_t n)
 {
     const dr_model *m = d->model;
     const dr_layer *l = &m->layers[layer];
-    const int32_t ratio = l->plan.ratio;
-    pass p = {
+    return (pass){
         .d = d,
         .c = &m->config,
         .ops = &m->ops,
@@ -353,8 +352,32 @@ void dr_forward__attention(dr_decoder *d, int32_t layer, int64_t pos0, int64_t n
         .cos_sin = l->plan.compress_rope ? d->scratch->cos_compress : d->scratch->cos_main,
         .pos0 = pos0,
         .n = n,
-        .selecting = l->plan.kind == DR_ATTENTION_CSA && (pos0 + n) / ratio > m->config.index_topk,
+        .selecting = l->plan.kind == DR_ATTENTION_CSA && (pos0 + n) / l->plan.ratio > m->config.index_topk,
     };
+}
+
+void dr_forward__window_rows(dr_decoder *d, int32_t layer, int64_t pos0, int64_t n)
+{
+    pass p = begin(d, layer, pos0, n);
+    const dr_linear *wkv = &p.l->wkv;
+    const dr_config *c = p.c;
+    const dr_ops *ops = p.ops;
+    dr_scratch *s = p.s;
+    dr_queue *q = d->queue;
+
+    ops->to_operand(q, s->x_plain, s->x, n, c->dim, wkv->quant);
+    const dr_gemm job = dr_gemm__job(s->kv, c->head_dim, s->x_plain, wkv, n, true);
+    ops->gemm(q, &job, 1);
+    ops->rms_norm(q, s->kv, s->kv, p.l->kv_norm, n, c->head_dim, c->norm_eps);
+    ops->rope(q, s->kv, p.cos_sin, n, 1, c->head_dim, c->rope_dim, false);
+    for (int64_t at = 0; at < n; at += DR_PIECE)
+        append_window(&p, at, at_most(DR_PIECE, n - at));
+}
+
+void dr_forward__attention(dr_decoder *d, int32_t layer, int64_t pos0, int64_t n)
+{
+    pass p = begin(d, layer, pos0, n);
+    const int32_t ratio = p.l->plan.ratio;
 
     project(&p);
     /* A piece at a time, because windows and tails are short: rows in, entries out, then the queries that see them. */

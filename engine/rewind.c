@@ -85,6 +85,7 @@ dr_status dr_decoder_mark(dr_decoder *d, dr_error *err)
 {
     if (d->importing >= 0)
         return dr_fail(err, DR_ERR_ARG, "the decoder is being restored");
+    dr_decoder__settle(d);
     return d->position ? dr_snapshot__take(d, true, err) : DR_OK;
 }
 
@@ -104,14 +105,24 @@ static bool can_step_back(const dr_decoder *d, int64_t position)
     return true;
 }
 
-static void step_back(dr_decoder *d, int64_t position)
+void dr_decoder__step_back(dr_decoder *d, int64_t end)
 {
     for (int32_t i = 0; i < d->model->config.n_layers; i++) {
-        d->layers[i].window.end = position;
-        d->layers[i].tail.end = position;
-        d->layers[i].index_tail.end = position;
+        d->layers[i].window.end = end;
+        d->layers[i].tail.end = end;
+        d->layers[i].index_tail.end = end;
     }
-    d->position = position;
+}
+
+void dr_decoder__settle(dr_decoder *d)
+{
+    if (d->n_ahead == 0)
+        return;
+    dr_decoder__step_back(d, d->position);
+    dr_snapshot__drop_after(d, d->position);
+    d->n_ahead = 0;
+    if (d->mtp.next + d->mtp.n_waiting > d->position)
+        d->mtp.n_waiting = d->position > d->mtp.next ? (int32_t)(d->position - d->mtp.next) : 0;
 }
 
 static void drop_pages_after(dr_decoder *d, int64_t position)
@@ -130,6 +141,7 @@ dr_status dr_decoder_rewind(dr_decoder *d, int64_t position, dr_error *err)
         return dr_fail(err, DR_ERR_ARG, "the decoder is being restored");
     if (position < 0 || position > d->position)
         return dr_fail(err, DR_ERR_ARG, "going back to %lld from %lld", (long long)position, (long long)d->position);
+    dr_decoder__settle(d);
     if (position == d->position)
         return DR_OK;
     if (position == 0) {
@@ -137,15 +149,19 @@ dr_status dr_decoder_rewind(dr_decoder *d, int64_t position, dr_error *err)
         return DR_OK;
     }
     if (can_step_back(d, position)) {
-        step_back(d, position);
+        dr_decoder__step_back(d, position);
+        d->position = position;
+        dr_mtp__went_back(d, position);
     } else {
         while (from > 0 && d->snapshots[from - 1].position > position)
             from--;
         const int64_t start = from ? d->snapshots[from - 1].position : 0;
+        dr_status st = dr_decoder__own_state(d, err);
+        if (st != DR_OK)
+            return st;
         /* What can fail comes first: the pages that the replay writes. */
         for (int64_t i = start / DR_BLOCK_TOKENS; i * DR_BLOCK_TOKENS < position && start < position; i++) {
-            const dr_status st = dr_page__own(&d->pages[i], d->model->layout.page_bytes, err);
-            if (st != DR_OK)
+            if ((st = dr_page__own(&d->pages[i], d->model->layout.page_bytes, err)) != DR_OK)
                 return st;
         }
         dr_snapshot__drop_after(d, position);
@@ -153,37 +169,17 @@ dr_status dr_decoder_rewind(dr_decoder *d, int64_t position, dr_error *err)
             dr_state__load(d, d->snapshots[from - 1].state->data, start);
         else
             dr_decoder__begin(d);
-        const dr_status st = dr_decoder__run(d, d->tokens + start, position - start, 0, NULL, NULL, NULL, err);
-        if (st != DR_OK)
+        dr_mtp__went_back(d, start);
+        if ((st = dr_decoder__run(d, d->tokens + start, position - start, 0, NULL, NULL, err)) != DR_OK)
             return st;
     }
     dr_snapshot__drop_after(d, position);
     drop_pages_after(d, position);
-    d->mtp_position = -1;
+    d->mtp.position = -1; /* pairs were lost, or are complete without what MTP logits go on from */
     return DR_OK;
 }
 
 /* ---- fork ---- */
-
-static void copy_window(dr_window *to, const dr_window *from)
-{
-    to->base = from->base;
-    to->end = from->end;
-    to->from = from->from;
-    memcpy(to->rows, from->rows, (size_t)(from->end - from->base) * from->row_bytes);
-    memcpy(to->operand, from->operand, (size_t)(from->end - from->base) * from->operand_row_bytes);
-}
-
-static void copy_tail(dr_tail *to, const dr_tail *from)
-{
-    const size_t n = (size_t)((from->end - from->base) * from->width) * sizeof(float);
-    if (n == 0)
-        return;
-    to->base = from->base;
-    to->end = from->end;
-    memcpy(to->k, from->k, n);
-    memcpy(to->z, from->z, n);
-}
 
 dr_status dr_decoder_fork(dr_decoder **out, const dr_decoder *from, dr_error *err)
 {
@@ -200,16 +196,13 @@ dr_status dr_decoder_fork(dr_decoder **out, const dr_decoder *from, dr_error *er
         goto done;
     for (int64_t i = 0; i < from->n_pages && from->pages[i]; i++)
         d->pages[i] = dr_page__share(from->pages[i]);
-    for (int32_t i = 0; i < c->n_layers + c->n_mtp; i++) {
-        copy_window(&d->layers[i].window, &from->layers[i].window);
-        copy_tail(&d->layers[i].tail, &from->layers[i].tail);
-        copy_tail(&d->layers[i].index_tail, &from->layers[i].index_tail);
-    }
+    d->state = dr_page__share(from->state);
+    memcpy(d->layers, from->layers, (size_t)(c->n_layers + c->n_mtp) * sizeof *d->layers);
     memcpy(d->tokens, from->tokens, (size_t)from->position * sizeof *d->tokens);
-    if (c->n_mtp)
-        memcpy(d->mtp_pending, from->mtp_pending, (size_t)c->hc_mult * (size_t)c->dim * sizeof *d->mtp_pending);
     d->position = from->position;
-    d->mtp_position = from->mtp_position;
+    d->n_ahead = from->n_ahead; /* drafts of the other timeline: seen as such, and taken back */
+    dr_decoder__settle(d);
+    dr_mtp__copy(d, from);
     *out = d;
     d = NULL;
 done:

@@ -56,11 +56,11 @@ static const uint8_t *load(void *to, const uint8_t *from, size_t n)
     return from + n;
 }
 
-static uint8_t *save_tail(uint8_t *dst, const dr_tail *t)
+static uint8_t *save_tail(uint8_t *dst, const dr_tail *t, int64_t position)
 {
-    const int64_t block = t->end / t->ratio * t->ratio;
+    const int64_t block = position / t->ratio * t->ratio;
     const size_t half = (size_t)t->width / 2 * sizeof(float),
-                 whole = (size_t)((t->end - block) * t->width) * sizeof(float);
+                 whole = (size_t)((position - block) * t->width) * sizeof(float);
 
     if (t->overlap) {
         for (int64_t p = block - t->ratio; p < block; p++)
@@ -98,9 +98,9 @@ void dr_state__save(const dr_decoder *d, uint8_t *dst)
         const dr_layer_state *l = &d->layers[i];
         dst = save(dst, dr_window__row(&l->window, d->position - n), (size_t)n * l->window.row_bytes);
         if (c->layers[i].kind != DR_ATTENTION_SWA)
-            dst = save_tail(dst, &l->tail);
+            dst = save_tail(dst, &l->tail, d->position);
         if (c->layers[i].kind == DR_ATTENTION_CSA)
-            dst = save_tail(dst, &l->index_tail);
+            dst = save_tail(dst, &l->index_tail, d->position);
     }
 }
 

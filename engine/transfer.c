@@ -76,6 +76,8 @@ dr_status dr_decoder_export_anchor(const dr_decoder *d, void *dst, dr_error *err
 
     if (d->importing >= 0)
         return dr_fail(err, DR_ERR_ARG, "the decoder is being restored");
+    if (!d->state)
+        return dr_fail(err, DR_ERR_NOMEM, "anchor: no memory for the state of an empty timeline");
     memset(at, 0, ANCHOR_HEADER);
     dr_store_u32(at, ANCHOR_MAGIC);
     dr_store_u32(at + 4, ANCHOR_VERSION);
@@ -162,7 +164,7 @@ dr_status dr_decoder_import_anchor(dr_decoder *d, const void *src, size_t n_byte
     if (d->importing < 0)
         return dr_fail(err, DR_ERR_ARG, "no restore has begun");
     const int64_t position = d->importing, page = position / DR_BLOCK_TOKENS, tokens = position % DR_BLOCK_TOKENS;
-    if ((st = check_anchor(d, at, n_bytes, err)) != DR_OK ||
+    if ((st = check_anchor(d, at, n_bytes, err)) != DR_OK || (st = dr_decoder__own_state(d, err)) != DR_OK ||
         (tokens && (st = dr_page__own(&d->pages[page], d->model->layout.page_bytes, err)) != DR_OK))
         return give_up(d, st);
     at += ANCHOR_HEADER;
@@ -174,7 +176,7 @@ dr_status dr_decoder_import_anchor(dr_decoder *d, const void *src, size_t n_byte
             memcpy(d->pages[page]->data + parts[k].at, at, parts[k].n);
     }
     d->importing = -1;
-    d->mtp_position = position ? -1 : 0;
+    dr_mtp__reset(d);
     if (position) /* so that going back a little later does not replay the whole prefix; without memory it does */
         (void)dr_snapshot__take(d, false, NULL);
     return DR_OK;

@@ -6,6 +6,11 @@
 
 enum { SLACK = 256 }; /* rows appended between two slides */
 
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
 static int64_t round_down(int64_t v, int64_t step)
 {
     return v > 0 ? v / step * step : 0;
@@ -13,18 +18,33 @@ static int64_t round_down(int64_t v, int64_t step)
 
 /* ---- window ---- */
 
-size_t dr_window__plan(dr_window *w, dr_arena *a, int32_t length, size_t row_bytes, size_t operand_row_bytes)
+size_t dr_window__plan(dr_window *w, uint8_t *at, int32_t length, size_t row_bytes, size_t operand_row_bytes)
 {
     const int64_t cap = length + DR_SPARE_ROWS + DR_KEY_BLOCK + DR_PIECE + SLACK;
     /* Kernels read whole key blocks: there is one behind the last row. */
-    const size_t rows = (size_t)cap * row_bytes, operand = (size_t)(cap + DR_KEY_BLOCK) * operand_row_bytes;
+    const size_t rows = aligned((size_t)cap * row_bytes),
+                 operand = aligned((size_t)(cap + DR_KEY_BLOCK) * operand_row_bytes);
 
-    if (a) {
-        *w = (dr_window){.row_bytes = row_bytes, .operand_row_bytes = operand_row_bytes, .cap = cap, .length = length};
-        w->rows = dr_arena_take(a, rows);
-        w->operand = dr_arena_take(a, operand);
-    }
+    if (at)
+        *w = (dr_window){.rows = at,
+                         .operand = at + rows,
+                         .row_bytes = row_bytes,
+                         .operand_row_bytes = operand_row_bytes,
+                         .cap = cap,
+                         .length = length};
     return rows + operand;
+}
+
+void dr_window__copy(dr_window *w, const dr_window *from)
+{
+    /* What can be gone back to is kept too. */
+    const int64_t oldest = dr_window__first(w, from->end - DR_SPARE_ROWS - 1);
+
+    w->base = oldest > from->base ? oldest : from->base;
+    w->end = from->end;
+    w->from = from->from > w->base ? from->from : w->base;
+    memcpy(w->rows, dr_window__row(from, w->base), (size_t)(w->end - w->base) * w->row_bytes);
+    memcpy(w->operand, dr_window__operand(from, w->base), (size_t)(w->end - w->base) * w->operand_row_bytes);
 }
 
 int64_t dr_window__first(const dr_window *w, int64_t pos)
@@ -63,17 +83,30 @@ bool dr_window__can_rewind(const dr_window *w, int64_t to)
 
 /* ---- tail ---- */
 
-size_t dr_tail__plan(dr_tail *t, dr_arena *a, int32_t ratio, int32_t width, bool overlap)
+size_t dr_tail__plan(dr_tail *t, uint8_t *at, int32_t ratio, int32_t width, bool overlap)
 {
     const int64_t cap = 2 * (int64_t)ratio + DR_SPARE_ROWS + DR_PIECE;
-    const size_t bytes = (size_t)cap * (size_t)width * sizeof(float);
+    const size_t bytes = aligned((size_t)cap * (size_t)width * sizeof(float));
 
-    if (a) {
-        *t = (dr_tail){.cap = cap, .ratio = ratio, .width = width, .overlap = overlap};
-        t->k = dr_arena_take(a, bytes);
-        t->z = dr_arena_take(a, bytes);
-    }
+    if (at)
+        *t = (dr_tail){.k = (float *)(void *)at,
+                       .z = (float *)(void *)(at + bytes),
+                       .cap = cap,
+                       .ratio = ratio,
+                       .width = width,
+                       .overlap = overlap};
     return 2 * bytes;
+}
+
+void dr_tail__copy(dr_tail *t, const dr_tail *from)
+{
+    const int64_t oldest = dr_tail__first(t, from->end > DR_SPARE_ROWS ? from->end - DR_SPARE_ROWS : 0);
+
+    t->base = oldest > from->base ? oldest : from->base;
+    t->end = from->end;
+    const size_t n = (size_t)((t->end - t->base) * t->width) * sizeof(float);
+    memcpy(t->k, dr_tail__k(from, t->base), n);
+    memcpy(t->z, dr_tail__z(from, t->base), n);
 }
 
 int64_t dr_tail__first(const dr_tail *t, int64_t pos)

@@ -12,8 +12,6 @@
 #ifndef DR_ENGINE_WINDOW_H
 #define DR_ENGINE_WINDOW_H
 
-#include "base/arena.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,9 +30,12 @@ typedef struct dr_window {
     int32_t length;         /* of the window */
 } dr_window;
 
-/* a == NULL: size only. Returns the bytes needed. */
-size_t dr_window__plan(dr_window *w, dr_arena *a, int32_t length, size_t row_bytes, size_t operand_row_bytes);
+/* at == NULL: size only; w is not touched then. Else the buffers lie there, which is zeroed and 64-byte aligned. Returns
+ * the bytes needed, a multiple of 64. */
+size_t dr_window__plan(dr_window *w, uint8_t *at, int32_t length, size_t row_bytes, size_t operand_row_bytes);
 void dr_window__reset(dr_window *w, int64_t end);
+/* The rows of another window of the same plan, which may end at w->end instead of its own end. */
+void dr_window__copy(dr_window *w, const dr_window *from);
 /* Makes room for n <= DR_PIECE more rows; the caller fills them and adds n to end. */
 void dr_window__reserve(dr_window *w, int64_t n);
 /* First position whose row must lie before a query at pos (a multiple of DR_KEY_BLOCK). */
@@ -58,7 +59,8 @@ typedef struct dr_tail {
     bool overlap; /* the block before the unfinished one is kept too */
 } dr_tail;
 
-size_t dr_tail__plan(dr_tail *t, dr_arena *a, int32_t ratio, int32_t width, bool overlap);
+size_t dr_tail__plan(dr_tail *t, uint8_t *at, int32_t ratio, int32_t width, bool overlap);
+void dr_tail__copy(dr_tail *t, const dr_tail *from);
 /* Empty at `end`; with overlap the block before has K = 0, Z = -infinity, as before the first token. */
 void dr_tail__reset(dr_tail *t, int64_t end);
 void dr_tail__reserve(dr_tail *t, int64_t n);
