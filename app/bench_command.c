@@ -66,6 +66,7 @@ static dr_status bench_cache(json_t *report, const dr_output *out, dr_error *err
         dr_bench_figure(report, out, "churn_worst_ms", b.churn_worst_ms, "ms", "the slowest record stored");
         dr_bench_figure(report, out, "churn_p99_ms", b.churn_p99_ms, "ms", "99 of 100 were faster");
         dr_bench_figure(report, out, "churn_p50_ms", b.churn_p50_ms, "ms", "half were faster");
+        dr_bench_figure(report, out, "churn_txn_worst_ms", b.churn_txn_worst_ms, "ms", "the slowest transaction: what other writers wait for");
         dr_bench_figure(report, out, "churn_file_part", b.churn_file_part, "", "size of the file, of the budget");
         dr_bench_figure(report, out, "flash_bytes_per_token", FLASH_BYTES_PER_TOKEN, "bytes", "on disk, blocks and an anchor every 8,192 tokens");
     }

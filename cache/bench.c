@@ -324,6 +324,8 @@ static dr_status churn(bench *b, dr_error *err)
     o->churn_raw_p99_ms = (double)raw_took[n - 1 - n / 100] * 1e-3;
     o->churn_raw_p50_ms = (double)raw_took[n / 2] * 1e-3;
     o->churn_sync_worst_ms = (double)worst_sync * 1e-3;
+    const uint64_t kv_us = atomic_load(&b->c->kv.longest_us), facts_us = atomic_load(&b->c->facts.longest_us);
+    o->churn_txn_worst_ms = (double)(kv_us > facts_us ? kv_us : facts_us) * 1e-3;
     if (fstatat(b->folder.fd, "cache/kv/data.mdb", &sb, 0) == 0)
         o->churn_file_part = (double)sb.st_size / (double)o->churn_budget;
 done:

@@ -10,7 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_DBS = 8, KV_DBS = 1, SLACK_BYTES = 64 << 20 };
+enum {
+    MAX_DBS = 8,
+    KV_DBS = 1,
+    SLACK_BYTES = 64 << 20,
+    INDEX_PER_SLAB = 2048 /* bytes, of entries, links and free ids in pages half full; a record of one slab takes a quarter of it */
+};
 /* The map is address space, not memory or disk: room for growth that hardly ever has to be asked for again. */
 static const size_t FACTS_MAP = (size_t)16 << 30;
 static const int64_t MAX_KV_BYTES = (int64_t)DR_KV_SLAB_BYTES * UINT32_MAX;
@@ -134,9 +139,9 @@ static dr_status open_parts(dr_cache *c, dr_error *err)
         return DR_OK;
     /* A budget made smaller leaves the file as large as it was. */
     MDB_envinfo info;
-    const uint64_t pages = ((uint64_t)c->kv_max_bytes + (uint64_t)c->kv_max_bytes / 4 + SLACK_BYTES) / c->kv.page_bytes;
-    (void)mdb_env_info(c->kv.env, &info);
-    c->max_kv_pages = info.me_last_pgno + 1 > pages ? info.me_last_pgno + 1 : pages;
+    const uint64_t bytes = (uint64_t)c->facts_max_bytes + (uint64_t)c->facts_max_bytes / 4 + c->max_slabs * INDEX_PER_SLAB + SLACK_BYTES;
+    (void)mdb_env_info(c->facts.env, &info);
+    c->max_facts_pages = bytes / c->facts.page_bytes > info.me_last_pgno ? bytes / c->facts.page_bytes : info.me_last_pgno + 1;
     return dr_env__update(&c->facts, settle_state, c, err);
 }
 
@@ -196,6 +201,7 @@ dr_status dr_cache_open(dr_cache **out, const char *folder, const dr_cache_optio
     c->kv_day_bytes = o.kv_day_bytes ? o.kv_day_bytes : DR_CACHE_DAY_BYTES;
     c->max_slabs = (uint64_t)c->kv_max_bytes / (DR_KV_SLAB_BYTES + 16);
     (void)pthread_mutex_init(&c->use_lock, NULL);
+    (void)pthread_mutex_init(&c->slab_lock, NULL);
     (void)pthread_mutex_init(&c->flush_lock, NULL);
 
     if ((st = dr_folder__open(&c->folder, folder, o.read_only, err)) != DR_OK)
@@ -269,6 +275,7 @@ void dr_cache_close(dr_cache *c)
     list_remove(c);
     dr_folder__close(&c->folder);
     (void)pthread_mutex_destroy(&c->use_lock);
+    (void)pthread_mutex_destroy(&c->slab_lock);
     (void)pthread_mutex_destroy(&c->flush_lock);
     free(c->uses);
     free(c);

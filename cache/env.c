@@ -134,6 +134,7 @@ dr_status dr_env__open(dr_env *e, const char *path, unsigned max_dbs, size_t map
     int rc;
 
     atomic_init(&e->damaged, false);
+    atomic_init(&e->longest_us, 0);
     atomic_init(&e->map_begin, 0);
     atomic_init(&e->map_end, 0);
     e->read_only = read_only;
@@ -286,11 +287,15 @@ dr_status dr_env__update(dr_env *e, dr_env_fn *fn, void *arg, dr_error *err)
         int rc = begin(e, 0, &txn);
         if (rc != 0)
             return dr_env__status(e, rc, "writing", err);
+        const uint64_t t = dr_clock_us();
         (void)mdb_env_info(e->env, &info);
         if ((rc = fn(txn, arg, err)) == 0)
             rc = mdb_txn_commit(txn);
         else
             mdb_txn_abort(txn);
+        const uint64_t took = dr_clock_us() - t;
+        if (took > atomic_load(&e->longest_us)) /* two threads at once: either is near enough */
+            atomic_store(&e->longest_us, took);
         (void)pthread_rwlock_unlock(&e->map_lock);
         if (rc != MDB_MAP_FULL)
             return dr_env__status(e, rc, "writing", err);

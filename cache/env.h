@@ -27,6 +27,7 @@ typedef struct dr_env {
     atomic_bool damaged; /* LMDB met a page that makes no sense */
     uint32_t page_bytes;
     int fd; /* of data.mdb, LMDB's own */
+    atomic_uint_fast64_t longest_us;     /* that a write transaction of this process has been open */
     atomic_uintptr_t map_begin, map_end; /* where the map lies, 0: not known; forgotten under map_lock alone */
 } dr_env;
 
@@ -40,6 +41,10 @@ dr_status dr_env__check_trees(dr_env *e, MDB_txn *txn, dr_error *err);
 /* Whether the header before a large value says what LMDB will believe when it frees or replaces the value's pages; the walk does
  * not read those. key and value as a cursor gives them in a read transaction. */
 bool dr_env__value_sound(const dr_env *e, const MDB_val *key, const MDB_val *value);
+
+/* Where in data.mdb the bytes of a value lie that has pages to itself, and whether the header before them says so. 0, MDB_CORRUPTED or an
+ * errno. */
+int dr_env__place(const dr_env *e, const MDB_val *key, const MDB_val *value, uint64_t *at);
 
 /* Zero-initialised e; close accepts what a failed open left. Checks the trees. DR_ERR_FORMAT: damaged, or not a database this
  * version can read. */

@@ -92,7 +92,15 @@ static candidate *find_block(const candidate_list *l, const dr_key *key)
     return NULL;
 }
 
-static int list_all(dr_cache *c, MDB_txn *txn, candidate_list *l, const dr_key *parent, uint64_t keep_from)
+static bool is_one_of(const dr_key *keys, size_t n, const dr_key *key)
+{
+    for (size_t i = 0; i < n; i++)
+        if (dr_key_eq(&keys[i], key))
+            return true;
+    return false;
+}
+
+static int list_all(dr_cache *c, MDB_txn *txn, candidate_list *l, const dr_key *keep, size_t n_keep)
 {
     const uint64_t now = dr_now_s();
     MDB_cursor *cur = NULL;
@@ -116,7 +124,7 @@ static int list_all(dr_cache *c, MDB_txn *txn, candidate_list *l, const dr_key *
         const dr_kv_label *g = &e.info.label;
         l->at[l->n++] = (candidate){
             .kind = g->kind,
-            .kept = e.sequence >= keep_from || (g->kind == DR_KV_BLOCK && dr_key_eq(&g->key, parent)),
+            .kept = g->kind == DR_KV_BLOCK && is_one_of(keep, n_keep, &g->key),
             .key = g->key,
             .parent = g->parent,
             .n_tokens = g->n_tokens,
@@ -149,15 +157,13 @@ static int raise_parents(candidate_list *l)
     return 0;
 }
 
-int dr_evict__for(dr_cache *c, MDB_txn *txn, dr_state *s, uint64_t n_slabs, const dr_key *parent, uint64_t keep_from,
-                  int64_t *n_removed, int64_t *bytes)
+int dr_evict__for(dr_cache *c, MDB_txn *txn, dr_state *s, uint64_t n_slabs, const dr_key *keep, size_t n_keep, int64_t *n_removed,
+                  int64_t *bytes)
 {
     candidate_list l = {0};
-    uint64_t room;
     int rc;
 
-    if ((rc = dr_slabs__room(c, txn, s, &room)) != 0 || (rc = list_all(c, txn, &l, parent, keep_from)) != 0 ||
-        (rc = raise_parents(&l)) != 0)
+    if ((rc = list_all(c, txn, &l, keep, n_keep)) != 0 || (rc = raise_parents(&l)) != 0)
         goto done;
     /* Room is what the budget leaves beyond what is used, and a budget made smaller leaves less than nothing. */
     uint64_t used = 0, goal = n_slabs > c->max_slabs / SPARE_PART ? n_slabs : c->max_slabs / SPARE_PART;

@@ -434,6 +434,20 @@ done:
     return rc;
 }
 
+dr_status dr_facts__may_grow(dr_cache *c, dr_error *err)
+{
+    enum { MAX_BEHIND = 64 }; /* transactions of others while one is read, without anyone standing still */
+    MDB_envinfo info;
+
+    if (mdb_env_info(c->facts.env, &info) != 0 || info.me_last_pgno < c->max_facts_pages)
+        return DR_OK;
+    dr_env__clear_dead_readers(&c->facts);
+    if (dr_env__oldest_reader(&c->facts) + MAX_BEHIND >= info.me_last_txnid)
+        return DR_OK;
+    return dr_fail(err, DR_ERR_AGAIN, "%s: a process that reads and does not go on keeps old pages; nothing is stored until it ends",
+                   c->facts.path);
+}
+
 dr_status dr_facts__flush(dr_cache *c, dr_error *err)
 {
     dr_facts *p = c->pending;
@@ -455,6 +469,8 @@ dr_status dr_facts__flush(dr_cache *c, dr_error *err)
         if (p->flushing.slots[i])
             b.facts[b.n++] = p->flushing.slots[i];
     b.bytes = p->flushing.bytes;
+    if ((st = dr_facts__may_grow(c, err)) != DR_OK)
+        goto done;
     qsort(b.facts, b.n, sizeof(const fact *), by_key);
     MDB_txn *txn = NULL;
     if ((st = dr_env__read(&c->facts, &txn, err)) != DR_OK)

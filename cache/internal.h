@@ -37,16 +37,18 @@ struct dr_cache {
     bool read_only;
     struct dr_cache *next_open; /* in the list of those open in this process */
 
-    dr_env kv, facts; /* a transaction on facts may enclose one on kv, never the reverse */
+    dr_env kv, facts; /* a write transaction on one is never open while one on the other is */
     MDB_dbi slabs;
     MDB_dbi state, index, links, free_ids, generation[DR_N_GENERATIONS];
     uint64_t max_slabs;
     int64_t kv_max_bytes, facts_max_bytes, kv_day_bytes;
-    uint64_t max_kv_pages; /* of kv/data.mdb; a longer one is a sign of a reader that stood still */
+    uint64_t max_facts_pages; /* of facts/data.mdb; a longer one is a sign of a reader that stands still */
 
     dr_blob_store store;
     dr_facts *pending;
 
+    pthread_mutex_t slab_lock;  /* this process's part of the slab lock (kv_slabs.h); taken before flush_lock */
+    bool slab_lock_stuck;       /* waited for in vain the last time; guarded by slab_lock */
     pthread_mutex_t flush_lock; /* one flush at a time; taken before any transaction */
 
     /* Since the last flush; guarded by use_lock. */
@@ -77,6 +79,9 @@ uint64_t dr_now_s(void); /* seconds since 1970 */
 dr_status dr_facts__new(dr_cache *c, dr_error *err);
 void dr_facts__free(dr_cache *c);
 dr_status dr_facts__flush(dr_cache *c, dr_error *err);
+/* While a reader stands still, no page of facts/ that it may look at is used again, and the file would grow without end: DR_ERR_AGAIN when
+ * it has grown enough. (kv/ frees no pages.) */
+dr_status dr_facts__may_grow(dr_cache *c, dr_error *err);
 /* Whether a stored value is what was put under this key. */
 bool dr_facts__ok(dr_cspan key, dr_cspan stored);
 

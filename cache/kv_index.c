@@ -295,36 +295,31 @@ int dr_slabs__room(dr_cache *c, MDB_txn *txn, const dr_state *s, uint64_t *n)
     return 0;
 }
 
-int dr_slabs__take(dr_cache *c, MDB_txn *txn, dr_state *s, uint32_t *ids, uint64_t n)
+int dr_slabs__take(dr_cache *c, MDB_txn *txn, dr_state *s, const dr_entry *e)
 {
-    MDB_cursor *cur = NULL;
-    MDB_val mk, mv;
-    uint64_t room, got = 0;
-    int rc;
+    const uint64_t first_new = s->next_slab;
+    MDB_val mv;
+    int rc = 0;
 
-    if ((rc = dr_slabs__room(c, txn, s, &room)) != 0)
-        return rc;
-    if (room < n)
-        return DR_ERR_LIMIT;
-    if ((rc = mdb_cursor_open(txn, c->free_ids, &cur)) != 0)
-        return rc;
-    while (got < n && (rc = mdb_cursor_get(cur, &mk, &mv, MDB_FIRST)) == 0) {
-        if (mk.mv_size != sizeof *ids) {
-            rc = MDB_CORRUPTED;
-            break;
+    for (uint32_t i = 0; i < e->n_slabs && rc == 0; i++) {
+        uint32_t id = dr_slab_ref_load(e, i).id;
+        MDB_val mk = {sizeof id, &id};
+        if (id < first_new && (rc = mdb_get(txn, c->free_ids, &mk, &mv)) == MDB_NOTFOUND)
+            return DR_ERR_AGAIN;
+    }
+    for (uint32_t i = 0; i < e->n_slabs && rc == 0; i++) {
+        uint32_t id = dr_slab_ref_load(e, i).id;
+        MDB_val mk = {sizeof id, &id};
+        if (id < first_new) {
+            rc = mdb_del(txn, c->free_ids, &mk, NULL);
+            continue;
         }
-        memcpy(&ids[got], mk.mv_data, sizeof *ids);
-        if ((rc = mdb_cursor_del(cur, 0)) != 0)
-            break;
-        got++;
+        /* Those before it were meant for a record that is not kept after all. */
+        for (; rc == 0 && s->next_slab < id; s->next_slab++)
+            rc = slab_give(c, txn, (uint32_t)s->next_slab);
+        s->next_slab = (uint64_t)id + 1;
     }
-    mdb_cursor_close(cur);
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return rc;
-    for (; got < n; got++) {
-        ids[got] = (uint32_t)s->next_slab++;
-    }
-    return 0;
+    return rc;
 }
 
 int dr_index__clear(dr_cache *c, MDB_txn *txn, dr_state *s)

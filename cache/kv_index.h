@@ -55,8 +55,9 @@ int dr_link__has_any(dr_cache *c, MDB_txn *txn, const dr_key *parent, bool *any)
 /* The child of this kind with the highest position <= *position: MDB_NOTFOUND when there is none. */
 int dr_link__last(dr_cache *c, MDB_txn *txn, const dr_key *parent, dr_kv_kind kind, int64_t *position);
 
-/* Ids for n slabs, from the free list first. DR_ERR_LIMIT (without a message) when fewer are left, and then none is taken. */
-int dr_slabs__take(dr_cache *c, MDB_txn *txn, dr_state *s, uint32_t *ids, uint64_t n);
+/* Takes the ids that an entry names off the free list, or from those never used. DR_ERR_AGAIN (without a message) when one of them is neither:
+ * then none is taken. */
+int dr_slabs__take(dr_cache *c, MDB_txn *txn, dr_state *s, const dr_entry *e);
 /* How many could be taken. */
 int dr_slabs__room(dr_cache *c, MDB_txn *txn, const dr_state *s, uint64_t *n);
 

@@ -17,10 +17,10 @@ typedef struct dr_kv_item {
 /* On DR_OK each item has its own result; otherwise none was stored. */
 dr_status dr_kv_put__many(dr_cache *c, dr_kv_item *items, size_t n_items, dr_error *err);
 
-/* Drops records, the least worth first, until n_slabs can be taken; never `parent` (the one about to get a child), nor what has
- * the sequence keep_from or a later one (written in this transaction). Returns 0 also when there was not enough to drop. */
-int dr_evict__for(dr_cache *c, MDB_txn *txn, dr_state *s, uint64_t n_slabs, const dr_key *parent, uint64_t keep_from,
-                  int64_t *n_removed, int64_t *bytes);
+/* Drops records, the least worth first, until n_slabs can be taken; never the blocks `keep` (those about to get a child), nor what they stand
+ * on. Returns 0 also when there was not enough to drop. */
+int dr_evict__for(dr_cache *c, MDB_txn *txn, dr_state *s, uint64_t n_slabs, const dr_key *keep, size_t n_keep, int64_t *n_removed,
+                  int64_t *bytes);
 
 /* What dr_kv_store_get would say of a record, without its bytes and without counting as a use. */
 dr_status dr_kv_store__check(dr_cache *c, dr_kv_kind kind, const dr_key *key, dr_error *err);

@@ -7,8 +7,8 @@
  *           free    slab id             ids that may be used again; ids never used lie above the state's next_slab
  *   kv/             slab id             -> 262,128 bytes
  *
- *  K1 An id is taken, and its record's entry written, in one transaction of facts, which commits after the slabs have. A crash in
- *     between leaves slabs that no entry names and whose ids are still free: they are simply written over.
+ *  K1 Who holds the slab lock chooses ids that are free, writes the slabs, and only then takes the ids and writes the entry, in one
+ *     transaction of facts. A crash in between leaves slabs that no entry names and whose ids are still free: they are simply written over.
  *  K2 Bytes are handed out only after the checksum of every slab was found right on the copy itself. So a slab that was written
  *     over, lost or damaged is a miss, never a wrong byte.
  *  K3 Slab ids stay below the budget, so the file does: room is made before anything is written.
@@ -54,8 +54,8 @@ typedef struct dr_kv_info {
 /* Keeps a record unless there is one under this key already (equal keys mean equal bytes). On DR_OK *stored (may be NULL) says
  * whether it was written now; false also for a NULL or read-only cache. n == 0 is a record without slabs. Returns when it is on
  * disk: see kv_writer.h for a caller that must not wait.
- * DR_ERR_LIMIT: no room can be made, today's bytes are used up, or its parent is not stored (K5). DR_ERR_AGAIN: a reader stands still, see
- * kv_put.c. DR_ERR_IO: the disk is full or broken; what was there before is unharmed. */
+ * DR_ERR_LIMIT: no room can be made, today's bytes are used up, or its parent is not stored (K5). DR_ERR_AGAIN: a reader or a
+ * writer of another process stands still. DR_ERR_IO: the disk is full or broken; what was there before is unharmed. */
 dr_status dr_kv_store_put(dr_cache *c, bool *stored, const dr_kv_label *label, const void *data, size_t n, dr_error *err);
 
 /* Looks a record up; counts neither as a hit nor as a miss. DR_ERR_NOT_FOUND (no message) when there is none; info may be NULL. */

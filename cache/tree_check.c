@@ -303,14 +303,44 @@ dr_status dr_env__check_trees(dr_env *e, MDB_txn *txn, dr_error *err)
     return st;
 }
 
-bool dr_env__value_sound(const dr_env *e, const MDB_val *key, const MDB_val *value)
+/* The number of the page at whose beginning a value lies, as its leaf has it: the leaf's own number, and how far apart the two are. */
+static uint64_t page_of(const dr_env *e, const MDB_val *key, const MDB_val *value)
 {
-    const uintptr_t page = e->page_bytes, at = (uintptr_t)value->mv_data;
-    if (at % page != HEADER)
-        return true; /* among its neighbours in a leaf */
+    const uintptr_t page = e->page_bytes;
     const uint8_t *header = (const uint8_t *)value->mv_data - HEADER;
     const uint8_t *leaf = (const uint8_t *)key->mv_data - (uintptr_t)key->mv_data % page;
-    const uint64_t number = dr_load_u64(leaf) + (uint64_t)((header - leaf) / (ptrdiff_t)page);
+    return dr_load_u64(leaf) + (uint64_t)((header - leaf) / (ptrdiff_t)page);
+}
+
+static bool header_sound(const dr_env *e, const uint8_t *header, uint64_t number, size_t n)
+{
     return dr_load_u64(header) == number && load_u16(header + 10) == OVERFLOW &&
-           dr_load_u32(header + 12) == (HEADER + value->mv_size + page - 1) / page;
+           dr_load_u32(header + 12) == (HEADER + n + e->page_bytes - 1) / e->page_bytes;
+}
+
+bool dr_env__value_sound(const dr_env *e, const MDB_val *key, const MDB_val *value)
+{
+    if ((uintptr_t)value->mv_data % e->page_bytes != HEADER)
+        return true; /* among its neighbours in a leaf */
+    return header_sound(e, (const uint8_t *)value->mv_data - HEADER, page_of(e, key, value), value->mv_size);
+}
+
+int dr_env__place(const dr_env *e, const MDB_val *key, const MDB_val *value, uint64_t *at)
+{
+    uint8_t header[HEADER];
+    ssize_t got;
+
+    if ((uintptr_t)value->mv_data % e->page_bytes != HEADER)
+        return MDB_CORRUPTED;
+    const uint64_t number = page_of(e, key, value);
+    /* Through the file: of a slab not used for long one page comes from the disk, and not all that a fault in the map brings along. */
+    do
+        got = pread(e->fd, header, sizeof header, (off_t)(number * e->page_bytes));
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return errno;
+    if (got != (ssize_t)sizeof header || !header_sound(e, header, number, value->mv_size))
+        return MDB_CORRUPTED;
+    *at = number * e->page_bytes + HEADER;
+    return 0;
 }

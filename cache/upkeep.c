@@ -368,7 +368,6 @@ typedef struct tidy_job {
 
 static int evict_to_budget(MDB_txn *txn, void *arg, dr_error *err)
 {
-    static const dr_key none;
     tidy_job *j = arg;
     MDB_stat ms;
     dr_state s;
@@ -380,7 +379,7 @@ static int evict_to_budget(MDB_txn *txn, void *arg, dr_error *err)
         return rc;
     if (s.next_slab - ms.ms_entries <= j->c->max_slabs)
         return 0;
-    if ((rc = dr_evict__for(j->c, txn, &s, 0, &none, UINT64_MAX, &j->n_removed, &j->bytes)) != 0)
+    if ((rc = dr_evict__for(j->c, txn, &s, 0, NULL, 0, &j->n_removed, &j->bytes)) != 0)
         return rc;
     s.n_evicted += (uint64_t)j->n_removed;
     return dr_state__put(j->c, txn, &s);

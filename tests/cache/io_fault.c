@@ -86,6 +86,17 @@ VISIBLE ssize_t writev(int fd, const struct iovec *v, int n)
     return syscall(SYS_writev, fd, v, n);
 }
 
+VISIBLE ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at)
+{
+    int code;
+    if (fails(IO_WRITES, &code)) {
+        if (code)
+            return failed(code);
+        return syscall(SYS_pwrite64, fd, v[0].iov_base, v[0].iov_len / 2, at);
+    }
+    return syscall(SYS_pwritev, fd, v, n, at, 0);
+}
+
 VISIBLE ssize_t pread(int fd, void *p, size_t n, off_t at)
 {
     int code;

@@ -20,6 +20,7 @@ static void bench__measures_and_leaves_nothing(void **state)
     assert_true(b.find_us_mean > 0 && b.find_us_max >= b.find_us_mean);
     assert_true(b.churn_bytes >= 19 * (int64_t)(8 << 20) && b.churn_mb_s > 0 && b.churn_raw_mb_s > 0);
     assert_true(b.churn_worst_ms >= b.churn_p99_ms && b.churn_p99_ms > 0);
+    assert_true(b.churn_txn_worst_ms > 0);
     assert_true(b.churn_file_part > 0.5 && b.churn_file_part < 1.3);
     char path[4096];
     assert_non_null(realpath(scratch_path("."), path));

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -24,7 +25,8 @@
 #include <unistd.h>
 
 enum { PAGE = 4096, N_RECORDS = 24 };
-static const int64_t BUDGET = 80 * (SLAB + 16), ROOMY = 2000 * (SLAB + 16);
+static const int64_t BUDGET = 80 * (SLAB + 16), ROOMY = 2000 * (SLAB + 16), TIGHT = 24 * (SLAB + 16);
+static int64_t busy_budget; /* of a busy life */
 static int rounds = 24;
 static uint64_t seed = 20260401;
 
@@ -111,7 +113,7 @@ static void in_child(int (*fn)(uint64_t arg), uint64_t arg, const char *what)
 static int busy_life(uint64_t arg)
 {
     uint64_t s = arg;
-    dr_cache *c = cache_at(BUDGET);
+    dr_cache *c = cache_at(busy_budget);
     dr_kv_writer *w = NULL;
     if (dr_kv_writer_new(&w, c, 8 << 20, NULL) != DR_OK)
         return 2;
@@ -150,6 +152,7 @@ static void faults__a_killed_process_leaves_a_sound_cache(void **state)
     for (int r = 0; r < rounds; r++) {
         pid_t pid[2];
         const int n = 1 + r % 2; /* now and then two at once */
+        busy_budget = r % 3 == 0 ? BUDGET : TIGHT; /* mostly in the middle of evicting */
         for (int k = 0; k < n; k++) {
             const uint64_t arg = random_next(&seed);
             if ((pid[k] = fork()) == 0) {
@@ -165,7 +168,7 @@ static void faults__a_killed_process_leaves_a_sound_cache(void **state)
             assert_int_equal(waitpid(pid[k], &status, 0), pid[k]);
             assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
         }
-        dr_cache *c = cache_at(BUDGET);
+        dr_cache *c = cache_at(busy_budget);
         assert_string_equal(dr_cache_note(c), "");
         assert_clean(c);
         n_found += read_everything(c);
@@ -512,57 +515,134 @@ static void faults__failed_allocations_are_survived(void **state)
     dr_cache_close(c);
 }
 
-/* A process that stands still in the middle of reading: others go on, the file stays within bounds, and once it ends all is as before. */
-static void faults__a_stuck_reader_stops_storing_and_no_more(void **state)
+/* Stands still in a process of its own until the pipe is closed: while it reads, or with the slab lock. */
+typedef struct still {
+    pid_t pid;
+    int hold;
+} still;
+
+typedef enum still_in { STILL_KV, STILL_FACTS, STILL_WRITING } still_in;
+
+static void stand_still(still_in in, int ready, int hold)
 {
-    enum { MOST_PUTS = 400 };
-    int ready[2], hold[2], status = -1, n_refused = 0;
-    const int64_t bound = BUDGET + BUDGET / 4 + ((int64_t)64 << 20) + 20 * ((int64_t)8 << 20);
+    dr_env e = {0};
+    MDB_txn *txn = NULL;
+    char byte = 0;
+    const char *path = scratch_path(in == STILL_FACTS ? "c/facts" : "c/kv");
+    bool good = dr_env__open(&e, path, 8, (size_t)1 << 32, false, NULL) == DR_OK;
+    good = good && (in == STILL_WRITING ? flock(e.fd, LOCK_EX) == 0 : dr_env__read(&e, &txn, NULL) == DR_OK);
+    if (!good || write(ready, &byte, 1) != 1 || read(hold, &byte, 1) < 0)
+        _exit(1);
+    dr_env__read_end(&e, txn);
+    dr_env__close(&e);
+    _exit(0);
+}
+
+static still still_new(still_in in)
+{
+    int ready[2], hold[2];
+    char byte = 0;
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(hold), 0);
+    const still s = {fork(), hold[1]};
+    if (s.pid == 0) {
+        as_child();
+        (void)close(hold[1]);
+        stand_still(in, ready[1], hold[0]);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    (void)close(hold[0]);
+    return s;
+}
+
+static void still_end(const still *s)
+{
+    int status = -1;
+    (void)close(s->hold);
+    assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+    assert_int_equal(status, 0);
+}
+
+/* Slabs are written in place: that somebody reads older ones costs nothing. */
+static void faults__a_stuck_reader_of_slabs_changes_nothing(void **state)
+{
+    struct stat before, after;
+    (void)state;
+    fill_cache();
+    const still s = still_new(STILL_KV);
+    dr_cache *c = cache_at(BUDGET);
+    for (uint64_t i = 0; i < 100; i++)
+        assert_int_equal(put_number(c, DR_KV_BLOCK, 1000 + i, 0, 3 * SLAB, NULL), DR_OK);
+    assert_int_equal(stat(scratch_path("c/kv/data.mdb"), &before), 0);
+    for (uint64_t i = 0; i < 200; i++)
+        assert_int_equal(put_number(c, DR_KV_BLOCK, 1100 + i, 0, 3 * SLAB, NULL), DR_OK);
+    assert_int_equal(stat(scratch_path("c/kv/data.mdb"), &after), 0);
+    assert_int_equal(before.st_size, after.st_size);
+    assert_true(after.st_size <= BUDGET + BUDGET / 20);
+    assert_clean(c);
+    still_end(&s);
+    dr_cache_close(c);
+}
+
+/* Others go on, the file stays within bounds, and once it ends all is as before. */
+static void faults__a_stuck_reader_of_facts_stops_storing_and_no_more(void **state)
+{
+    enum { MOST = 20000, KEPT = 1 };
+    const int64_t facts = 1 << 20, bound = facts + facts / 4 + 80 * 2048 + ((int64_t)64 << 20);
+    const dr_cache_options o = {.kv_max_bytes = BUDGET, .facts_max_bytes = facts};
     struct stat sb;
     dr_error err = {0};
-    char byte = 0;
+    dr_cache *c = NULL;
+    int n_refused = 0;
 
     (void)state;
     fill_cache();
-    assert_int_equal(pipe(ready), 0);
-    assert_int_equal(pipe(hold), 0);
-    const pid_t pid = fork();
-    if (pid == 0) {
-        dr_env e = {0};
-        MDB_txn *txn = NULL;
-        as_child();
-        (void)close(hold[1]);
-        if (dr_env__open(&e, scratch_path("c/kv"), 1, (size_t)1 << 32, false, NULL) != DR_OK || dr_env__read(&e, &txn, NULL) != DR_OK ||
-            write(ready[1], &byte, 1) != 1 || read(hold[0], &byte, 1) < 0)
-            _exit(1);
-        dr_env__read_end(&e, txn);
-        dr_env__close(&e);
-        _exit(0);
-    }
-    assert_int_equal(read(ready[0], &byte, 1), 1);
-    dr_cache *c = cache_at(BUDGET);
-    for (uint64_t i = 0; i < MOST_PUTS; i++) {
-        const dr_status st = put_number(c, DR_KV_BLOCK, 1000 + i, 0, 3 * SLAB, &err);
+    const still s = still_new(STILL_FACTS);
+    assert_int_equal(dr_cache_open(&c, scratch_path("c"), &o, &err), DR_OK);
+    for (uint64_t i = 0; i < MOST && n_refused < 50; i++) {
+        const dr_status st = put_number(c, DR_KV_ANCHOR, 1000 + i, 0, KEPT, &err);
         n_refused += st == DR_ERR_AGAIN;
         if (st != DR_OK && st != DR_ERR_AGAIN)
             fail_msg("put: %d %s", st, err.msg);
+        (void)fact(c, i % N_RECORDS, true);
+        const dr_status flushed = dr_cache_flush(c, &err);
+        assert_true(flushed == DR_OK || (flushed == DR_ERR_AGAIN && strstr(err.msg, "a process that reads")));
     }
-    assert_true(n_refused > 0);
-    assert_non_null(strstr(err.msg, "a process that reads"));
-    assert_int_equal(stat(scratch_path("c/kv/data.mdb"), &sb), 0);
-    assert_true(sb.st_size <= bound);
+    assert_int_equal(n_refused, 50);
+    assert_int_equal(stat(scratch_path("c/facts/data.mdb"), &sb), 0);
+    assert_true(sb.st_size >= bound - ((int64_t)1 << 20) && sb.st_size <= bound + ((int64_t)4 << 20));
     (void)read_everything(c);
-    (void)close(hold[1]);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-    assert_int_equal(put_number(c, DR_KV_BLOCK, 1900, 0, 3 * SLAB, &err), DR_OK);
+    still_end(&s);
+    assert_int_equal(put_number(c, DR_KV_BLOCK, 900, 0, 3 * SLAB, &err), DR_OK);
     assert_clean(c);
     dr_cache_close(c);
-    for (int i = 0; i < 2; i++) {
-        (void)close(ready[i]);
-        if (i == 0)
-            (void)close(hold[i]);
-    }
+}
+
+/* Ten seconds once, then no more waiting; with the lock free again all is as before. */
+static void faults__a_stuck_writer_stops_storing_and_no_more(void **state)
+{
+    enum { LONG_ROUNDS = 100 };
+    dr_error err = {0};
+    (void)state;
+    if (rounds < LONG_ROUNDS)
+        skip();
+    fill_cache();
+    const still s = still_new(STILL_WRITING);
+    dr_cache *c = cache_at(BUDGET);
+    const time_t begin = time(NULL);
+    for (uint64_t i = 0; i < 50; i++)
+        assert_int_equal(put_number(c, DR_KV_BLOCK, 1000 + i, 0, 3 * SLAB, &err), DR_ERR_AGAIN);
+    assert_non_null(strstr(err.msg, "another process has been writing"));
+    assert_true(time(NULL) - begin < 60);
+    assert_int_equal(read_everything(c), N_RECORDS);
+    assert_int_equal(fact(c, 1, true), DR_OK);
+    assert_int_equal(dr_cache_flush(c, &err), DR_OK); /* facts are not held up */
+    still_end(&s);
+    assert_int_equal(put_number(c, DR_KV_BLOCK, 1000, 0, 3 * SLAB, &err), DR_OK);
+    assert_clean(c);
+    dr_cache_close(c);
 }
 
 int main(int argc, char **argv)
@@ -572,7 +652,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(faults__a_flipped_bit_in_a_slab_is_a_miss, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_flipped_bit_anywhere_is_never_a_wrong_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_flipped_bit_in_every_class_of_page, setup, teardown),
-        cmocka_unit_test_setup_teardown(faults__a_stuck_reader_stops_storing_and_no_more, setup, teardown),
+        cmocka_unit_test_setup_teardown(faults__a_stuck_reader_of_slabs_changes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(faults__a_stuck_reader_of_facts_stops_storing_and_no_more, setup, teardown),
+        cmocka_unit_test_setup_teardown(faults__a_stuck_writer_stops_storing_and_no_more, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_cut_file_is_never_a_wrong_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__noise_in_place_of_a_database_is_moved_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_limit_on_files_leaves_a_sound_cache, setup, teardown),

@@ -1,0 +1,159 @@
+#include "cache/kv_slabs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    SLABS_PER_TXN = 32, /* new ones: 8 MiB of memory while it lasts */
+    MOST_PAGE = 64 << 10,
+    LOCK_WAIT_MS = 10000,
+    LOCK_STEP_MS = 1,
+    PAGE_HEADER = 16
+};
+
+dr_status dr_slabs__lock(dr_cache *c, dr_error *err)
+{
+    (void)pthread_mutex_lock(&c->slab_lock);
+    /* Who has waited in vain once only looks in from then on: a queue of records must not wait for each of them. */
+    const int most_ms = c->slab_lock_stuck ? 0 : LOCK_WAIT_MS;
+    dr_status st = DR_OK;
+    for (int waited = 0; st == DR_OK && flock(c->kv.fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
+        const struct timespec step = {0, LOCK_STEP_MS * 1000000L};
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            st = dr_fail(err, DR_ERR_IO, "%s: %s", c->kv.path, strerror(errno));
+        else if (waited >= most_ms)
+            st = dr_fail(err, DR_ERR_AGAIN, "%s: another process has been writing for %d s; nothing is stored until it goes on", c->kv.path,
+                         LOCK_WAIT_MS / 1000);
+        else
+            (void)nanosleep(&step, NULL);
+    }
+    c->slab_lock_stuck = st == DR_ERR_AGAIN;
+    if (st != DR_OK)
+        (void)pthread_mutex_unlock(&c->slab_lock);
+    return st;
+}
+
+void dr_slabs__unlock(dr_cache *c)
+{
+    (void)flock(c->kv.fd, LOCK_UN);
+    (void)pthread_mutex_unlock(&c->slab_lock);
+}
+
+typedef struct slab_batch {
+    dr_cache *c;
+    const dr_slab_write *const *writes;
+    size_t n;
+} slab_batch;
+
+static int write_new(MDB_txn *txn, void *arg, dr_error *err)
+{
+    const slab_batch *b = arg;
+
+    (void)err;
+    for (size_t i = 0; i < b->n; i++) {
+        const dr_slab_write *w = b->writes[i];
+        uint32_t id = w->id;
+        MDB_val mk = {sizeof id, &id}, mv = {DR_KV_SLAB_BYTES, NULL};
+        const int rc = mdb_put(txn, b->c->slabs, &mk, &mv, MDB_RESERVE | MDB_NOOVERWRITE);
+        if (rc != 0)
+            return rc == MDB_KEYEXIST ? MDB_CORRUPTED : rc;
+        memcpy(mv.mv_data, w->data, w->n);
+        memset((uint8_t *)mv.mv_data + w->n, 0, DR_KV_SLAB_BYTES - w->n);
+    }
+    return 0;
+}
+
+/* Where the slabs lie in the file; 0: nowhere yet. */
+static dr_status find_places(dr_cache *c, uint64_t *at, const dr_slab_write *writes, size_t n, dr_error *err)
+{
+    MDB_cursor *cur = NULL;
+    MDB_txn *txn = NULL;
+    dr_status st = dr_env__read(&c->kv, &txn, err);
+    int rc;
+
+    if (st != DR_OK)
+        return st;
+    rc = mdb_cursor_open(txn, c->slabs, &cur);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        uint32_t id = writes[i].id;
+        MDB_val mk = {sizeof id, &id}, mv;
+        at[i] = 0;
+        if ((rc = mdb_cursor_get(cur, &mk, &mv, MDB_SET_KEY)) == 0)
+            rc = mv.mv_size == DR_KV_SLAB_BYTES ? dr_env__place(&c->kv, &mk, &mv, &at[i]) : MDB_CORRUPTED;
+        else if (rc == MDB_NOTFOUND)
+            rc = 0;
+    }
+    if (cur)
+        mdb_cursor_close(cur);
+    dr_env__read_end(&c->kv, txn);
+    return dr_env__status(&c->kv, rc, "looking for slabs", err);
+}
+
+/* Up to the end of the last page, so that no page has to be read for the sake of its rest. The disk is told to begin at once: it works while
+ * the next slab is copied. */
+static int write_in_place(const dr_env *e, const dr_slab_write *w, uint64_t at)
+{
+    static const uint8_t zeros[MOST_PAGE];
+    const size_t tail = (PAGE_HEADER + w->n) % e->page_bytes, pad = tail ? e->page_bytes - tail : 0;
+    struct iovec v[2] = {{(void *)(uintptr_t)w->data, w->n}, {(void *)(uintptr_t)zeros, pad}};
+    off_t to = (off_t)at;
+
+    while (v[0].iov_len + v[1].iov_len > 0) {
+        const ssize_t n = pwritev(e->fd, v, 2, to);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? errno : EIO;
+        to += n;
+        for (size_t k = 0, left = (size_t)n; k < 2; k++) {
+            const size_t part = left < v[k].iov_len ? left : v[k].iov_len;
+            v[k].iov_base = (uint8_t *)v[k].iov_base + part;
+            v[k].iov_len -= part;
+            left -= part;
+        }
+    }
+    (void)sync_file_range(e->fd, (off_t)at, (off_t)(w->n + pad), SYNC_FILE_RANGE_WRITE);
+    return 0;
+}
+
+dr_status dr_slabs__write(dr_cache *c, dr_slab_write *writes, size_t n, dr_error *err)
+{
+    uint64_t *at = malloc(n ? n * sizeof *at : 1);
+    const dr_slab_write **fresh = malloc(n ? n * sizeof(const dr_slab_write *) : 1);
+    size_t n_fresh = 0;
+    dr_status st = DR_OK;
+    int rc = 0;
+
+    if (!at || !fresh) {
+        st = dr_fail(err, DR_ERR_NOMEM, "cache: out of memory");
+        goto done;
+    }
+    if ((st = find_places(c, at, writes, n, err)) != DR_OK)
+        goto done;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        /* While its bytes are near: they are read once more right away. */
+        writes[i].sum = dr_xxh3_128(writes[i].data, writes[i].n);
+        if (at[i])
+            rc = write_in_place(&c->kv, &writes[i], at[i]);
+        else
+            fresh[n_fresh++] = &writes[i];
+    }
+    if (rc == 0 && n_fresh < n && fdatasync(c->kv.fd) < 0)
+        rc = errno;
+    if ((st = dr_env__status(&c->kv, rc, "writing slabs", err)) != DR_OK)
+        goto done;
+    for (size_t k = 0; st == DR_OK && k < n_fresh; k += SLABS_PER_TXN) {
+        slab_batch b = {c, fresh + k, n_fresh - k < SLABS_PER_TXN ? n_fresh - k : SLABS_PER_TXN};
+        st = dr_env__update(&c->kv, write_new, &b, err);
+    }
+done:
+    free(at);
+    free(fresh);
+    return st;
+}
