@@ -58,6 +58,20 @@ void dr_output_make_safe(char *text)
     }
 }
 
+void dr_output_diff(dr_str diff)
+{
+    if (!isatty(STDOUT_FILENO)) {
+        (void)fwrite(diff.s, 1, diff.n, stdout);
+        return;
+    }
+    char *text = diff.n ? strndup(diff.s, diff.n) : NULL;
+    if (text) {
+        dr_output_make_safe(text);
+        (void)fputs(text, stdout);
+    }
+    free(text);
+}
+
 void dr_output_note(dr_output *o, const char *fmt, ...)
 {
     char *text = NULL;

@@ -31,6 +31,9 @@ json_t *dr_output_text(dr_str s);
  * a model's free text). In place. */
 void dr_output_make_safe(char *text);
 
+/* A diff on stdout, byte for byte; on a terminal made safe. */
+void dr_output_diff(dr_str diff);
+
 /* A remark for people on stderr, made safe; nothing with --json or --quiet. */
 void dr_output_note(dr_output *o, const char *fmt, ...) DR_PRINTF(2, 3);
 

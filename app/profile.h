@@ -40,7 +40,7 @@ typedef struct dr_answer_form {
     dr_answer_check check;
 } dr_answer_form;
 
-enum { DR_MAX_TOOLS = 8, DR_MAX_FORMS = 32 };
+enum { DR_MAX_TOOLS = 16, DR_MAX_FORMS = 64 };
 
 typedef struct dr_profile {
     char *name, *limits, *instructions, *effort; /* effort may be NULL */

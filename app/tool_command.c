@@ -3,12 +3,50 @@
  * --batch reads one call a line, {"name": ..., "arguments": {...}}, and answers one line each, {"text": ..., "places": [[path, line],
  * ...]}; {"name": "symbols"} lists every defined name with its places, {"name": "map"} the pack in map mode (the training data is made of these). */
 #include "app/app.h"
+#include "app/edit.h"
 #include "app/pack.h"
 #include "app/setup.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What a sentence may quote of each place, or NULL when none has anything. */
+static json_t *holes_json(const dr_tool_result *r)
+{
+    json_t *list = json_array();
+    bool any = false;
+    for (size_t i = 0; i < r->n_places; i++) {
+        json_t *one = json_object();
+        for (int h = 0; h < DR_N_HOLES; h++)
+            if (r->places[i].hole[h].n) {
+                json_object_set_new(one, dr_hole_name((dr_hole)h), dr_output_text(r->places[i].hole[h]));
+                any = true;
+            }
+        json_array_append_new(list, one);
+    }
+    if (any)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+static json_t *similar_json(const dr_tool_result *r)
+{
+    json_t *list = r->n_similar ? json_array() : NULL;
+    for (size_t i = 0; i < r->n_similar; i++)
+        json_array_append_new(list, dr_output_text(r->similar[i]));
+    return list;
+}
+
+/* What the call staged, as a diff; NULL when it staged nothing. */
+static json_t *diff_json(dr_edits *edits)
+{
+    dr_buf text = {0};
+    json_t *out = dr_edits_diff(&text, edits, NULL) == DR_OK && text.n ? dr_output_text(dr_buf_view(&text)) : NULL;
+    dr_buf_free(&text);
+    return out;
+}
 
 static json_t *places_json(const dr_setup *s, const dr_tool_result *r)
 {
@@ -48,8 +86,12 @@ static dr_status answer_line(dr_setup *s, const char *line, size_t n, int64_t nu
     json_error_t where;
     json_t *call = json_loadb(line, n, JSON_REJECT_DUPLICATES, &where), *reply = NULL;
     const char *name = json_string_value(json_object_get(call, "name"));
-    const dr_workspace w = dr_setup_workspace(s);
+    dr_workspace w = dr_setup_workspace(s);
 
+    if (!(w.edits = dr_edits_new(s->repo))) {
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        goto done;
+    }
     if (!name) {
         st = dr_fail(err, DR_ERR_FORMAT, "line %lld of the batch is not {\"name\": ..., \"arguments\": {...}}%s%s", (long long)number,
                      call ? "" : ": ", call ? "" : where.text);
@@ -70,8 +112,8 @@ static dr_status answer_line(dr_setup *s, const char *line, size_t n, int64_t nu
         args = json_dumps(json_object_get(call, "arguments"), JSON_COMPACT);
         if ((st = dr_tool_run(&r, &w, dr_str_of(name), dr_str_of(args ? args : "{}"), err)) != DR_OK)
             goto done;
-        reply = json_pack("{s:o,s:b,s:o}", "text", dr_output_text(dr_buf_view(&r.text)), "failed", r.failed, "places",
-                          places_json(s, &r));
+        reply = json_pack("{s:o,s:b,s:o,s:o*,s:o*,s:o*}", "text", dr_output_text(dr_buf_view(&r.text)), "failed", r.failed, "places",
+                          places_json(s, &r), "holes", holes_json(&r), "similar", similar_json(&r), "diff", diff_json(w.edits));
     }
     char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
     if (text)
@@ -84,6 +126,7 @@ done:
     json_decref(call);
     json_decref(reply);
     dr_tool_result_fini(&r);
+    dr_edits_free(w.edits);
     dr_pack_fini(&pack);
     return st;
 }
@@ -107,7 +150,51 @@ static dr_status batch(dr_setup *s, dr_error *err)
     return st;
 }
 
-/* One call from the words of the command line. */
+/* "path, line" or "caller and callee". */
+static void name_arguments(dr_buf *out, const dr_tool_arg *want, int n)
+{
+    for (int i = 0; i < n; i++)
+        dr_buf_printf(out, "%s%s", i == 0 ? "" : i + 1 == n ? " and " : ", ", want[i].name);
+}
+
+static dr_status no_such_tool(dr_error *err)
+{
+    dr_buf names = {0};
+    for (int i = 0; i < DR_N_TOOLS; i++)
+        dr_buf_printf(&names, "%s%s", i ? ", " : "", dr_tool_name((dr_tool_id)i));
+    const dr_status st = dr_fail(err, DR_ERR_ARG, "tool: name one of %s", names.failed ? "the tools" : names.data);
+    dr_buf_free(&names);
+    return st;
+}
+
+/* The words of the command line as the arguments of a call. */
+static dr_status take_words(json_t *args, const dr_options *opt, dr_tool_id id, dr_error *err)
+{
+    const dr_tool_arg *want = dr_tool_args(id);
+    int n_args = 0;
+
+    while (n_args < DR_TOOL_ARGS && want[n_args].name)
+        n_args++;
+    if (opt->n_words != 1 + n_args) {
+        dr_buf names = {0};
+        name_arguments(&names, want, n_args);
+        const dr_status st = dr_fail(err, DR_ERR_ARG, "tool %s takes %s", opt->words[0], names.failed ? "other arguments" : names.data);
+        dr_buf_free(&names);
+        return st;
+    }
+    for (int i = 0; i < n_args; i++) {
+        const char *word = opt->words[i + 1];
+        char *end = NULL;
+        errno = 0;
+        const long long whole = want[i].integer ? strtoll(word, &end, 10) : 0;
+        if (want[i].integer && (errno || end == word || *end))
+            return dr_fail(err, DR_ERR_ARG, "tool %s: %s is a whole number, not \"%s\"", opt->words[0], want[i].name, word);
+        json_object_set_new(args, want[i].name, want[i].integer ? json_integer(whole) : dr_output_text(dr_str_of(word)));
+    }
+    return DR_OK;
+}
+
+/* One call from the words of the command line. A list is longer for a person than for a model, where nothing else changes by it. */
 static dr_status one(dr_setup *s, const dr_options *opt, dr_output *out, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -115,49 +202,42 @@ static dr_status one(dr_setup *s, const dr_options *opt, dr_output *out, dr_erro
     json_t *args = json_object();
     char *text = NULL;
     dr_tool_result r = {0};
-    const dr_workspace w = dr_setup_workspace(s);
-    int n_args = 0;
+    dr_buf diff = {0};
+    dr_workspace w = dr_setup_workspace(s);
 
     if (opt->n_words < 1 || !dr_tool_find(&id, dr_str_of(opt->words[0]))) {
-        st = dr_fail(err, DR_ERR_ARG, "tool: name one of find_symbol, find_refs, grep, read, outline, imports, callees, changes");
+        st = no_such_tool(err);
         goto done;
     }
-    const dr_tool_arg *want = dr_tool_args(id);
-    while (n_args < DR_TOOL_ARGS && want[n_args].name)
-        n_args++;
-    if (opt->n_words != 1 + n_args) {
-        st = dr_fail(err, DR_ERR_ARG, "tool %s takes %s%s%s", opt->words[0], want[0].name, n_args > 1 ? " and " : "",
-                     n_args > 1 ? want[1].name : "");
+    if ((st = take_words(args, opt, id, err)) != DR_OK)
         goto done;
+    if (id == DR_TOOL_OUTLINE || id == DR_TOOL_IMPORTS || id == DR_TOOL_IMPORTERS || id == DR_TOOL_FIND_FILE) {
+        w.result_lines = 2000;
+        w.result_columns = 160;
     }
-    for (int i = 0; i < n_args; i++) {
-        const char *word = opt->words[i + 1];
-        char *end = NULL;
-        errno = 0;
-        const long long whole = want[i].integer ? strtoll(word, &end, 10) : 0;
-        if (want[i].integer && (errno || end == word || *end)) {
-            st = dr_fail(err, DR_ERR_ARG, "tool %s: %s is a whole number, not \"%s\"", opt->words[0], want[i].name, word);
-            goto done;
-        }
-        json_object_set_new(args, want[i].name, want[i].integer ? json_integer(whole) : dr_output_text(dr_str_of(word)));
-    }
-    if (!(text = json_dumps(args, JSON_COMPACT))) {
+    if (!(w.edits = dr_edits_new(s->repo)) || !(text = json_dumps(args, JSON_COMPACT))) {
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
         goto done;
     }
-    if ((st = dr_tool_run(&r, &w, dr_str_of(opt->words[0]), dr_str_of(text), err)) != DR_OK)
+    if ((st = dr_tool_run(&r, &w, dr_str_of(opt->words[0]), dr_str_of(text), err)) != DR_OK ||
+        (st = dr_edits_diff(&diff, w.edits, err)) != DR_OK)
         goto done;
     if (out->json)
-        dr_output_event(out, json_pack("{s:s,s:s,s:o,s:b,s:o}", "type", "tool_result", "name", opt->words[0], "text",
-                                       dr_output_text(dr_buf_view(&r.text)), "failed", r.failed, "places", places_json(s, &r)));
-    else
+        dr_output_event(out, json_pack("{s:s,s:s,s:o,s:b,s:o,s:o*}", "type", "tool_result", "name", opt->words[0], "text",
+                                       dr_output_text(dr_buf_view(&r.text)), "failed", r.failed, "places", places_json(s, &r), "diff",
+                                       diff.n ? dr_output_text(dr_buf_view(&diff)) : NULL));
+    else {
         printf("%s\n", r.text.data ? r.text.data : "");
+        dr_output_diff(dr_buf_view(&diff));
+    }
     if (r.failed)
         st = dr_fail(err, DR_ERR_ARG, "tool %s: the call was wrong", opt->words[0]);
 done:
     free(text);
     json_decref(args);
+    dr_buf_free(&diff);
     dr_tool_result_fini(&r);
+    dr_edits_free(w.edits);
     return st;
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READ_LINES = 12, READ_BEFORE = 2, MAX_PATTERN = 1000 };
+enum { MAX_PATTERN = 1000 };
 
 typedef struct tool_entry {
     const char *name, *schema;
@@ -18,45 +18,80 @@ typedef struct tool_entry {
 static const tool_entry tools[DR_N_TOOLS] = {
     [DR_TOOL_FIND_SYMBOL] =
         {"find_symbol",
-         "{\"name\": \"find_symbol\", \"description\": \"where a name is defined\", \"parameters\": {\"type\": \"object\", "
-         "\"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
-         {{"name", false}}},
+         "{\"name\": \"find_symbol\", \"description\": \"where a name is defined\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
+         {{"name", false, false}}},
     [DR_TOOL_FIND_REFS] =
         {"find_refs",
-         "{\"name\": \"find_refs\", \"description\": \"where a name is used\", \"parameters\": {\"type\": \"object\", "
+         "{\"name\": \"find_refs\", \"description\": \"where a name is used\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
+         {{"name", false, false}}},
+    [DR_TOOL_DESCRIBE] =
+        {"describe",
+         "{\"name\": \"describe\", \"description\": \"signature, parameters, fields, value, comment of a name\", "
+         "\"parameters\": {\"type\": \"object\", \"properties\": {\"name\": {\"type\": \"string\"}}, "
+         "\"required\": [\"name\"]}}",
+         {{"name", false, false}}},
+    [DR_TOOL_CALLS] =
+        {"calls",
+         "{\"name\": \"calls\", \"description\": \"whether one function calls another\", \"parameters\": "
+         "{\"type\": \"object\", \"properties\": {\"caller\": {\"type\": \"string\"}, \"callee\": {\"type\": "
+         "\"string\"}}, \"required\": [\"caller\", \"callee\"]}}",
+         {{"caller", false, false}, {"callee", false, false}}},
+    [DR_TOOL_FIND_FILE] =
+        {"find_file",
+         "{\"name\": \"find_file\", \"description\": \"files by name\", \"parameters\": {\"type\": \"object\", "
          "\"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
-         {{"name", false}}},
+         {{"name", false, false}}},
+    [DR_TOOL_OUTLINE] =
+        {"outline",
+         "{\"name\": \"outline\", \"description\": \"what a file defines\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"path\": {\"type\": \"string\"}}, \"required\": [\"path\"]}}",
+         {{"path", false, false}}},
+    [DR_TOOL_IMPORTS] =
+        {"imports",
+         "{\"name\": \"imports\", \"description\": \"what a file imports\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"path\": {\"type\": \"string\"}}, \"required\": [\"path\"]}}",
+         {{"path", false, false}}},
+    [DR_TOOL_IMPORTERS] =
+        {"importers",
+         "{\"name\": \"importers\", \"description\": \"what imports a file or module\", \"parameters\": "
+         "{\"type\": \"object\", \"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
+         {{"name", false, false}}},
     [DR_TOOL_GREP] =
         {"grep",
-         "{\"name\": \"grep\", \"description\": \"lines that match a pattern\", \"parameters\": {\"type\": \"object\", "
-         "\"properties\": {\"pattern\": {\"type\": \"string\"}}, \"required\": [\"pattern\"]}}",
-         {{"pattern", false}}},
+         "{\"name\": \"grep\", \"description\": \"lines that match a pattern\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"pattern\": {\"type\": \"string\"}}, \"required\": [\"pattern\"]}}",
+         {{"pattern", false, false}}},
     [DR_TOOL_READ] =
         {"read",
          "{\"name\": \"read\", \"description\": \"lines of a file\", \"parameters\": {\"type\": \"object\", "
-         "\"properties\": {\"path\": {\"type\": \"string\"}, \"line\": {\"type\": \"integer\"}}, \"required\": [\"path\", "
-         "\"line\"]}}",
-         {{"path", false}, {"line", true}}},
-    [DR_TOOL_OUTLINE] =
-        {"outline",
-         "{\"name\": \"outline\", \"description\": \"what a file defines\", \"parameters\": {\"type\": \"object\", "
-         "\"properties\": {\"path\": {\"type\": \"string\"}}, \"required\": [\"path\"]}}",
-         {{"path", false}}},
-    [DR_TOOL_IMPORTS] =
-        {"imports",
-         "{\"name\": \"imports\", \"description\": \"what a file imports and what imports it\", \"parameters\": {\"type\": "
-         "\"object\", \"properties\": {\"path\": {\"type\": \"string\"}}, \"required\": [\"path\"]}}",
-         {{"path", false}}},
+         "\"properties\": {\"path\": {\"type\": \"string\"}, \"line\": {\"type\": \"integer\"}}, \"required\": "
+         "[\"path\", \"line\"]}}",
+         {{"path", false, false}, {"line", true, false}}},
+    [DR_TOOL_EDIT] =
+        {"edit",
+         "{\"name\": \"edit\", \"description\": \"replace text that occurs once\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"path\": {\"type\": \"string\"}, \"old\": {\"type\": \"string\"}, "
+         "\"new\": {\"type\": \"string\"}}, \"required\": [\"path\", \"old\", \"new\"]}}",
+         {{"path", false, false}, {"old", false, false}, {"new", false, true}}},
+    [DR_TOOL_RENAME] =
+        {"rename",
+         "{\"name\": \"rename\", \"description\": \"rename a name in a file\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"path\": {\"type\": \"string\"}, \"old\": {\"type\": \"string\"}, "
+         "\"new\": {\"type\": \"string\"}}, \"required\": [\"path\", \"old\", \"new\"]}}",
+         {{"path", false, false}, {"old", false, false}, {"new", false, false}}},
     [DR_TOOL_CALLEES] =
         {"callees",
-         "{\"name\": \"callees\", \"description\": \"what a definition calls\", \"parameters\": {\"type\": \"object\", "
-         "\"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
-         {{"name", false}}},
+         "{\"name\": \"callees\", \"description\": \"what a definition calls\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
+         {{"name", false, false}}},
     [DR_TOOL_CHANGES] =
         {"changes",
-         "{\"name\": \"changes\", \"description\": \"which definitions changed between two commits\", \"parameters\": {\"type\": "
-         "\"object\", \"properties\": {\"range\": {\"type\": \"string\"}}, \"required\": [\"range\"]}}",
-         {{"range", false}}},
+         "{\"name\": \"changes\", \"description\": \"which definitions changed between two commits\", "
+         "\"parameters\": {\"type\": \"object\", \"properties\": {\"range\": {\"type\": \"string\"}}, "
+         "\"required\": [\"range\"]}}",
+         {{"range", false, false}}},
 };
 
 const char *dr_tool_name(dr_tool_id id)
@@ -79,9 +114,23 @@ const char *dr_tool_schema(dr_tool_id id)
     return tools[id].schema;
 }
 
+bool dr_tool_edits(dr_tool_id id)
+{
+    return id == DR_TOOL_EDIT || id == DR_TOOL_RENAME;
+}
+
 const dr_tool_arg *dr_tool_args(dr_tool_id id)
 {
     return tools[id].args;
+}
+
+const char *dr_hole_name(dr_hole h)
+{
+    static const char *const names[DR_N_HOLES] = {
+        [DR_HOLE_ENCLOSING] = "enclosing", [DR_HOLE_NAME] = "name",   [DR_HOLE_PARAMETERS] = "parameters",
+        [DR_HOLE_RETURNS] = "returns",     [DR_HOLE_FIELDS] = "fields", [DR_HOLE_VALUE] = "value",
+        [DR_HOLE_DOC] = "doc",             [DR_HOLE_SIGNATURE] = "signature", [DR_HOLE_IMPORT] = "import"};
+    return names[h];
 }
 
 void dr_tool__begin_line(dr_tool_result *r)
@@ -90,13 +139,31 @@ void dr_tool__begin_line(dr_tool_result *r)
         dr_buf_add(&r->text, "\n", 1);
 }
 
-dr_status dr_tool__add_place(dr_tool_result *r, dr_tool_id tool, uint32_t file, uint32_t line, dr_str enclosing, dr_error *err)
+dr_status dr_tool__add_place(dr_tool_result *r, dr_tool_id tool, uint32_t file, uint32_t line, dr_place **place, dr_error *err)
 {
-    dr_place *grown = realloc(r->places, (r->n_places + 1) * sizeof *grown);
-    if (!grown)
+    /* Doubling at powers of two: the count alone says how much room there is. */
+    if ((r->n_places & (r->n_places - 1)) == 0) {
+        dr_place *grown = realloc(r->places, (r->n_places ? 2 * r->n_places : 1) * sizeof *grown);
+        if (!grown)
+            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        r->places = grown;
+    }
+    r->places[r->n_places] = (dr_place){.file = file, .line = line, .tool = tool};
+    if (place)
+        *place = &r->places[r->n_places];
+    r->n_places++;
+    return DR_OK;
+}
+
+dr_status dr_tool__set_hole(dr_tool_result *r, dr_place *place, dr_hole hole, dr_str text, dr_error *err)
+{
+    char *copy = NULL;
+    if (!text.n)
+        return DR_OK;
+    if ((!r->storage && !(r->storage = dr_arena_new(1024))) || !(copy = dr_arena_take(r->storage, text.n)))
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    r->places = grown;
-    r->places[r->n_places++] = (dr_place){.file = file, .line = line, .tool = tool, .enclosing = enclosing};
+    memcpy(copy, text.s, text.n);
+    place->hole[hole] = (dr_str){copy, text.n};
     return DR_OK;
 }
 
@@ -114,92 +181,35 @@ void dr_tool__add_str(dr_buf *b, dr_str s)
     dr_buf_add(b, s.s, s.n);
 }
 
-/* The text of one line of a file, read once for a run of lines of the same file. */
-typedef struct reader {
-    const dr_workspace *w;
-    dr_buf text;
-    size_t file;
-    bool loaded;
-} reader;
+void dr_tool__nothing(dr_tool_result *r, const char *what, dr_str name)
+{
+    r->outcome = DR_TOOL_NOTHING;
+    dr_buf_str(&r->text, what);
+    dr_buf_add(&r->text, " ", 1);
+    dr_tool__add_str(&r->text, name);
+}
 
-static void add_excerpt(dr_buf *out, reader *r, uint32_t file, uint32_t line)
+void dr_tool__wrong(dr_tool_result *r, const char *text)
+{
+    r->outcome = DR_TOOL_WRONG;
+    r->failed = true;
+    dr_buf_str(&r->text, text);
+}
+
+dr_str dr_tool__text(dr_tool_reader *r, size_t file)
 {
     if (!r->loaded || r->file != file) {
         r->file = file;
         r->loaded = true;
         if (dr_repo_read(r->w->repo, file, &r->text, NULL) != DR_OK)
-            dr_buf_clear(&r->text); /* changed on disk since the snapshot: the line has no text to show */
+            dr_buf_clear(&r->text); /* changed on disk since the snapshot: its lines have no text to show */
     }
-    dr_text_excerpt(out, dr_text_line_at(dr_buf_view(&r->text), line), (size_t)r->w->result_columns);
+    return dr_buf_view(&r->text);
 }
 
-void dr_tool__no_symbol(dr_tool_result *r, const dr_symbols *symbols, dr_str name)
+void dr_tool__add_excerpt(dr_buf *out, dr_tool_reader *r, size_t file, uint32_t line)
 {
-    dr_str like[5];
-    const size_t n_like = dr_symbols_similar(symbols, name, like);
-    dr_buf_str(&r->text, "no symbol named ");
-    dr_tool__add_str(&r->text, name);
-    for (size_t i = 0; i < n_like; i++) {
-        dr_buf_str(&r->text, i ? ", " : "\nsimilar: ");
-        dr_tool__add_str(&r->text, like[i]);
-    }
-}
-
-static dr_status find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
-{
-    dr_status st = DR_OK;
-    const dr_sym_def *defs = NULL;
-    const size_t n = dr_symbols_find(w->symbols, name, &defs);
-    const size_t shown = n < (size_t)w->result_lines ? n : (size_t)w->result_lines;
-    reader read = {.w = w};
-
-    if (n == 0) {
-        dr_tool__no_symbol(r, w->symbols, name);
-        return DR_OK;
-    }
-    for (size_t i = 0; i < shown && st == DR_OK; i++) {
-        dr_tool__begin_line(r);
-        dr_tool__add_str(&r->text, dr_repo_file_at(w->repo, defs[i].file)->path);
-        dr_buf_printf(&r->text, ":%u: %s ", defs[i].line, dr_sym_kind_name((dr_sym_kind)defs[i].kind));
-        add_excerpt(&r->text, &read, defs[i].file, defs[i].line);
-        st = dr_tool__add_place(r, DR_TOOL_FIND_SYMBOL, defs[i].file, defs[i].line, DR_STR(""), err);
-        if (st == DR_OK)
-            r->places[i].declaration = defs[i].kind == DR_SYM_PROTOTYPE;
-    }
-    dr_tool__add_more(r, n - shown);
-    dr_buf_free(&read.text);
-    return st;
-}
-
-static dr_status find_refs(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
-{
-    dr_status st = DR_OK;
-    const dr_sym_ref *refs = NULL;
-    const size_t n = dr_symbols_refs(w->symbols, name, &refs);
-    const size_t shown = n < (size_t)w->result_lines ? n : (size_t)w->result_lines;
-    size_t n_names;
-    const dr_str *names = dr_symbols_names(w->symbols, &n_names);
-    reader read = {.w = w};
-
-    if (n == 0) {
-        dr_buf_str(&r->text, "no references to ");
-        dr_tool__add_str(&r->text, name);
-        return DR_OK;
-    }
-    for (size_t i = 0; i < shown && st == DR_OK; i++) {
-        const dr_sym_def *around = dr_symbols_enclosing(w->symbols, refs[i].file, refs[i].line);
-        const dr_str enclosing = around ? names[around->name] : DR_STR("(top level)");
-        dr_tool__begin_line(r);
-        dr_tool__add_str(&r->text, dr_repo_file_at(w->repo, refs[i].file)->path);
-        dr_buf_printf(&r->text, ":%u: %s in ", (unsigned)refs[i].line, refs[i].is_call ? "call" : "use");
-        dr_tool__add_str(&r->text, enclosing);
-        dr_buf_str(&r->text, ": ");
-        add_excerpt(&r->text, &read, refs[i].file, refs[i].line);
-        st = dr_tool__add_place(r, DR_TOOL_FIND_REFS, refs[i].file, refs[i].line, enclosing, err);
-    }
-    dr_tool__add_more(r, n - shown);
-    dr_buf_free(&read.text);
-    return st;
+    dr_text_excerpt(out, dr_text_line_at(dr_tool__text(r, file), line), (size_t)r->w->result_columns);
 }
 
 static dr_status grep(dr_tool_result *r, const dr_workspace *w, dr_str pattern, dr_error *err)
@@ -210,121 +220,94 @@ static dr_status grep(dr_tool_result *r, const dr_workspace *w, dr_str pattern, 
     dr_status st = DR_OK;
 
     if (pattern.n > MAX_PATTERN) {
+        dr_tool__wrong(r, "");
         dr_buf_printf(&r->text, "the pattern is longer than %d bytes", MAX_PATTERN);
-        r->failed = true;
         return DR_OK;
     }
     st = dr_grep(&found, w->repo, pattern, &opt, &inner);
     if (st == DR_ERR_ARG) {
-        dr_buf_str(&r->text, inner.msg);
-        r->failed = true;
+        dr_tool__wrong(r, inner.msg);
         return DR_OK;
     }
     if (st != DR_OK)
         return dr_fail(err, st, "%s", inner.msg);
     for (size_t i = 0; i < found.n_hits && st == DR_OK; i++) {
         dr_tool__begin_line(r);
-        dr_tool__add_str(&r->text, dr_repo_file_at(w->repo, found.hits[i].file)->path);
+        dr_tool__add_str(&r->text, dr_tool__path(w, found.hits[i].file));
         dr_buf_printf(&r->text, ":%u: ", found.hits[i].line);
         dr_text_excerpt(&r->text, found.hits[i].text, (size_t)w->result_columns);
-        st = dr_tool__add_place(r, DR_TOOL_GREP, found.hits[i].file, found.hits[i].line, DR_STR(""), err);
+        st = dr_tool__add_place(r, DR_TOOL_GREP, found.hits[i].file, found.hits[i].line, NULL, err);
     }
     dr_tool__add_more(r, found.n_total - found.n_hits);
-    if (found.n_hits == 0) {
-        dr_buf_str(&r->text, "no match for ");
-        dr_tool__add_str(&r->text, pattern);
-    }
+    if (found.n_hits == 0)
+        dr_tool__nothing(r, "no match for", pattern);
     if (found.incomplete)
         dr_buf_str(&r->text, "\nsearch incomplete: time ran out or a file could not be read");
     dr_grep_result_fini(&found);
     return st;
 }
 
-static dr_status read_lines(dr_tool_result *r, const dr_workspace *w, dr_str path, int64_t line, dr_error *err)
+/* The arguments by the tool's own list. False: the result says what is wrong with them. */
+static bool take_arguments(dr_tool_result *r, dr_tool_id id, const json_t *args, dr_str text[DR_TOOL_ARGS], int64_t number[DR_TOOL_ARGS])
 {
-    dr_status st = DR_OK;
-    size_t file;
-    dr_buf text = {0};
-    dr_error inner = {0};
-
-    if (!dr_repo_find(w->repo, path, &file)) {
-        dr_buf_str(&r->text, "no file named ");
-        dr_tool__add_str(&r->text, path);
-        return DR_OK;
+    for (int i = 0; i < DR_TOOL_ARGS && tools[id].args[i].name; i++) {
+        const dr_tool_arg *want = &tools[id].args[i];
+        const json_t *v = json_object_get(args, want->name);
+        const bool fits = want->integer ? json_is_integer(v) : json_is_string(v);
+        if (!fits || (json_is_string(v) && json_string_length(v) == 0 && !want->may_be_empty)) {
+            dr_tool__wrong(r, "");
+            dr_buf_printf(&r->text, "%s needs \"%s\", a %s", tools[id].name, want->name, want->integer ? "whole number" : "text");
+            return false;
+        }
+        if (want->integer)
+            number[i] = json_integer_value(v);
+        else
+            text[i] = (dr_str){json_string_value(v), json_string_length(v)};
     }
-    if ((st = dr_repo_read(w->repo, file, &text, &inner)) != DR_OK) {
-        dr_buf_str(&r->text, inner.msg);
-        r->failed = true;
-        st = st == DR_ERR_NOMEM ? dr_fail(err, st, "%s", inner.msg) : DR_OK;
-        goto done;
-    }
-    const uint32_t n = dr_text_n_lines(dr_buf_view(&text));
-    const int64_t first = line <= READ_BEFORE ? 1 : line > (int64_t)n + READ_BEFORE ? (int64_t)n + 1 : line - READ_BEFORE;
-    for (int64_t at = first; at < first + READ_LINES && at <= n && st == DR_OK; at++) {
-        dr_tool__begin_line(r);
-        dr_buf_printf(&r->text, "%lld\t", (long long)at);
-        dr_text_show(&r->text, dr_text_line_at(dr_buf_view(&text), (uint32_t)at), 400);
-        st = dr_tool__add_place(r, DR_TOOL_READ, (uint32_t)file, (uint32_t)at, DR_STR(""), err);
-    }
-    if (first > n) {
-        dr_tool__add_str(&r->text, path);
-        dr_buf_printf(&r->text, " has %u lines", n);
-    }
-done:
-    dr_buf_free(&text);
-    return st;
+    return true;
 }
 
 dr_status dr_tool_run(dr_tool_result *out, const dr_workspace *w, dr_str name, dr_str arguments, dr_error *err)
 {
     dr_status st = DR_OK;
-    dr_tool_id id;
     json_t *args = NULL;
     dr_str text[DR_TOOL_ARGS] = {{0}};
     int64_t number[DR_TOOL_ARGS] = {0};
 
-    *out = (dr_tool_result){0};
-    if (!dr_tool_find(&id, name)) {
-        out->failed = true;
-        dr_buf_str(&out->text, "no tool named ");
+    *out = (dr_tool_result){.tool = DR_N_TOOLS};
+    if (!dr_tool_find(&out->tool, name)) {
+        dr_tool__wrong(out, "no tool named ");
         dr_tool__add_str(&out->text, name);
         goto done;
     }
-    if (!(args = json_loadb(arguments.s, arguments.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL)) ||
-        !json_is_object(args)) {
-        out->failed = true;
-        dr_buf_str(&out->text, "the arguments are not a JSON object");
+    if (!(args = json_loadb(arguments.s, arguments.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL)) || !json_is_object(args)) {
+        dr_tool__wrong(out, "the arguments are not a JSON object");
         goto done;
     }
-    for (int i = 0; i < DR_TOOL_ARGS && tools[id].args[i].name; i++) {
-        const json_t *v = json_object_get(args, tools[id].args[i].name);
-        const bool fits = tools[id].args[i].integer ? json_is_integer(v) : json_is_string(v);
-        if (!fits || (json_is_string(v) && json_string_length(v) == 0)) {
-            out->failed = true;
-            dr_buf_printf(&out->text, "%s needs \"%s\", a %s", tools[id].name, tools[id].args[i].name,
-                          tools[id].args[i].integer ? "whole number" : "text");
-            goto done;
-        }
-        if (tools[id].args[i].integer)
-            number[i] = json_integer_value(v);
-        else
-            text[i] = (dr_str){json_string_value(v), json_string_length(v)};
-    }
+    if (!take_arguments(out, out->tool, args, text, number))
+        goto done;
     dr_tool__add_str(&out->subject, text[0]);
-    switch (id) {
-    case DR_TOOL_FIND_SYMBOL: st = find_symbol(out, w, text[0], err); break;
-    case DR_TOOL_FIND_REFS: st = find_refs(out, w, text[0], err); break;
-    case DR_TOOL_GREP: st = grep(out, w, text[0], err); break;
-    case DR_TOOL_READ: st = read_lines(out, w, text[0], number[1], err); break;
+    dr_tool__add_str(&out->object, text[1]);
+    switch (out->tool) {
+    case DR_TOOL_FIND_SYMBOL: st = dr_tool__find_symbol(out, w, text[0], err); break;
+    case DR_TOOL_FIND_REFS: st = dr_tool__find_refs(out, w, text[0], err); break;
+    case DR_TOOL_DESCRIBE: st = dr_tool__describe(out, w, text[0], err); break;
+    case DR_TOOL_CALLS: st = dr_tool__calls(out, w, text[0], text[1], err); break;
+    case DR_TOOL_FIND_FILE: st = dr_tool__find_file(out, w, text[0], err); break;
     case DR_TOOL_OUTLINE: st = dr_tool__outline(out, w, text[0], err); break;
     case DR_TOOL_IMPORTS: st = dr_tool__imports(out, w, text[0], err); break;
+    case DR_TOOL_IMPORTERS: st = dr_tool__importers(out, w, text[0], err); break;
+    case DR_TOOL_GREP: st = grep(out, w, text[0], err); break;
+    case DR_TOOL_READ: st = dr_tool__read(out, w, text[0], number[1], err); break;
+    case DR_TOOL_EDIT: st = dr_tool__edit(out, w, text[0], text[1], text[2], err); break;
+    case DR_TOOL_RENAME: st = dr_tool__rename(out, w, text[0], text[1], text[2], err); break;
     case DR_TOOL_CALLEES: st = dr_tool__callees(out, w, text[0], err); break;
     case DR_TOOL_CHANGES: st = dr_tool__changes(out, w, text[0], err); break;
     case DR_N_TOOLS: break;
     }
 done:
     json_decref(args);
-    if (st == DR_OK && (out->text.failed || out->subject.failed))
+    if (st == DR_OK && (out->text.failed || out->subject.failed || out->object.failed))
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
     return st;
 }
@@ -333,6 +316,8 @@ void dr_tool_result_fini(dr_tool_result *r)
 {
     dr_buf_free(&r->text);
     dr_buf_free(&r->subject);
+    dr_buf_free(&r->object);
     free(r->places);
+    dr_arena_free(r->storage);
     *r = (dr_tool_result){0};
 }

@@ -7,86 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LINES = 2000, SIGNATURE_BYTES = 160 };
-
-static bool find_file(dr_tool_result *r, const dr_workspace *w, dr_str path, size_t *file)
-{
-    if (dr_repo_find(w->repo, path, file))
-        return true;
-    dr_buf_str(&r->text, "no file named ");
-    dr_tool__add_str(&r->text, path);
-    return false;
-}
-
-dr_status dr_tool__outline(dr_tool_result *r, const dr_workspace *w, dr_str path, dr_error *err)
-{
-    dr_status st = DR_OK;
-    size_t file, n_names;
-    const uint32_t *defs;
-    const dr_str *names = dr_symbols_names(w->symbols, &n_names);
-    dr_buf text = {0};
-
-    if (!find_file(r, w, path, &file))
-        return DR_OK;
-    const size_t n = dr_symbols_outline(w->symbols, file, &defs), shown = n < MAX_LINES ? n : MAX_LINES;
-    if (dr_repo_read(w->repo, file, &text, NULL) != DR_OK)
-        dr_buf_clear(&text); /* changed on disk since: names are left to show */
-    for (size_t i = 0; i < shown && st == DR_OK; i++) {
-        const dr_sym_def *d = dr_symbols_def(w->symbols, defs[i]);
-        dr_tool__begin_line(r);
-        dr_buf_printf(&r->text, "%u: %s ", d->line, dr_sym_kind_name((dr_sym_kind)d->kind));
-        if (text.n && d->kind != DR_SYM_SECTION)
-            dr_text_signature(&r->text, dr_buf_view(&text), d, SIGNATURE_BYTES);
-        else
-            dr_text_excerpt(&r->text, names[d->name], SIGNATURE_BYTES);
-        st = dr_tool__add_place(r, DR_TOOL_OUTLINE, (uint32_t)file, d->line, DR_STR(""), err);
-    }
-    dr_tool__add_more(r, n - shown);
-    if (n == 0) {
-        dr_buf_str(&r->text, "no definitions in ");
-        dr_tool__add_str(&r->text, path);
-    }
-    dr_buf_free(&text);
-    return st;
-}
-
-dr_status dr_tool__imports(dr_tool_result *r, const dr_workspace *w, dr_str path, dr_error *err)
-{
-    dr_status st = DR_OK;
-    size_t file, n_names;
-    const dr_sym_import *imports;
-    const uint32_t *importers;
-    const dr_str *names = dr_symbols_names(w->symbols, &n_names);
-
-    if (!find_file(r, w, path, &file))
-        return DR_OK;
-    const size_t n = dr_symbols_imports(w->symbols, file, &imports), n_by = dr_symbols_importers(w->symbols, file, &importers);
-    size_t left = MAX_LINES;
-    for (size_t i = 0; i < n && left && st == DR_OK; i++, left--) {
-        dr_tool__begin_line(r);
-        dr_buf_printf(&r->text, "%u: ", imports[i].line);
-        dr_text_excerpt(&r->text, names[imports[i].name], SIGNATURE_BYTES);
-        if (imports[i].target != DR_SYM_NONE) {
-            dr_buf_str(&r->text, " is ");
-            dr_tool__add_str(&r->text, dr_repo_file_at(w->repo, imports[i].target)->path);
-        }
-        st = dr_tool__add_place(r, DR_TOOL_IMPORTS, (uint32_t)file, imports[i].line, DR_STR(""), err);
-    }
-    for (size_t i = 0; i < n_by && left && st == DR_OK; i++, left--) {
-        const dr_sym_import *m = dr_symbols_import(w->symbols, importers[i]);
-        dr_tool__begin_line(r);
-        dr_buf_str(&r->text, "imported at ");
-        dr_tool__add_str(&r->text, dr_repo_file_at(w->repo, m->file)->path);
-        dr_buf_printf(&r->text, ":%u", m->line);
-        st = dr_tool__add_place(r, DR_TOOL_IMPORTS, m->file, m->line, DR_STR(""), err);
-    }
-    dr_tool__add_more(r, n + n_by - (MAX_LINES - left));
-    if (n + n_by == 0) {
-        dr_buf_str(&r->text, "no imports in or of ");
-        dr_tool__add_str(&r->text, path);
-    }
-    return st;
-}
+enum { MAX_LINES = 2000 };
 
 dr_status dr_tool__callees(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
 {
@@ -120,11 +41,12 @@ dr_status dr_tool__callees(dr_tool_result *r, const dr_workspace *w, dr_str name
             dr_buf_printf(&r->text, ":%u", callee->line);
             if (n_defs > 1)
                 dr_buf_printf(&r->text, " and %zu more", n_defs - 1);
-            st = dr_tool__add_place(r, DR_TOOL_CALLEES, defs[i].file, calls[k].line, DR_STR(""), err);
+            st = dr_tool__add_place(r, DR_TOOL_CALLEES, defs[i].file, calls[k].line, NULL, err);
         }
         free(calls);
     }
     if (n_lines == 0 && st == DR_OK) {
+        r->outcome = DR_TOOL_NOTHING;
         dr_tool__add_str(&r->text, name);
         dr_buf_str(&r->text, " calls nothing that is defined here");
     }
@@ -163,8 +85,7 @@ dr_status dr_tool__changes(dr_tool_result *r, const dr_workspace *w, dr_str rang
         if (st == DR_ERR_NOMEM || st == DR_ERR_CANCELLED) {
             st = dr_fail(err, st, "%s", inner.msg);
         } else {
-            dr_buf_str(&r->text, inner.msg);
-            r->failed = true;
+            dr_tool__wrong(r, inner.msg);
             st = DR_OK;
         }
         goto done;
@@ -183,11 +104,13 @@ dr_status dr_tool__changes(dr_tool_result *r, const dr_workspace *w, dr_str rang
             dr_tool__add_str(&r->text, x->container);
         }
         if (x->new_line && dr_repo_find(w->repo, x->path, &file))
-            st = dr_tool__add_place(r, DR_TOOL_CHANGES, (uint32_t)file, line, DR_STR(""), err);
+            st = dr_tool__add_place(r, DR_TOOL_CHANGES, (uint32_t)file, line, NULL, err);
     }
     dr_tool__add_more(r, c.n - shown);
-    if (c.n == 0)
+    if (c.n == 0) {
+        r->outcome = DR_TOOL_NOTHING;
         dr_buf_str(&r->text, "no definition changed");
+    }
     if (c.n_unread)
         dr_buf_printf(&r->text, "\n%u file%s could not be read on one side", c.n_unread, c.n_unread == 1 ? "" : "s");
 done:

@@ -5,15 +5,55 @@
 #include "app/tools.h"
 
 void dr_tool__begin_line(dr_tool_result *r);
-dr_status dr_tool__add_place(dr_tool_result *r, dr_tool_id tool, uint32_t file, uint32_t line, dr_str enclosing,
-                             dr_error *err);
+/* *place (may be NULL): until the next one is added. */
+dr_status dr_tool__add_place(dr_tool_result *r, dr_tool_id tool, uint32_t file, uint32_t line, dr_place **place, dr_error *err);
+/* A copy that lives as long as the result, as a hole of the place. */
+dr_status dr_tool__set_hole(dr_tool_result *r, dr_place *place, dr_hole hole, dr_str text, dr_error *err);
 void dr_tool__add_more(dr_tool_result *r, uint64_t n_left_out);
 void dr_tool__add_str(dr_buf *b, dr_str s);
 void dr_tool__no_symbol(dr_tool_result *r, const dr_symbols *symbols, dr_str name);
+void dr_tool__nothing(dr_tool_result *r, const char *what, dr_str name); /* "what NAME" */
+void dr_tool__wrong(dr_tool_result *r, const char *text);
+static inline dr_str dr_tool__path(const dr_workspace *w, size_t file)
+{
+    return dr_repo_file_at(w->repo, file)->path;
+}
 
-/* tools_by_hand.c: for a person at a command line, in no profile's default roster. */
+/* The file that a path argument means: exactly that path, else the one file whose path ends in it at a '/'. False: the result says that there
+ * is none, or lists the several. A "./" in front is left out. */
+dr_status dr_tool__find_path(bool *found, size_t *file, dr_tool_result *r, const dr_workspace *w, dr_str path, dr_error *err);
+/* Every file (up to max) that a name means by the same rule; exact: the path itself, alone. */
+size_t dr_tool__files_named(const dr_workspace *w, dr_str name, size_t *files, size_t max);
+
+/* Text of files for lines of results, read once for a run of lines of the same file; zero-initialise but for w. */
+typedef struct dr_tool_reader {
+    const dr_workspace *w;
+    dr_buf text;
+    size_t file;
+    bool loaded;
+} dr_tool_reader;
+/* The shown text of a file, empty when it changed on disk since; until the next file is asked for. */
+dr_str dr_tool__text(dr_tool_reader *r, size_t file);
+void dr_tool__add_excerpt(dr_buf *out, dr_tool_reader *r, size_t file, uint32_t line);
+
+/* tools_names.c */
+dr_status dr_tool__find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);
+dr_status dr_tool__find_refs(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);
+dr_status dr_tool__describe(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);
+dr_status dr_tool__calls(dr_tool_result *r, const dr_workspace *w, dr_str caller, dr_str callee, dr_error *err);
+
+/* tools_files.c */
+dr_status dr_tool__find_file(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);
 dr_status dr_tool__outline(dr_tool_result *r, const dr_workspace *w, dr_str path, dr_error *err);
 dr_status dr_tool__imports(dr_tool_result *r, const dr_workspace *w, dr_str path, dr_error *err);
+dr_status dr_tool__importers(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);
+dr_status dr_tool__read(dr_tool_result *r, const dr_workspace *w, dr_str path, int64_t line, dr_error *err);
+
+/* tools_edit.c */
+dr_status dr_tool__edit(dr_tool_result *r, const dr_workspace *w, dr_str path, dr_str old_text, dr_str new_text, dr_error *err);
+dr_status dr_tool__rename(dr_tool_result *r, const dr_workspace *w, dr_str path, dr_str old_name, dr_str new_name, dr_error *err);
+
+/* tools_by_hand.c: for a person at a command line, in no profile's default roster. */
 dr_status dr_tool__callees(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);
 dr_status dr_tool__changes(dr_tool_result *r, const dr_workspace *w, dr_str range, dr_error *err);
 

@@ -172,9 +172,9 @@ static bool fill(dr_buf *out, dr_str text, const dr_place *p, const dr_repo *rep
             dr_buf_printf(out, ":%u", p->line);
             i += 6;
         } else if (rest.n >= 11 && memcmp(rest.s, "{enclosing}", 11) == 0) {
-            if (!p->enclosing.n)
+            if (!p->hole[DR_HOLE_ENCLOSING].n)
                 return false;
-            dr_buf_add(out, p->enclosing.s, p->enclosing.n);
+            dr_buf_add(out, p->hole[DR_HOLE_ENCLOSING].s, p->hole[DR_HOLE_ENCLOSING].n);
             i += 11;
         } else {
             dr_buf_add(out, rest.s, 1);

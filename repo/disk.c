@@ -7,9 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Opens the folder that holds the last part of path, and says where that part starts. Negative: errno. The caller
- * closes it. */
-static int open_parent(int root_fd, const char *path, const char **last)
+int dr_disk__open_parent(int root_fd, const char *path, const char **last)
 {
     char part[NAME_MAX + 1];
     int dir = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
@@ -36,7 +34,7 @@ static int open_parent(int root_fd, const char *path, const char **last)
 bool dr_disk__stat(struct stat *sb, int root_fd, const char *path)
 {
     const char *last;
-    const int dir = open_parent(root_fd, path, &last);
+    const int dir = dr_disk__open_parent(root_fd, path, &last);
     const bool ok = dir >= 0 && fstatat(dir, last, sb, AT_SYMLINK_NOFOLLOW) == 0;
 
     if (dir >= 0)
@@ -53,7 +51,7 @@ dr_status dr_disk__read(dr_buf *out, int root_fd, const char *path, uint64_t max
 
     dr_buf_clear(out);
     /* O_NONBLOCK: a pipe that took the file's place must not hold us up. */
-    if ((dir = open_parent(root_fd, path, &last)) < 0 ||
+    if ((dir = dr_disk__open_parent(root_fd, path, &last)) < 0 ||
         (fd = openat(dir, last, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0 || fstat(fd, &sb) < 0) {
         st = dr_fail(err, errno == ENOENT ? DR_ERR_NOT_FOUND : DR_ERR_IO, "%s: %s", path, strerror(errno));
         goto done;
@@ -108,7 +106,7 @@ dr_status dr_disk__read_link(dr_buf *out, int root_fd, const char *path, dr_erro
     char target[PATH_MAX];
     const char *last;
     ssize_t n = -1;
-    const int dir = open_parent(root_fd, path, &last);
+    const int dir = dr_disk__open_parent(root_fd, path, &last);
 
     dr_buf_clear(out);
     if (dir < 0 || (n = readlinkat(dir, last, target, sizeof target)) < 0) {

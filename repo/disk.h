@@ -9,6 +9,10 @@
 
 #include <sys/stat.h>
 
+/* Opens the folder that holds the last part of path, and says where that part starts. Negative: errno says why. The caller
+ * closes it. */
+int dr_disk__open_parent(int root_fd, const char *path, const char **last);
+
 /* lstat of root_fd/path. False: it is not there, or a part of the way is not a folder. */
 bool dr_disk__stat(struct stat *sb, int root_fd, const char *path);
 

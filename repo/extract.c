@@ -589,14 +589,11 @@ static void drop_defined_uses(dr_walk *w)
     w->n_refs = n;
 }
 
-dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
+dr_status dr_walk__parse(dr_walk *w, TSTree **tree, dr_lang lang, dr_str text)
 {
-    TSTree *tree = NULL;
-    uint32_t from = 0, line = 1, searched = 0;
-
-    w->n_defs = w->n_refs = w->n_scopes = w->n_locals = w->n_errors = w->n_loose = w->n_imports = 0;
-    w->last_def = SIZE_MAX;
-    dr_buf_clear(&w->import_names);
+    *tree = NULL;
+    w->n_loose = 0;
+    w->grammar = NULL;
     w->failed = false;
     w->text = text;
     if (lang <= DR_LANG_NONE || lang >= DR_N_LANGS || text.n == 0 || text.n > UINT32_MAX / 2)
@@ -604,17 +601,6 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
     w->lang = lang;
     w->grammar = grammars[lang];
     learn_once(lang);
-    if (text.n + 1 > w->mark_cap) {
-        uint8_t *grown = realloc(w->mark, text.n + 1);
-        if (!grown)
-            return DR_ERR_NOMEM;
-        w->mark = grown;
-        w->mark_cap = text.n + 1;
-    }
-    memset(w->mark, 0, text.n + 1);
-    if (!w->n_local_slots)
-        rehash_locals(w);
-
     w->steps = 0;
     w->max_steps = STEPS_BASE + text.n / BYTES_PER_STEP;
     w->n_pieces = 0;
@@ -637,17 +623,49 @@ dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
     const TSParseOptions options = {.payload = w, .progress_callback = on_progress};
     const TSLanguage *language = w->grammar->language();
     if (ts_parser_set_language(w->parser, language))
-        tree = ts_parser_parse_with_options(w->parser, NULL, input, options);
+        *tree = ts_parser_parse_with_options(w->parser, NULL, input, options);
     ts_language_delete(language);
-    if (tree && w->n_pieces > w->max_pieces) { /* it ended where the pieces did */
-        ts_tree_delete(tree);
-        tree = NULL;
+    if (*tree && w->n_pieces > w->max_pieces) { /* it ended where the pieces did */
+        ts_tree_delete(*tree);
+        *tree = NULL;
         w->steps = w->max_steps + 1;
     }
-    if (!tree) {
+    if (!*tree) {
         ts_parser_reset(w->parser);
         if (w->steps <= w->max_steps)
             return DR_ERR_CANCELLED;
+    }
+    return w->failed ? DR_ERR_NOMEM : DR_OK;
+}
+
+dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text)
+{
+    TSTree *tree = NULL;
+    uint32_t from = 0, line = 1, searched = 0;
+
+    w->n_defs = w->n_refs = w->n_scopes = w->n_locals = w->n_errors = w->n_imports = 0;
+    w->last_def = SIZE_MAX;
+    dr_buf_clear(&w->import_names);
+    const dr_status st = dr_walk__parse(w, &tree, lang, text);
+    if (st != DR_OK || !w->grammar) {
+        if (tree)
+            ts_tree_delete(tree);
+        return st;
+    }
+    if (text.n + 1 > w->mark_cap) {
+        uint8_t *grown = realloc(w->mark, text.n + 1);
+        if (!grown) {
+            if (tree)
+                ts_tree_delete(tree);
+            return DR_ERR_NOMEM;
+        }
+        w->mark = grown;
+        w->mark_cap = text.n + 1;
+    }
+    memset(w->mark, 0, text.n + 1);
+    if (!w->n_local_slots)
+        rehash_locals(w);
+    if (!tree) {
         dr_lexical__definitions(w, 0, (uint32_t)text.n, 1);
         dr_lexical__uses(w, 0, (uint32_t)text.n, 1);
     } else {

@@ -214,6 +214,10 @@ void dr_lexical__definitions(dr_walk *w, uint32_t begin, uint32_t end, uint32_t 
 bool dr_walk_init(dr_walk *w); /* false: out of memory. Zeroed storage. */
 void dr_walk_fini(dr_walk *w);
 
+/* The syntax tree of one text within its parse budget, the caller's to delete; NULL through *tree when there is no grammar
+ * for it (w->grammar is NULL then) or the budget ran out. Borrows the text. DR_ERR_CANCELLED, DR_ERR_NOMEM. */
+dr_status dr_walk__parse(dr_walk *w, TSTree **tree, dr_lang lang, dr_str text);
+
 /* Facts of one text, replacing w's. DR_ERR_CANCELLED, DR_ERR_NOMEM. Text over its parse budget gets lexical facts only.
  */
 dr_status dr_walk_extract(dr_walk *w, dr_lang lang, dr_str text);

@@ -47,7 +47,7 @@ static void profile__defaults_without_a_file(void **state)
     assert_int_equal(open_text(&p, NULL, NULL), DR_OK);
     assert_int_equal(p.pack_mode, DR_PACK_FULL);
     assert_int_equal(p.n_forms, 0);
-    assert_int_equal(p.n_tools, 4);
+    assert_int_equal(p.n_tools, 12);
     dr_profile_fini(&p);
 }
 

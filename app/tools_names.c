@@ -1,0 +1,264 @@
+/* app/tools_names.c: tools that are given a name: where it is defined and used, what it says of itself, who calls whom. */
+#include "app/tools_parts.h"
+
+#include "repo/details.h"
+#include "repo/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_BLOCKS = 3 };
+
+void dr_tool__no_symbol(dr_tool_result *r, const dr_symbols *symbols, dr_str name)
+{
+    r->outcome = DR_TOOL_NO_SYMBOL;
+    r->n_similar = dr_symbols_similar(symbols, name, r->similar);
+    dr_buf_str(&r->text, "no symbol named ");
+    dr_tool__add_str(&r->text, name);
+    for (size_t i = 0; i < r->n_similar; i++) {
+        dr_buf_str(&r->text, i ? ", " : "\nsimilar: ");
+        dr_tool__add_str(&r->text, r->similar[i]);
+    }
+}
+
+dr_status dr_tool__find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
+{
+    dr_status st = DR_OK;
+    const dr_sym_def *defs = NULL;
+    const size_t n = dr_symbols_find(w->symbols, name, &defs);
+    const size_t shown = n < (size_t)w->result_lines ? n : (size_t)w->result_lines;
+    dr_tool_reader read = {.w = w};
+
+    if (n == 0) {
+        dr_tool__no_symbol(r, w->symbols, name);
+        return DR_OK;
+    }
+    for (size_t i = 0; i < shown && st == DR_OK; i++) {
+        dr_place *place;
+        dr_tool__begin_line(r);
+        dr_tool__add_str(&r->text, dr_tool__path(w, defs[i].file));
+        dr_buf_printf(&r->text, ":%u: %s ", defs[i].line, dr_sym_kind_name((dr_sym_kind)defs[i].kind));
+        dr_tool__add_excerpt(&r->text, &read, defs[i].file, defs[i].line);
+        if ((st = dr_tool__add_place(r, DR_TOOL_FIND_SYMBOL, defs[i].file, defs[i].line, &place, err)) == DR_OK)
+            place->declaration = defs[i].kind == DR_SYM_PROTOTYPE;
+    }
+    dr_tool__add_more(r, n - shown);
+    dr_buf_free(&read.text);
+    return st;
+}
+
+dr_status dr_tool__find_refs(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
+{
+    dr_status st = DR_OK;
+    const dr_sym_ref *refs = NULL;
+    const size_t n = dr_symbols_refs(w->symbols, name, &refs);
+    const size_t shown = n < (size_t)w->result_lines ? n : (size_t)w->result_lines;
+    size_t n_names;
+    const dr_str *names = dr_symbols_names(w->symbols, &n_names);
+    dr_tool_reader read = {.w = w};
+
+    if (n == 0) {
+        dr_tool__nothing(r, "no references to", name);
+        return DR_OK;
+    }
+    for (size_t i = 0; i < shown && st == DR_OK; i++) {
+        const dr_sym_def *around = dr_symbols_enclosing(w->symbols, refs[i].file, refs[i].line);
+        const dr_str enclosing = around ? names[around->name] : DR_STR("(top level)");
+        dr_place *place;
+        dr_tool__begin_line(r);
+        dr_tool__add_str(&r->text, dr_tool__path(w, refs[i].file));
+        dr_buf_printf(&r->text, ":%u: %s in ", (unsigned)refs[i].line, refs[i].is_call ? "call" : "use");
+        dr_tool__add_str(&r->text, enclosing);
+        dr_buf_str(&r->text, ": ");
+        dr_tool__add_excerpt(&r->text, &read, refs[i].file, refs[i].line);
+        if ((st = dr_tool__add_place(r, DR_TOOL_FIND_REFS, refs[i].file, refs[i].line, &place, err)) == DR_OK)
+            place->hole[DR_HOLE_ENCLOSING] = enclosing;
+    }
+    dr_tool__add_more(r, n - shown);
+    dr_buf_free(&read.text);
+    return st;
+}
+
+/* ---- describe ---- */
+
+/* One block: what the definition says of itself, a part a line. */
+static dr_status add_block(dr_tool_result *r, const dr_workspace *w, dr_tool_reader *read, dr_str name, const dr_sym_def *d,
+                           dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_details parts = {0};
+    dr_syntax *syntax = NULL;
+    dr_place *place;
+    const dr_str text = dr_tool__text(read, d->file);
+
+    if ((st = dr_syntax_open(&syntax, dr_lang_of(dr_tool__path(w, d->file), text), text, err)) != DR_OK ||
+        (st = dr_details_read(&parts, syntax, name, d, err)) != DR_OK ||
+        (st = dr_tool__add_place(r, DR_TOOL_DESCRIBE, d->file, d->line, &place, err)) != DR_OK)
+        goto done;
+    place->declaration = d->kind == DR_SYM_PROTOTYPE;
+    if (r->text.n)
+        dr_buf_add(&r->text, "\n\n", 2);
+    dr_tool__add_str(&r->text, dr_tool__path(w, d->file));
+    dr_buf_printf(&r->text, ":%u: %s", d->line, dr_sym_kind_name((dr_sym_kind)d->kind));
+    const struct {
+        const char *label;
+        const dr_buf *part;
+        int hole; /* -1: none */
+    } lines[] = {{"signature", &parts.signature, DR_HOLE_SIGNATURE}, {"parameters", &parts.parameters, DR_HOLE_PARAMETERS},
+                 {"returns", &parts.returns, DR_HOLE_RETURNS},       {"fields", &parts.fields, DR_HOLE_FIELDS},
+                 {"value", &parts.value, DR_HOLE_VALUE},             {"line", &parts.line, -1},
+                 {"doc", &parts.doc, DR_HOLE_DOC}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines && st == DR_OK; i++) {
+        if (!lines[i].part->n)
+            continue;
+        dr_buf_printf(&r->text, "\n%s: ", lines[i].label);
+        dr_tool__add_str(&r->text, dr_buf_view(lines[i].part));
+        if (lines[i].hole >= 0)
+            st = dr_tool__set_hole(r, place, (dr_hole)lines[i].hole, dr_buf_view(lines[i].part), err);
+    }
+done:
+    dr_details_fini(&parts);
+    dr_syntax_close(syntax);
+    return st;
+}
+
+/* Declarations say nothing that their definition does not, but for a comment that stands in the header only. */
+dr_status dr_tool__describe(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
+{
+    dr_status st = DR_OK;
+    const dr_sym_def *defs = NULL;
+    const size_t n = dr_symbols_find(w->symbols, name, &defs);
+    dr_tool_reader read = {.w = w};
+    size_t n_better = 0;
+    bool documented = false;
+
+    if (n == 0) {
+        dr_tool__no_symbol(r, w->symbols, name);
+        return DR_OK;
+    }
+    while (n_better < n && dr_sym_kind_rank((dr_sym_kind)defs[n_better].kind) < 2)
+        n_better++;
+    const size_t n_all = n_better ? n_better : n;
+    size_t shown = n_all < MAX_BLOCKS ? n_all : MAX_BLOCKS;
+    for (size_t i = 0; i < shown && st == DR_OK; i++) {
+        st = add_block(r, w, &read, name, &defs[i], err);
+        documented = documented || defs[i].doc_line;
+    }
+    for (size_t i = n_all; i < n && st == DR_OK && !documented && shown < MAX_BLOCKS; i++)
+        if (defs[i].doc_line) {
+            st = add_block(r, w, &read, name, &defs[i], err);
+            documented = true;
+        }
+    dr_tool__add_more(r, n_all > shown ? n_all - shown : 0);
+    dr_buf_free(&read.text);
+    return st;
+}
+
+/* ---- calls ---- */
+
+typedef struct call_line {
+    uint32_t file, line;
+    bool is_call;
+} call_line;
+
+static int by_kind_and_place(const void *a, const void *b)
+{
+    const call_line *x = a, *y = b;
+    if (x->is_call != y->is_call)
+        return x->is_call ? -1 : 1;
+    if (x->file != y->file)
+        return x->file < y->file ? -1 : 1;
+    return x->line < y->line ? -1 : x->line > y->line;
+}
+
+static dr_status add_call(call_line **v, size_t *n, call_line one, dr_error *err)
+{
+    if ((*n & (*n - 1)) == 0) {
+        call_line *grown = realloc(*v, (*n ? 2 * *n : 1) * sizeof *grown);
+        if (!grown)
+            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        *v = grown;
+    }
+    (*v)[(*n)++] = one;
+    return DR_OK;
+}
+
+static bool within(const dr_sym_def *d, uint32_t file, uint32_t line)
+{
+    return d->file == file && line > 0 && line >= d->first_line && line <= d->end_line && dr_sym_kind_rank((dr_sym_kind)d->kind) == 0;
+}
+
+/* A name that this snapshot does not define has no recorded uses: the caller's own file is searched for the word. */
+static dr_status search_word(call_line **v, size_t *n, const dr_workspace *w, dr_tool_reader *read, const dr_sym_def *d, dr_str callee,
+                             dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_syntax *syntax = NULL;
+    dr_syntax_place *places = NULL;
+    size_t n_places = 0;
+    const dr_str text = dr_tool__text(read, d->file);
+
+    if ((st = dr_syntax_open(&syntax, dr_lang_of(dr_tool__path(w, d->file), text), text, err)) != DR_OK ||
+        (st = dr_syntax_names(&places, &n_places, syntax, callee, err)) != DR_OK)
+        goto done;
+    for (size_t i = 0; i < n_places && st == DR_OK; i++) {
+        const size_t end = places[i].at + callee.n;
+        if (within(d, d->file, places[i].line) && !(*n && (*v)[*n - 1].file == d->file && (*v)[*n - 1].line == places[i].line))
+            st = add_call(v, n, (call_line){d->file, places[i].line, end < text.n && text.s[end] == '('}, err);
+    }
+done:
+    free(places);
+    dr_syntax_close(syntax);
+    return st;
+}
+
+dr_status dr_tool__calls(dr_tool_result *r, const dr_workspace *w, dr_str caller, dr_str callee, dr_error *err)
+{
+    dr_status st = DR_OK;
+    const dr_sym_def *defs = NULL, *other = NULL;
+    const dr_sym_ref *refs = NULL;
+    const size_t n_defs = dr_symbols_find(w->symbols, caller, &defs), n_refs = dr_symbols_refs(w->symbols, callee, &refs);
+    const bool known = dr_symbols_find(w->symbols, callee, &other) > 0;
+    dr_tool_reader read = {.w = w};
+    call_line *found = NULL;
+    size_t n = 0;
+
+    if (n_defs == 0) {
+        dr_tool__no_symbol(r, w->symbols, caller);
+        return DR_OK;
+    }
+    for (size_t i = 0; i < n_refs && st == DR_OK; i++)
+        for (size_t k = 0; k < n_defs; k++)
+            if (within(&defs[k], refs[i].file, refs[i].line)) {
+                st = add_call(&found, &n, (call_line){refs[i].file, refs[i].line, refs[i].is_call}, err);
+                break;
+            }
+    for (size_t k = 0; k < n_defs && !known && st == DR_OK; k++)
+        if (dr_sym_kind_rank((dr_sym_kind)defs[k].kind) == 0)
+            st = search_word(&found, &n, w, &read, &defs[k], callee, err);
+    if (n)
+        qsort(found, n, sizeof *found, by_kind_and_place);
+    size_t kept = 0; /* definitions may lie in one another */
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || by_kind_and_place(&found[kept - 1], &found[i]) != 0)
+            found[kept++] = found[i];
+    n = kept;
+    const size_t shown = n < (size_t)w->result_lines ? n : (size_t)w->result_lines;
+    for (size_t i = 0; i < shown && st == DR_OK; i++) {
+        dr_tool__begin_line(r);
+        dr_tool__add_str(&r->text, dr_tool__path(w, found[i].file));
+        dr_buf_printf(&r->text, ":%u: ", found[i].line);
+        dr_tool__add_excerpt(&r->text, &read, found[i].file, found[i].line);
+        st = dr_tool__add_place(r, DR_TOOL_CALLS, found[i].file, found[i].line, NULL, err);
+    }
+    dr_tool__add_more(r, n - shown);
+    if (n == 0 && st == DR_OK) {
+        r->outcome = DR_TOOL_NOTHING;
+        dr_tool__add_str(&r->text, caller);
+        dr_buf_str(&r->text, " does not call ");
+        dr_tool__add_str(&r->text, callee);
+    }
+    free(found);
+    dr_buf_free(&read.text);
+    return st;
+}
