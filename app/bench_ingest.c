@@ -132,7 +132,7 @@ static dr_status speed(told *t, const dr_setup *s, dr_error *err)
         if (!dr_repo_is_text(dr_repo_file_at(s->repo, i)))
             continue;
         const uint64_t from = dr_cpu_us();
-        if (dr_repo_read(s->repo, i, &text, NULL) != DR_OK)
+        if (dr_repo_read_exact(s->repo, i, &text, NULL) != DR_OK)
             continue;
         const uint64_t mid = dr_cpu_us();
         ids.n = 0;

@@ -35,7 +35,7 @@ dr_status dr_pack__read(dr_buf *text, dr_file_class *cls, const dr_pack_side *si
     if (side->index == SIZE_MAX)
         return dr_repo_read_blob(side->repo, side->id, side->path, text, cls, err);
     *cls = dr_repo_file_at(side->repo, side->index)->cls;
-    return dr_pack__shows(*cls) ? dr_repo_read(side->repo, side->index, text, err) : DR_OK;
+    return dr_pack__shows(*cls) ? dr_repo_read_exact(side->repo, side->index, text, err) : DR_OK;
 }
 
 bool dr_pack__link_target(dr_buf *out, const dr_repo *repo, dr_str path, const uint8_t id[20])
@@ -172,7 +172,7 @@ dr_status dr_pack__signatures(dr_ids *ids, uint32_t *n_lines, const dr_maker *m,
     dr_status st = DR_OK;
     dr_buf text = {0}, body = {0};
 
-    if ((st = dr_repo_read(m->base, file, &text, err)) != DR_OK)
+    if ((st = dr_repo_read_exact(m->base, file, &text, err)) != DR_OK)
         goto done;
     *n_lines = dr_text_n_lines(dr_buf_view(&text));
     dr_pack_text_signatures(&body, dr_buf_view(&text), s, file);

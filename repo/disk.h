@@ -19,7 +19,15 @@ bool dr_disk__stat(struct stat *sb, int root_fd, const char *path);
 /* A regular file's bytes, replacing what *out holds. DR_ERR_NOT_FOUND, DR_ERR_IO; DR_ERR_LIMIT above max_bytes. */
 dr_status dr_disk__read(dr_buf *out, int root_fd, const char *path, uint64_t max_bytes, dr_error *err);
 
-/* The same for a file below a folder of that name. */
+/* Size, inode and times in one number, never 0: the same number, the same bytes, for a file that was last changed well
+ * before it was taken (dr_disk__is_settled). */
+uint64_t dr_disk__print(const struct stat *sb);
+bool dr_disk__is_settled(const struct stat *sb); /* not changed within the last two seconds */
+
+/* A file of that size whose print is still this one, before and after it was read. False: it is not, or cannot be read. */
+bool dr_disk__read_same(dr_buf *out, int root_fd, const char *path, uint64_t size, uint64_t print);
+
+/* dr_disk__read for a file below a folder of that name. */
 dr_status dr_disk__read_below(dr_buf *out, const char *folder, const char *path, uint64_t max_bytes, dr_error *err);
 
 /* What a symbolic link holds. */

@@ -133,7 +133,7 @@ static bool learn_modules(dr_paths *p)
     for (uint32_t i = base >= 0 ? p->base_head[base] : 0; ok && i && p->n_modules < MAX_MODULES; i = p->base_next[i - 1]) {
         go_module *m = &p->modules[p->n_modules];
         dr_buf text = {0};
-        if (dr_repo_read(p->repo, i - 1, &text, NULL) == DR_OK) {
+        if (dr_repo_read_exact(p->repo, i - 1, &text, NULL) == DR_OK) {
             dr_str all = dr_buf_view(&text);
             for (uint32_t line = 1; line <= 40; line++) {
                 dr_str s = dr_text_line_at(all, line);

@@ -97,7 +97,7 @@ static dr_status one_file(job *j, desk *d, const item *it)
         return keep(j, d, it->file);
     }
     dr_buf_clear(out);
-    if (dr_repo_read(j->repo, it->file, &d->content, NULL) != DR_OK) {
+    if (dr_repo_read_exact(j->repo, it->file, &d->content, NULL) != DR_OK) {
         atomic_fetch_add(&j->n_failed, 1);
         return DR_OK;
     }
@@ -126,7 +126,7 @@ dr_status dr_index__one(dr_buf *out, const dr_repo *repo, size_t file, const dr_
     if (store && store->get(store->self, out, (dr_cspan){key, sizeof key}, NULL) == DR_OK)
         return DR_OK;
     dr_buf_clear(out);
-    if ((st = dr_repo_read(repo, file, &content, err)) != DR_OK)
+    if ((st = dr_repo_read_exact(repo, file, &content, err)) != DR_OK)
         goto done;
     if (!dr_walk_init(&walk) || extract_text(out, &walk, f->path, dr_buf_view(&content)) != DR_OK)
         st = dr_fail(err, DR_ERR_NOMEM, "symbols: out of memory");

@@ -183,11 +183,27 @@ dr_status dr_repo_read_raw(const dr_repo *r, size_t index, dr_buf *out, dr_error
     return st == DR_OK ? dr_snapshot__read(r, &r->entries[index], out, err) : st;
 }
 
-dr_status dr_repo_read(const dr_repo *r, size_t index, dr_buf *out, dr_error *err)
+/* From disk, when the file is still the one that the snapshot saw and git's filters leave it alone. Size and times are
+ * what git's own index goes by too; the size of the blob is compared because a filter may stand in between. */
+static bool read_unchanged(const dr_repo *r, const dr_entry *e, dr_buf *out)
 {
-    dr_status st = dr_repo_read_raw(r, index, out, err);
+    if (!e->print || r->root_fd < 0 ||
+        !dr_disk__read_same(out, r->root_fd, e->file.path.s, e->file.size, e->print))
+        return false;
+    if (e->on_disk || !dr_attributes__mentions(r->attributes, DR_ATTR_FILTER))
+        return true;
+    dr_attr_rule filter;
+    dr_attributes__why(&filter, r->attributes, DR_ATTR_FILTER, e->file.path, false);
+    return filter.state == DR_ATTR_UNSAID || filter.state == DR_ATTR_NO;
+}
+
+static dr_status read_shown(const dr_repo *r, size_t index, bool exact, dr_buf *out, dr_error *err)
+{
+    dr_status st = check_readable(r, index, err);
     dr_buf converted = {0};
 
+    if (st == DR_OK && (exact || !read_unchanged(r, &r->entries[index], out)))
+        st = dr_snapshot__read(r, &r->entries[index], out, err);
     if (st != DR_OK)
         return st;
     const dr_repo_file *f = &r->entries[index].file;
@@ -200,6 +216,16 @@ dr_status dr_repo_read(const dr_repo *r, size_t index, dr_buf *out, dr_error *er
         st = show(out, r, &converted, dr_content__is_converted(kind), f->n_secrets != 0, err);
     dr_buf_free(&converted);
     return st;
+}
+
+dr_status dr_repo_read(const dr_repo *r, size_t index, dr_buf *out, dr_error *err)
+{
+    return read_shown(r, index, false, out, err);
+}
+
+dr_status dr_repo_read_exact(const dr_repo *r, size_t index, dr_buf *out, dr_error *err)
+{
+    return read_shown(r, index, true, out, err);
 }
 
 dr_status dr_repo_read_blob(const dr_repo *r, const uint8_t id[20], dr_str path, dr_buf *out, dr_file_class *cls,

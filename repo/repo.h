@@ -7,7 +7,7 @@
  *
  * Everything in a repository is hostile. Commits are read from the object database, never checked out, no filter and no
  * hook runs. A file on disk is reached from the root folder part by part without following a link, and read only if its
- * bytes still have the id of the snapshot. A name that could mislead (control characters, not UTF-8, "..", ".git",
+ * bytes still have the id of the snapshot, or (dr_repo_read) nothing says that they changed. A name that could mislead (control characters, not UTF-8, "..", ".git",
  * absolute) is listed as refused and never used. A working tree counts only if it holds the .git that
  * belongs to it, so a repository's settings cannot point this program at another folder.
  *
@@ -98,8 +98,14 @@ bool dr_repo_is_text(const dr_repo_file *f);
 
 /* The shown text of a file, replacing what *out holds. DR_ERR_ARG for a class without one, with the reason;
  * DR_ERR_AGAIN: the file on disk changed after the snapshot was taken; DR_ERR_IO, DR_ERR_FORMAT: unreadable or
- * damaged. Any thread: the object database locks itself. */
+ * damaged. Any thread: the object database locks itself.
+ *
+ * For looking at. Where the working tree has a file that git's index vouches for, and its size, inode and times are
+ * still those that the snapshot saw, the bytes come from there: nothing is unpacked and nothing hashed. */
 dr_status dr_repo_read(const dr_repo *r, size_t index, dr_buf *out, dr_error *err);
+
+/* The same, and the bytes were hashed: they are those that the file's id names. For all that is kept under the id. */
+dr_status dr_repo_read_exact(const dr_repo *r, size_t index, dr_buf *out, dr_error *err);
 
 /* The bytes as they are, for the same classes and with the same errors. Secrets are in there: never to be stored or
  * shown. */

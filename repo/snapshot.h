@@ -28,6 +28,7 @@ typedef struct dr_entry {
     bool on_disk;     /* content comes from the root folder, not from the object database */
     bool gone;        /* deleted on disk, dropped before anyone sees it */
     uint16_t storage; /* whose object database: 0 the repository's own, otherwise a submodule's number + 1 */
+    uint64_t print;   /* dr_disk__print of the file on disk that holds these bytes as they are; 0: none is known */
 } dr_entry;
 
 typedef struct dr_submodule {

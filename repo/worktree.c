@@ -121,14 +121,21 @@ static bool is_as_indexed(const overlay *o, const git_index_entry *e, const stru
     return s < 0 || (s == 0 && e->mtime.nanoseconds && sb->st_mtim.tv_nsec < o->index_time.tv_nsec);
 }
 
+static uint64_t print_of(const struct stat *sb)
+{
+    return S_ISREG(sb->st_mode) && dr_disk__is_settled(sb) ? dr_disk__print(sb) : 0;
+}
+
 static dr_status add_found(overlay *o, dr_str path, const struct stat *sb, const tracked *t, dr_error *err)
 {
     const uint8_t kind = S_ISLNK(sb->st_mode) ? DR_ENTRY_LINK : DR_ENTRY_FILE;
     const git_index_entry *index = t ? t->index : NULL;
     const bool known = index && is_as_indexed(o, index, sb);
 
-    if (known && t->head && t->head->kind == kind && memcmp(t->head->file.id, index->id.id, 20) == 0)
+    if (known && t->head && t->head->kind == kind && memcmp(t->head->file.id, index->id.id, 20) == 0) {
+        t->head->print = print_of(sb);
         return DR_OK; /* as it is in HEAD: nearly all files of nearly all working trees */
+    }
     if (o->n_found == o->cap_found) {
         const size_t cap = o->cap_found ? 2 * o->cap_found : 64;
         found *grown = realloc(o->found, cap * sizeof *grown);
@@ -350,8 +357,10 @@ static dr_status apply(overlay *o, found *f, size_t n_listed, dr_error *err)
     f->done = true;
     if (e && (e->kind == DR_ENTRY_GITLINK || e->why != DR_WHY_NONE))
         return DR_OK;
-    if (e && e->kind == f->kind && f->why == DR_WHY_NONE && memcmp(e->file.id, f->id, 20) == 0)
+    if (e && e->kind == f->kind && f->why == DR_WHY_NONE && memcmp(e->file.id, f->id, 20) == 0) {
+        e->print = f->to_git ? 0 : print_of(&f->sb);
         return DR_OK; /* touched, or changed and changed back */
+    }
     if (!e && (st = dr_snapshot__add(&e, r, f->path, (dr_entry_kind)f->kind, err)) != DR_OK)
         return st;
     r->id.n_dirty += r->git != NULL;
@@ -359,6 +368,7 @@ static dr_status apply(overlay *o, found *f, size_t n_listed, dr_error *err)
     e->why = f->why;
     e->on_disk = !f->known; /* what the index vouches for is in the object database */
     e->to_git = f->to_git;
+    e->print = f->to_git ? 0 : print_of(&f->sb);
     e->file.size = (uint64_t)f->sb.st_size;
     e->file.dirty = r->git != NULL;
     memcpy(e->file.id, f->why == DR_WHY_NONE ? f->id : none, 20);

@@ -226,6 +226,60 @@ static void guessed_line_ends__ask_the_index(void **state)
     world_end(&w);
 }
 
+/* 1: there and this text; 0: cannot be read. */
+static int reads(dr_status read(const dr_repo *, size_t, dr_buf *, dr_error *), const dr_repo *r, const char *path, const char *text)
+{
+    dr_buf got = {0};
+    size_t i;
+    assert_true(dr_repo_find(r, dr_str_of(path), &i));
+    const bool ok = read(r, i, &got, NULL) == DR_OK;
+    if (ok)
+        assert_string_equal(got.data, text);
+    dr_buf_free(&got);
+    return ok;
+}
+
+/* The object database is emptied behind a snapshot: what can still be read came from disk. */
+static void unchanged_files__are_read_from_disk(void **state)
+{
+    world w = world_begin();
+    memory_store store;
+    dr_buf said = {0};
+    (void)state;
+    memory_store_init(&store);
+    const dr_repo_options opt = {.store = &store.store};
+    write_text(in(&w, "p/.gitattributes"), "filtered.c filter=mine\n");
+    write_text(in(&w, "p/a.c"), "int a;\n");
+    write_text(in(&w, "p/b.c"), "int b;\n");
+    write_text(in(&w, "p/filtered.c"), "int f;\n");
+    git_says(&said, &w, "p", "init -q . && git add -A && git -c user.name=n -c user.email=e commit -q -m c", DR_STR(""), 0);
+    dr_repo_close(open_ok(in(&w, "p"), &opt));
+    write_text(in(&w, "p/new.c"), "int n;\n");
+    assert_int_equal(sleep(3), 0); /* what was written less than two seconds ago may be written once more unseen */
+    git_says(&said, &w, "p", "update-index --refresh -q", DR_STR(""), 0);
+    write_text(in(&w, "p/late.c"), "int l;\n");
+    dr_repo *r = open_ok(in(&w, "p"), &opt);
+    git_says(&said, &w, "p", "count-objects && rm -rf .git/objects/??", DR_STR(""), 0);
+    assert_true(reads(dr_repo_read, r, "a.c", "int a;\n"));
+    assert_false(reads(dr_repo_read_exact, r, "a.c", ""));
+    assert_false(reads(dr_repo_read, r, "filtered.c", "")); /* who knows what the filter did */
+    assert_true(reads(dr_repo_read, r, "new.c", "int n;\n"));
+    assert_true(reads(dr_repo_read, r, "late.c", "int l;\n"));
+    write_text(in(&w, "p/a.c"), "int x;\n");
+    write_text(in(&w, "p/new.c"), "int m;\n");
+    write_text(in(&w, "p/late.c"), "int k;\n");
+    assert_false(reads(dr_repo_read, r, "a.c", ""));
+    assert_false(reads(dr_repo_read, r, "new.c", ""));
+    assert_false(reads(dr_repo_read, r, "late.c", ""));
+    assert_int_equal(remove(in(&w, "p/b.c")), 0);
+    assert_int_equal(symlink("a.c", in(&w, "p/b.c")), 0);
+    assert_false(reads(dr_repo_read, r, "b.c", ""));
+    dr_repo_close(r);
+    memory_store_fini(&store);
+    dr_buf_free(&said);
+    world_end(&w);
+}
+
 /* An index that says of changed bytes, with their very times, that they are the old ones: believed when it was written
  * later than the file, because then git would have seen the change. */
 static void racily_clean__is_read(void **state)
@@ -431,6 +485,7 @@ int main(void)
         cmocka_unit_test(random_changes__as_git_would_commit_them),
         cmocka_unit_test(line_ends_and_encodings__do_not_make_a_file_dirty),
         cmocka_unit_test(guessed_line_ends__ask_the_index),
+        cmocka_unit_test(unchanged_files__are_read_from_disk),
         cmocka_unit_test(racily_clean__is_read),
         cmocka_unit_test(conflicts_and_damaged_index),
         cmocka_unit_test(sparse_checkouts__and_linked_worktrees),
