@@ -2,7 +2,7 @@
 #include "app/model_parts.h"
 #include "app/setup.h"
 
-#include "engine/model.h"
+#include "engine/check.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -90,14 +90,33 @@ static dr_status hash_weights(json_t *report, const dr_model_command *c, dr_erro
     return st;
 }
 
+/* The list behind the sentence, for people: on standard error, as the sentence is. */
+static void show_problems(const dr_problems *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        char *line = strdup(p->items[i].text);
+        if (line) {
+            dr_output_make_safe(line);
+            (void)fprintf(stderr, "%s\n", line);
+        }
+        free(line);
+    }
+    if (dr_problems_count(p) > p->n)
+        (void)fprintf(stderr, "... and %zu more\n", dr_problems_count(p) - p->n);
+}
+
 dr_status dr_model_part__check(const dr_model_command *c, dr_error *err)
 {
     dr_buf text = {0};
+    dr_problems problems = {0};
     json_t *report = NULL;
     char *line = NULL;
-    dr_status st;
+    dr_status st = dr_model_check(c->dir, c->opt->full, &text, &problems, err);
+    const bool show = text.n && (st == DR_OK || c->opt->json);
 
-    if ((st = dr_model_check(c->dir, &text, err)) != DR_OK || !c->opt->full)
+    if (!c->opt->json)
+        show_problems(&problems);
+    if (st != DR_OK || !c->opt->full)
         goto done;
     if (!(report = json_loadb(text.data, text.n, 0, NULL))) {
         st = dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", c->dir);
@@ -111,10 +130,11 @@ dr_status dr_model_part__check(const dr_model_command *c, dr_error *err)
     if (!line || text.failed)
         st = dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", c->dir);
 done:
-    if (st == DR_OK)
+    if (show && text.n)
         puts(text.data);
     free(line);
     json_decref(report);
+    dr_problems_fini(&problems);
     dr_buf_free(&text);
     return st;
 }

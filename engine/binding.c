@@ -1,91 +1,228 @@
 #include "engine/binding.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_BYTES = 128, TILE = 128, FP4_GROUP = 32 };
+/* ---- match: headers against the plan ---- */
 
-/* One checkpoint being bound. `prefix` is that of the block under way: "layers.3.", "mtp.0.", "". */
-typedef struct binder {
+typedef struct matcher {
     dr_binding *b;
-    dr_model *m;
-    char prefix[32];
-    dr_status st;
-    dr_error *err;
-} binder;
+    const dr_config *c;
+    const dr_safetensors *files;
+    dr_problems *problems; /* of the weight under way */
+    bool *used;            /* [tensors] */
+} matcher;
 
-static void problem(binder *x, const char *name, const char *fmt, ...) DR_PRINTF(3, 4);
-static void problem(binder *x, const char *name, const char *fmt, ...)
-{
-    char text[256];
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    x->st = dr_fail_more(x->err, DR_ERR_FORMAT, "%s%s: %s", x->prefix, name, text);
-}
-
-static void out_of_memory(binder *x)
-{
-    x->st = dr_fail(x->err, DR_ERR_NOMEM, "binding the checkpoint: out of memory");
-}
-
-static void *take(binder *x, size_t count, size_t each)
-{
-    void *p = x->st == DR_ERR_NOMEM ? NULL : dr_arena_take(x->m->arena, count * each);
-    if (!p && x->st != DR_ERR_NOMEM)
-        out_of_memory(x);
-    return p;
-}
-
-static const dr_tensor *find(binder *x, const char *name)
-{
-    char full[2 * NAME_BYTES];
-    (void)snprintf(full, sizeof full, "%s%s", x->prefix, name);
-    const dr_tensor *t = dr_safetensors_find(x->m->files, full);
-    if (t)
-        x->b->used[t - dr_safetensors_at(x->m->files, 0)] = true;
-    return t;
-}
-
-static void shape_text(char out[64], const dr_tensor *t)
+static void shape_text(char out[64], int32_t n_dims, const int64_t *shape)
 {
     size_t at = 0;
     out[0] = 0;
-    for (int32_t i = 0; i < t->n_dims && at < 48; i++)
-        at += (size_t)snprintf(out + at, 64 - at, "%s%lld", i ? "x" : "", (long long)t->shape[i]);
+    for (int32_t i = 0; i < n_dims && at < 48; i++)
+        at += (size_t)snprintf(out + at, 64 - at, "%s%lld", i ? "x" : "", (long long)shape[i]);
 }
 
-static bool has_shape(const dr_tensor *t, int64_t n, int64_t k)
+static const dr_tensor *find(const matcher *x, const char *name)
 {
-    return k < 0 ? t->n_dims == 1 && t->shape[0] == n : t->n_dims == 2 && t->shape[0] == n && t->shape[1] == k;
-}
-
-/* A tensor of exactly this shape (k < 0: one dimension), or NULL and a problem. `dtypes`: a mask of 1 << dr_dtype. */
-static const dr_tensor *want(binder *x, const char *name, int64_t n, int64_t k, unsigned dtypes,
-                             const char *dtype_names)
-{
-    const dr_tensor *t = find(x, name);
-    char expected[64], found[64];
-
-    if (k < 0)
-        (void)snprintf(expected, sizeof expected, "%lld", (long long)n);
-    else
-        (void)snprintf(expected, sizeof expected, "%lldx%lld", (long long)n, (long long)k);
-    if (!t) {
-        problem(x, name, "missing, expected %s %s", dtype_names, expected);
-        return NULL;
-    }
-    shape_text(found, t);
-    if (!has_shape(t, n, k) || !(dtypes >> t->dtype & 1)) {
-        problem(x, name, "%s: %s %s, expected %s %s", t->file, dr_dtype_name(t->dtype), found, dtype_names, expected);
-        return NULL;
-    }
+    const dr_tensor *t = dr_safetensors_find(x->files, name);
+    if (t)
+        x->used[t - dr_safetensors_at(x->files, 0)] = true;
     return t;
 }
+
+static void missing(const matcher *x, const char *name, const char *expected)
+{
+    const dr_shard *s = dr_safetensors_indexed(x->files, name);
+    if (s && !s->readable)
+        return; /* the shard has been told */
+    dr_problems_add(x->problems, DR_PROBLEM_MISSING, s ? s->name : NULL, "%s: missing, expected %s", name, expected);
+}
+
+static bool has_shape(const dr_tensor *t, const dr_plan_tensor *want)
+{
+    if (t->n_dims != want->n_dims)
+        return false;
+    for (int32_t i = 0; i < t->n_dims; i++)
+        if (t->shape[i] != want->shape[i])
+            return false;
+    return true;
+}
+
+/* The tensor when it is there in this shape and one of these dtypes (a mask of 1 << dr_dtype), or NULL and a problem. */
+static const dr_tensor *want(const matcher *x, const dr_plan_tensor *want, unsigned dtypes, const char *dtype_names)
+{
+    const dr_tensor *t = find(x, want->name);
+    char shape[64], found[64], expected[128];
+
+    shape_text(shape, want->n_dims, want->shape);
+    (void)snprintf(expected, sizeof expected, "%s %s", dtype_names, shape);
+    if (!t) {
+        missing(x, want->name, expected);
+        return NULL;
+    }
+    if (has_shape(t, want) && (dtypes >> t->dtype & 1))
+        return t;
+    shape_text(found, t->n_dims, t->shape);
+    dr_problems_add(x->problems, DR_PROBLEM_SHAPE, t->file, "%s: %s %s, expected %s", want->name, dr_dtype_name(t->dtype),
+                    found, expected);
+    return NULL;
+}
+
+/* A matrix goes by its own dtype, whatever the configuration says (spec 1.1). */
+static void match_matrix(const matcher *x, const dr_plan_weight *w, dr_bound *to)
+{
+    static const struct {
+        dr_dtype dtype;
+        dr_storage as;
+    } forms[] = {{DR_F8_E4M3, DR_STORED_FP8}, {DR_FP4, DR_STORED_FP4}, {DR_BF16, DR_STORED_BF16}};
+    dr_plan_tensor t[2];
+    char expected[128], found[64];
+
+    (void)snprintf(expected, sizeof expected, "F8_E4M3 or BF16 %lldx%lld or I8 %lldx%lld", (long long)w->n, (long long)w->k,
+                   (long long)w->n, (long long)(w->k / 2));
+    (void)dr_plan_tensors(t, w, DR_STORED_FP8);
+    const dr_tensor *weight = find(x, t[0].name), *scale = find(x, t[1].name);
+    if (!weight) {
+        missing(x, t[0].name, expected);
+        return;
+    }
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (weight->dtype != forms[i].dtype)
+            continue;
+        const int n = dr_plan_tensors(t, w, forms[i].as);
+        if (!has_shape(weight, &t[0]))
+            break;
+        if (n == 2 && !(to->scale = want(x, &t[1], 1u << DR_F8_E8M0, "F8_E8M0")))
+            return;
+        if (n == 1 && scale)
+            dr_problems_add(x->problems, DR_PROBLEM_EXTRA, scale->file, "%.*s: a scale of a matrix that is not quantised",
+                            (int)scale->name.n, scale->name.s);
+        to->tensor = weight;
+        to->as = forms[i].as;
+        return;
+    }
+    shape_text(found, weight->n_dims, weight->shape);
+    dr_problems_add(x->problems, DR_PROBLEM_SHAPE, weight->file, "%s: %s %s, expected %s", t[0].name,
+                    dr_dtype_name(weight->dtype), found, expected);
+}
+
+static void match_weight(const matcher *x, const dr_plan_weight *w, dr_bound *to)
+{
+    const unsigned small = 1u << DR_F32 | 1u << DR_BF16;
+    dr_plan_tensor t[2];
+
+    (void)dr_plan_tensors(t, w, DR_STORED_BF16);
+    switch (w->form) {
+    case DR_FORM_F32:
+    case DR_FORM_BF16: to->tensor = want(x, &t[0], small, "F32 or BF16"); break;
+    case DR_FORM_PLAIN: to->tensor = want(x, &t[0], small, "BF16"); break;
+    case DR_FORM_TABLE: to->tensor = want(x, &t[0], 1u << DR_BF16, "BF16"); break;
+    case DR_FORM_IDS: to->tensor = want(x, &t[0], 1u << DR_I64, "I64"); break;
+    case DR_FORM_LINEAR:
+    case DR_FORM_EXPERT: match_matrix(x, w, to); break;
+    }
+}
+
+/* The experts of a layer are multiplied in one call, so their inputs are quantised alike or not at all. */
+static void match_experts(const matcher *x, const dr_plan_weight *w, const dr_bound *found, size_t first)
+{
+    enum { W2_AFTER_W1 = 2 }; /* w2 has inputs of its own */
+    const dr_bound *like = &x->b->bound[w->slot == DR_SLOT_W2 ? first + W2_AFTER_W1 : first];
+    if (found->tensor && like->tensor && (found->as != DR_STORED_BF16) != (like->as != DR_STORED_BF16))
+        dr_problems_add(x->problems, DR_PROBLEM_SHAPE, found->tensor->file,
+                        "%s: quantised unlike expert 0, expected all experts of a layer stored alike", w->name);
+}
+
+/* What uploads carry beside the model: rotary buffers, copies of embedding and head in the MTP block (spec 2.3), and
+ * blocks of drafts that the configuration does not ask for. */
+static bool may_be_left_over(const dr_config *c, const char *name)
+{
+    const size_t n = strlen(name), head_n = sizeof "head.weight" - 1;
+    const bool mtp = strncmp(name, "mtp.", 4) == 0;
+    return strstr(name, "freqs_cis") || strstr(name, "inv_freq") || (mtp && c->n_mtp + c->n_drafts == 0) ||
+           (mtp && strstr(name, "emb")) || (mtp && n >= head_n && strcmp(name + n - head_n, "head.weight") == 0);
+}
+
+static bool holds_any(const dr_safetensors *files, const char *prefix)
+{
+    const dr_str p = dr_str_of(prefix);
+    size_t low = 0, high = dr_safetensors_count(files);
+
+    while (low < high) { /* the first name that is not before the prefix */
+        const size_t middle = low + (high - low) / 2;
+        if (dr_str_cmp(dr_safetensors_at(files, middle)->name, p) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < dr_safetensors_count(files) && dr_safetensors_at(files, low)->name.n >= p.n &&
+           memcmp(dr_safetensors_at(files, low)->name.s, p.s, p.n) == 0;
+}
+
+/* A checkpoint stripped of what it drafts with is told once, not once for each of 1,575 tensors. */
+static bool stripped(const matcher *x, const dr_plan_weight *w)
+{
+    const dr_shard *s = dr_safetensors_indexed(x->files, w->name);
+    return w->part != DR_PART_BACKBONE && !s && !holds_any(x->files, "mtp.");
+}
+
+dr_status dr_binding__match(dr_binding *b, const dr_config *c, const dr_safetensors *files, dr_problems *problems,
+                            dr_problems *unused, dr_error *err)
+{
+    dr_status st = DR_OK;
+    const size_t n_tensors = dr_safetensors_count(files);
+    matcher x = {.b = b, .c = c, .files = files, .problems = problems};
+    size_t first_expert = 0;
+    bool told_stripped = false;
+
+    *b = (dr_binding){0};
+    if ((st = dr_plan_new(&b->plan, c, err)) != DR_OK)
+        goto done;
+    b->bound = calloc(b->plan.n, sizeof *b->bound);
+    x.used = calloc(n_tensors + 1, sizeof *x.used);
+    if (!b->bound || !x.used) {
+        st = dr_fail(err, DR_ERR_NOMEM, "binding the checkpoint: out of memory");
+        goto done;
+    }
+    for (size_t i = 0; i < b->plan.n; i++) {
+        const dr_plan_weight *w = &b->plan.weights[i];
+        x.problems = w->part == DR_PART_DRAFT ? unused : problems;
+        if (stripped(&x, w)) {
+            if (!told_stripped)
+                dr_problems_add(x.problems, DR_PROBLEM_MISSING, NULL,
+                                "mtp.*: no tensor of the %s; \"num_nextn_predict_layers\": 0 in config.json runs without",
+                                w->part == DR_PART_MTP ? "MTP block" : "draft stages");
+            told_stripped = true;
+            continue;
+        }
+        match_weight(&x, w, &b->bound[i]);
+        if (w->slot == DR_SLOT_W1 && w->expert == 0)
+            first_expert = i;
+        if (w->form == DR_FORM_EXPERT)
+            match_experts(&x, w, &b->bound[i], first_expert);
+    }
+    for (size_t i = 0; i < n_tensors; i++) {
+        const dr_tensor *t = dr_safetensors_at(files, i);
+        const bool draft = c->n_drafts && strncmp(t->name.s, "mtp.", 4) == 0;
+        if (!x.used[i] && !may_be_left_over(c, t->name.s))
+            dr_problems_add(draft ? unused : problems, DR_PROBLEM_EXTRA, t->file, "%s: not a tensor of this configuration",
+                            t->name.s);
+    }
+done:
+    free(x.used);
+    return st;
+}
+
+void dr_binding__fini(dr_binding *b)
+{
+    dr_plan_fini(&b->plan);
+    free(b->bound);
+    free(b->jobs);
+    *b = (dr_binding){0};
+}
+
+/* ---- check: values ---- */
 
 static float f32_at(const dr_tensor *t, int64_t i)
 {
@@ -100,26 +237,240 @@ static float f32_at(const dr_tensor *t, int64_t i)
     return v;
 }
 
-/* A small tensor as f32, [n] or [n][k]. */
-static void vector(binder *x, const float **to, const char *name, int64_t n, int64_t k)
+static void check_vector(const dr_tensor *t, int64_t n, dr_problems *problems)
 {
-    const dr_tensor *t = want(x, name, n, k, 1u << DR_F32 | 1u << DR_BF16, "F32 or BF16");
-    const int64_t count = k < 0 ? n : n * k;
-    float *v = t ? take(x, (size_t)count, sizeof *v) : NULL;
+    for (int64_t i = 0; i < n; i++)
+        if (isnan(f32_at(t, i))) {
+            dr_problems_add(problems, DR_PROBLEM_CONTENT, t->file, "%s: value %lld is NaN", t->name.s, (long long)i);
+            return;
+        }
+}
+
+/* spec 2.5: int64 in the file, int32 here; every id is checked, so that routing has nothing left to check. */
+static void check_ids(const dr_tensor *t, const dr_config *c, dr_problems *problems)
+{
+    const uint8_t *p = t->data;
+
+    for (int64_t token = 0; token < c->vocab; token++)
+        for (int64_t i = token * c->n_active; i < (token + 1) * c->n_active; i++) {
+            const uint64_t id = dr_load_u64(p + 8 * i);
+            if (id >= (uint64_t)c->n_experts) {
+                dr_problems_add(problems, DR_PROBLEM_CONTENT, t->file, "%s: token %lld: expert %lld, expected 0 to %d",
+                                t->name.s, (long long)token, (long long)id, c->n_experts - 1);
+                return;
+            }
+            for (int64_t j = token * c->n_active; j < i; j++)
+                if (dr_load_u64(p + 8 * j) == id) {
+                    dr_problems_add(problems, DR_PROBLEM_CONTENT, t->file, "%s: token %lld: expert %lld twice", t->name.s,
+                                    (long long)token, (long long)id);
+                    return;
+                }
+        }
+}
+
+static void check_scales(const dr_bound *b, dr_problems *problems)
+{
+    enum { NAN_SCALE = 255 };
+    const uint8_t *scales = b->scale->data, *bad = memchr(scales, NAN_SCALE, b->scale->n_bytes);
+    const int64_t cols = b->scale->shape[1], rows = b->as == DR_STORED_FP4 ? 1 : DR_SCALE_TILE,
+                  width = b->as == DR_STORED_FP4 ? DR_SCALE_GROUP : DR_SCALE_TILE;
+
+    if (bad)
+        dr_problems_add(problems, DR_PROBLEM_CONTENT, b->scale->file, "%s: the scale of row %lld, column %lld is NaN",
+                        b->tensor->name.s, (long long)((bad - scales) / cols * rows), (long long)((bad - scales) % cols * width));
+}
+
+void dr_binding__check(const dr_binding *b, const dr_config *c, bool scales, dr_problems *problems)
+{
+    for (size_t i = 0; i < b->plan.n; i++) {
+        const dr_plan_weight *w = &b->plan.weights[i];
+        const dr_bound *at = &b->bound[i];
+        if (w->part == DR_PART_DRAFT || !at->tensor || !at->tensor->data)
+            continue;
+        if (w->form == DR_FORM_F32 || w->form == DR_FORM_BF16)
+            check_vector(at->tensor, dr_plan_values(w), problems);
+        else if (w->form == DR_FORM_IDS)
+            check_ids(at->tensor, c, problems);
+        else if (scales && at->scale && at->scale->data)
+            check_scales(at, problems);
+    }
+}
+
+uint64_t dr_binding__scale_bytes(const dr_binding *b)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < b->plan.n; i++)
+        n += b->bound[i].scale ? b->bound[i].scale->n_bytes : 0;
+    return n;
+}
+
+/* ---- sizes ---- */
+
+static size_t align64(size_t n)
+{
+    return (n + 63) & ~(size_t)63;
+}
+
+static bool is_matrix(const dr_plan_weight *w)
+{
+    return w->form == DR_FORM_PLAIN || w->form == DR_FORM_LINEAR || w->form == DR_FORM_EXPERT;
+}
+
+size_t dr_binding__packed_bytes(const dr_plan *p, const dr_config *c, const dr_ops *ops)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n; i++) {
+        const dr_plan_weight *w = &p->weights[i];
+        if (w->part == DR_PART_DRAFT || !is_matrix(w))
+            continue;
+        const int64_t groups = w->slot == DR_SLOT_WO_A ? c->o_groups : 1;
+        n += (size_t)groups * align64(ops->pack_bytes(w->n / groups, w->k));
+    }
+    return n;
+}
+
+size_t dr_binding__arena_bytes(const dr_plan *p, const dr_config *c)
+{
+    const size_t n_blocks = (size_t)c->n_layers + (size_t)c->n_mtp,
+                 tables = (3 * (size_t)c->n_experts + (size_t)c->o_groups) * sizeof(dr_linear);
+    size_t n = n_blocks * (sizeof(dr_layer) + tables);
+
+    for (size_t i = 0; i < p->n; i++) {
+        const dr_plan_weight *w = &p->weights[i];
+        if (w->part != DR_PART_DRAFT && w->form != DR_FORM_TABLE && !is_matrix(w))
+            n += align64((size_t)dr_plan_values(w) * 4); /* f32 and int32 alike */
+    }
+    return n;
+}
+
+/* ---- take: the model's tables ---- */
+
+typedef struct taker {
+    dr_binding *b;
+    dr_model *m;
+    dr_status st;
+    dr_error *err;
+} taker;
+
+static void out_of_memory(taker *x)
+{
+    x->st = dr_fail(x->err, DR_ERR_NOMEM, "binding the checkpoint: out of memory");
+}
+
+static void *take(taker *x, size_t count, size_t each)
+{
+    void *p = x->st == DR_OK ? dr_arena_take(x->m->arena, count * each) : NULL;
+    if (!p && x->st == DR_OK)
+        out_of_memory(x);
+    return p;
+}
+
+static dr_head_weights *head_of(dr_model *m, const dr_plan_weight *w)
+{
+    return w->layer < 0 ? &m->out : &m->mtp.head;
+}
+
+/* Where a vector or small table goes, NULL for what is none. */
+static const float **vector_place(dr_model *m, const dr_plan_weight *w)
+{
+    dr_layer *l = w->layer >= 0 ? &m->layers[w->layer] : NULL;
+
+    switch (w->slot) {
+    case DR_SLOT_ATTN_NORM: return &l->attn_norm;
+    case DR_SLOT_HC_ATTN_FN: return &l->hc_attn.fn;
+    case DR_SLOT_HC_ATTN_BASE: return &l->hc_attn.base;
+    case DR_SLOT_HC_ATTN_SCALE: return &l->hc_attn.scale;
+    case DR_SLOT_Q_NORM: return &l->q_norm;
+    case DR_SLOT_KV_NORM: return &l->kv_norm;
+    case DR_SLOT_ATTN_SINK: return &l->attn_sink;
+    case DR_SLOT_COMPRESSOR_APE: return &l->compressor.ape;
+    case DR_SLOT_COMPRESSOR_NORM: return &l->compressor.norm;
+    case DR_SLOT_INDEX_APE: return &l->index_compressor.ape;
+    case DR_SLOT_INDEX_NORM: return &l->index_compressor.norm;
+    case DR_SLOT_FFN_NORM: return &l->ffn_norm;
+    case DR_SLOT_HC_FFN_FN: return &l->hc_ffn.fn;
+    case DR_SLOT_HC_FFN_BASE: return &l->hc_ffn.base;
+    case DR_SLOT_HC_FFN_SCALE: return &l->hc_ffn.scale;
+    case DR_SLOT_GATE_BIAS: return &l->gate_bias;
+    case DR_SLOT_ENORM: return &m->mtp.enorm;
+    case DR_SLOT_HNORM: return &m->mtp.hnorm;
+    case DR_SLOT_OUT_HC_FN: return &head_of(m, w)->hc.fn;
+    case DR_SLOT_OUT_HC_BASE: return &head_of(m, w)->hc.base;
+    case DR_SLOT_OUT_HC_SCALE: return &head_of(m, w)->hc.scale;
+    case DR_SLOT_OUT_NORM: return &head_of(m, w)->norm;
+    default: return NULL;
+    }
+}
+
+/* Where a matrix goes, NULL for what is none. wo_a: its first group. */
+static dr_linear *matrix_place(dr_model *m, const dr_plan_weight *w)
+{
+    dr_layer *l = w->layer >= 0 ? &m->layers[w->layer] : NULL;
+
+    switch (w->slot) {
+    case DR_SLOT_WQ_A: return &l->wq_a;
+    case DR_SLOT_WQ_B: return &l->wq_b;
+    case DR_SLOT_WKV: return &l->wkv;
+    case DR_SLOT_COMPRESSOR_WKV: return &l->compressor.wkv;
+    case DR_SLOT_COMPRESSOR_WGATE: return &l->compressor.wgate;
+    case DR_SLOT_INDEX_WKV: return &l->index_compressor.wkv;
+    case DR_SLOT_INDEX_WGATE: return &l->index_compressor.wgate;
+    case DR_SLOT_INDEX_WQ_B: return &l->index_wq_b;
+    case DR_SLOT_INDEX_WEIGHTS: return &l->index_weights;
+    case DR_SLOT_WO_A: return l->wo_a;
+    case DR_SLOT_WO_B: return &l->wo_b;
+    case DR_SLOT_GATE: return &l->gate;
+    case DR_SLOT_W1: return &l->w1[w->expert];
+    case DR_SLOT_W3: return &l->w3[w->expert];
+    case DR_SLOT_W2: return &l->w2[w->expert];
+    case DR_SLOT_SHARED_W1: return &l->shared_w1;
+    case DR_SLOT_SHARED_W3: return &l->shared_w3;
+    case DR_SLOT_SHARED_W2: return &l->shared_w2;
+    case DR_SLOT_E_PROJ: return &m->mtp.e_proj;
+    case DR_SLOT_H_PROJ: return &m->mtp.h_proj;
+    case DR_SLOT_HEAD: return &m->head;
+    default: return NULL;
+    }
+}
+
+static void take_vector(taker *x, const float **to, const dr_plan_weight *w, const dr_tensor *t)
+{
+    const int64_t n = dr_plan_values(w);
+    float *v = take(x, (size_t)n, sizeof *v);
 
     if (!v)
         return;
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < n; i++)
         v[i] = f32_at(t, i);
-        if (isnan(v[i])) {
-            problem(x, name, "%s: value %lld is NaN", t->file, (long long)i);
-            return;
-        }
-    }
     *to = v;
 }
 
-static void add_job(binder *x, dr_binding_job job)
+static void take_ids(taker *x, const dr_plan_weight *w, const dr_tensor *t)
+{
+    const int64_t n = dr_plan_values(w);
+    int32_t *ids = take(x, (size_t)n, sizeof *ids);
+
+    if (!ids)
+        return;
+    for (int64_t i = 0; i < n; i++)
+        ids[i] = (int32_t)dr_load_u64((const uint8_t *)t->data + 8 * i);
+    x->m->layers[w->layer].tid2eid = ids;
+}
+
+/* Read in place; copied when the file has it at an odd address. */
+static void take_embedding(taker *x, const dr_tensor *t)
+{
+    if ((uintptr_t)t->data % sizeof(uint16_t) == 0) {
+        x->m->embed = t->data;
+        return;
+    }
+    uint16_t *copy = take(x, t->n_bytes, 1);
+    if (copy)
+        x->m->embed = memcpy(copy, t->data, t->n_bytes);
+}
+
+static void add_job(taker *x, dr_binding_job job)
 {
     dr_binding *b = x->b;
     if (b->n_jobs == b->cap_jobs) {
@@ -135,76 +486,27 @@ static void add_job(binder *x, dr_binding_job job)
     b->jobs[b->n_jobs++] = job;
 }
 
-/* A linear that is BF16 in every checkpoint: NAME.weight [n][k]. */
-static void bf16_linear(binder *x, dr_linear *to, const char *name, int64_t n, int64_t k)
+static dr_weight stored_weight(const dr_plan_weight *w, const dr_bound *at)
 {
-    const dr_tensor *t = want(x, name, n, k, 1u << DR_BF16 | 1u << DR_F32, "BF16");
-    if (!t)
-        return;
-    to->quant = DR_QUANT_NONE;
-    add_job(x, (dr_binding_job){to, {.dtype = t->dtype, .data = t->data, .n = n, .k = k}, t, 0});
-}
-
-/* The weight of a linear that may be quantised: NAME.weight and NAME.scale, FP8 or FP4, or NAME.weight alone in BF16.
- * false: a problem was told. */
-static bool quantised(binder *x, dr_weight *w, const dr_tensor **tensor, const char *name, int64_t n, int64_t k)
-{
-    char weight[NAME_BYTES], scale[NAME_BYTES];
-    (void)snprintf(weight, sizeof weight, "%s.weight", name);
-    (void)snprintf(scale, sizeof scale, "%s.scale", name);
-    const dr_tensor *t = find(x, weight);
-    char found[64];
-
-    if (!t) {
-        problem(x, weight, "missing, expected F8_E4M3 or BF16 %lldx%lld or I8 %lldx%lld", (long long)n, (long long)k,
-                (long long)n, (long long)(k / 2));
-        (void)find(x, scale); /* one problem, not two */
-        return false;
-    }
-    shape_text(found, t);
-    *tensor = t;
-    *w = (dr_weight){.dtype = t->dtype, .data = t->data, .n = n, .k = k};
-    if (t->dtype == DR_FP4 && has_shape(t, n, k / 2)) {
-        w->scale_rows = 1;
-        w->scale_cols = FP4_GROUP;
-    } else if (t->dtype == DR_F8_E4M3 && has_shape(t, n, k)) {
-        w->scale_rows = w->scale_cols = TILE;
-    } else if (t->dtype == DR_BF16 && has_shape(t, n, k)) {
-        return true;
-    } else {
-        problem(x, weight, "%s: %s %s, expected F8_E4M3 or BF16 %lldx%lld or I8 %lldx%lld", t->file,
-                dr_dtype_name(t->dtype), found, (long long)n, (long long)k, (long long)n, (long long)(k / 2));
-        (void)find(x, scale);
-        return false;
-    }
-    const dr_tensor *s = want(x, scale, (n + w->scale_rows - 1) / w->scale_rows,
-                              (k + w->scale_cols - 1) / w->scale_cols, 1u << DR_F8_E8M0, "F8_E8M0");
-    if (!s)
-        return false;
-    w->scale = s->data;
-    return true;
-}
-
-static void linear(binder *x, dr_linear *to, const char *name, int64_t n, int64_t k)
-{
-    dr_weight w;
-    const dr_tensor *t;
-    if (!quantised(x, &w, &t, name, n, k))
-        return;
-    to->quant = w.scale ? DR_QUANT_FP8_128 : DR_QUANT_NONE;
-    add_job(x, (dr_binding_job){to, w, t, 0});
+    const bool fp4 = at->as == DR_STORED_FP4;
+    return (dr_weight){.dtype = at->tensor->dtype,
+                       .data = at->tensor->data,
+                       .scale = at->scale ? at->scale->data : NULL,
+                       .n = w->n,
+                       .k = w->k,
+                       .scale_rows = !at->scale ? 0 : fp4 ? 1 : DR_SCALE_TILE,
+                       .scale_cols = !at->scale ? 0 : fp4 ? DR_SCALE_GROUP : DR_SCALE_TILE};
 }
 
 /* wo_a: rows g * o_rank .. belong to group g. It is one BF16 product a group whatever its storage: the reference
  * dequantises it at load (spec 2.4, 5.3), so its input is never quantised. */
-static void grouped_linear(binder *x, dr_linear *to, const char *name, int64_t groups, int64_t n, int64_t k)
+static void take_groups(taker *x, dr_linear *to, const dr_plan_weight *planned, const dr_bound *at)
 {
-    dr_weight all;
-    const dr_tensor *t;
-    if (!quantised(x, &all, &t, name, groups * n, k))
-        return;
+    const dr_weight all = stored_weight(planned, at);
+    const int64_t groups = x->m->config.o_groups, n = all.n / groups, k = all.k;
     const int64_t scale_stride = all.scale ? (k + all.scale_cols - 1) / all.scale_cols : 0;
     const int64_t row_bytes = all.dtype == DR_BF16 ? 2 * k : all.dtype == DR_FP4 ? k / 2 : k;
+
     for (int64_t g = 0; g < groups; g++) {
         dr_weight w = all;
         w.n = n;
@@ -222,223 +524,69 @@ static void grouped_linear(binder *x, dr_linear *to, const char *name, int64_t g
             w.scale_rows = 1;
         }
         to[g].quant = DR_QUANT_NONE;
-        add_job(x, (dr_binding_job){&to[g], w, t, g * n});
+        add_job(x, (dr_binding_job){&to[g], w, at->tensor, g * n});
     }
 }
 
-static void hyper_connection(binder *x, dr_hc *hc, const char *name, bool head)
+static void set_hc(dr_hc *hc, const dr_config *c)
 {
-    const dr_config *c = &x->m->config;
-    const int64_t s = c->hc_mult, rows = head ? s : (2 + s) * s;
-    char part[NAME_BYTES];
-
     *hc = (dr_hc){.n_streams = c->hc_mult,
                   .sinkhorn_iters = c->sinkhorn_iters,
                   .d = c->dim,
                   .norm_eps = c->norm_eps,
                   .hc_eps = c->hc_eps};
-    (void)snprintf(part, sizeof part, "%s_fn", name);
-    vector(x, &hc->fn, part, rows, s * c->dim);
-    (void)snprintf(part, sizeof part, "%s_base", name);
-    vector(x, &hc->base, part, rows, -1);
-    (void)snprintf(part, sizeof part, "%s_scale", name);
-    vector(x, &hc->scale, part, head ? 1 : 3, -1);
 }
 
-static void compressor(binder *x, dr_compressor *to, const char *name, int32_t ratio, int64_t entry_dim, bool overlap)
-{
-    const int64_t width = overlap ? 2 * entry_dim : entry_dim, dim = x->m->config.dim;
-    char part[NAME_BYTES];
-
-    (void)snprintf(part, sizeof part, "%s.wkv.weight", name);
-    bf16_linear(x, &to->wkv, part, width, dim);
-    (void)snprintf(part, sizeof part, "%s.wgate.weight", name);
-    bf16_linear(x, &to->wgate, part, width, dim);
-    (void)snprintf(part, sizeof part, "%s.ape", name);
-    vector(x, &to->ape, part, ratio, width);
-    (void)snprintf(part, sizeof part, "%s.norm.weight", name);
-    vector(x, &to->norm, part, entry_dim, -1);
-}
-
-static void attention(binder *x, dr_layer *l)
+/* The tables that weights are put into. */
+static void take_layers(taker *x)
 {
     const dr_config *c = &x->m->config;
-    const int64_t heads_dim = (int64_t)c->n_heads * c->head_dim;
+    const size_t n_blocks = (size_t)c->n_layers + (size_t)c->n_mtp, n_experts = (size_t)c->n_experts;
 
-    vector(x, &l->attn_norm, "attn_norm.weight", c->dim, -1);
-    hyper_connection(x, &l->hc_attn, "hc_attn", false);
-    linear(x, &l->wq_a, "attn.wq_a", c->q_rank, c->dim);
-    vector(x, &l->q_norm, "attn.q_norm.weight", c->q_rank, -1);
-    linear(x, &l->wq_b, "attn.wq_b", heads_dim, c->q_rank);
-    linear(x, &l->wkv, "attn.wkv", c->head_dim, c->dim);
-    vector(x, &l->kv_norm, "attn.kv_norm.weight", c->head_dim, -1);
-    vector(x, &l->attn_sink, "attn.attn_sink", c->n_heads, -1);
-    if (l->plan.kind != DR_ATTENTION_SWA)
-        compressor(x, &l->compressor, "attn.compressor", l->plan.ratio, c->head_dim, l->plan.kind == DR_ATTENTION_CSA);
-    if (l->plan.kind == DR_ATTENTION_CSA) {
-        compressor(x, &l->index_compressor, "attn.indexer.compressor", l->plan.ratio, c->index_dim, true);
-        linear(x, &l->index_wq_b, "attn.indexer.wq_b", (int64_t)c->index_heads * c->index_dim, c->q_rank);
-        bf16_linear(x, &l->index_weights, "attn.indexer.weights_proj.weight", c->index_heads, c->dim);
+    x->m->layers = take(x, n_blocks, sizeof *x->m->layers);
+    for (size_t i = 0; i < n_blocks && x->st == DR_OK; i++) {
+        dr_layer *l = &x->m->layers[i];
+        l->plan = c->layers[i];
+        set_hc(&l->hc_attn, c);
+        set_hc(&l->hc_ffn, c);
+        l->wo_a = take(x, (size_t)c->o_groups, sizeof *l->wo_a);
+        l->w1 = take(x, n_experts, sizeof *l->w1);
+        l->w2 = take(x, n_experts, sizeof *l->w2);
+        l->w3 = take(x, n_experts, sizeof *l->w3);
     }
-    grouped_linear(x, l->wo_a, "attn.wo_a", c->o_groups, c->o_rank, heads_dim / c->o_groups);
-    linear(x, &l->wo_b, "attn.wo_b", c->dim, (int64_t)c->o_groups * c->o_rank);
+    set_hc(&x->m->out.hc, c);
+    set_hc(&x->m->mtp.head.hc, c);
 }
 
-/* spec 2.5: int64 in the file, int32 here; every id is checked, so that routing has nothing left to check. */
-static void hash_table(binder *x, dr_layer *l)
+dr_status dr_binding__take(dr_binding *b, dr_model *m, dr_error *err)
 {
-    const dr_config *c = &x->m->config;
-    const int64_t n = (int64_t)c->vocab * c->n_active;
-    const dr_tensor *t = want(x, "ffn.gate.tid2eid", c->vocab, c->n_active, 1u << DR_I64, "I64");
-    int32_t *ids = t ? take(x, (size_t)n, sizeof *ids) : NULL;
+    taker x = {.b = b, .m = m, .err = err};
 
-    if (!ids)
-        return;
-    for (int64_t i = 0; i < n; i++) {
-        const uint64_t id = dr_load_u64((const uint8_t *)t->data + 8 * i);
-        if (id >= (uint64_t)c->n_experts) {
-            problem(x, "ffn.gate.tid2eid", "%s: token %lld: expert %lld, expected 0 to %d", t->file,
-                    (long long)(i / c->n_active), (long long)id, c->n_experts - 1);
-            return;
-        }
-        ids[i] = (int32_t)id;
-        for (int64_t j = i / c->n_active * c->n_active; j < i; j++)
-            if (ids[j] == ids[i]) {
-                problem(x, "ffn.gate.tid2eid", "%s: token %lld: expert %d twice", t->file, (long long)(i / c->n_active),
-                        ids[i]);
-                return;
-            }
-    }
-    l->tid2eid = ids;
-}
-
-static void feed_forward(binder *x, dr_layer *l)
-{
-    const dr_config *c = &x->m->config;
-    const int64_t shared_dim = (int64_t)c->n_shared * c->expert_dim;
-    char name[NAME_BYTES];
-
-    vector(x, &l->ffn_norm, "ffn_norm.weight", c->dim, -1);
-    hyper_connection(x, &l->hc_ffn, "hc_ffn", false);
-    bf16_linear(x, &l->gate, "ffn.gate.weight", c->n_experts, c->dim);
-    if (l->plan.hash_routed)
-        hash_table(x, l);
-    else
-        vector(x, &l->gate_bias, "ffn.gate.bias", c->n_experts, -1);
-    for (int32_t e = 0; e < c->n_experts; e++) {
-        (void)snprintf(name, sizeof name, "ffn.experts.%d.w1", e);
-        linear(x, &l->w1[e], name, c->expert_dim, c->dim);
-        (void)snprintf(name, sizeof name, "ffn.experts.%d.w3", e);
-        linear(x, &l->w3[e], name, c->expert_dim, c->dim);
-        (void)snprintf(name, sizeof name, "ffn.experts.%d.w2", e);
-        linear(x, &l->w2[e], name, c->dim, c->expert_dim);
-        if (l->w1[e].quant != l->w1[0].quant || l->w3[e].quant != l->w1[0].quant || l->w2[e].quant != l->w2[0].quant)
-            problem(x, name, "quantised unlike expert 0, expected all experts of a layer stored alike");
-    }
-    linear(x, &l->shared_w1, "ffn.shared_experts.w1", shared_dim, c->dim);
-    linear(x, &l->shared_w3, "ffn.shared_experts.w3", shared_dim, c->dim);
-    linear(x, &l->shared_w2, "ffn.shared_experts.w2", c->dim, shared_dim);
-}
-
-static void head(binder *x, dr_head_weights *h)
-{
-    hyper_connection(x, &h->hc, "hc_head", true);
-    vector(x, &h->norm, "norm.weight", x->m->config.dim, -1);
-}
-
-static void embedding(binder *x)
-{
-    dr_model *m = x->m;
-    const dr_tensor *t = want(x, "embed.weight", m->config.vocab, m->config.dim, 1u << DR_BF16, "BF16");
-    if (!t)
-        return;
-    if ((uintptr_t)t->data % sizeof(uint16_t) == 0) {
-        m->embed = t->data;
-        return;
-    }
-    uint16_t *copy = take(x, t->n_bytes, 1);
-    if (copy)
-        memcpy(copy, t->data, t->n_bytes);
-    m->embed = copy;
-}
-
-static void block(binder *x, dr_layer *l)
-{
-    const dr_config *c = &x->m->config;
-    dr_linear *experts = take(x, (size_t)c->n_experts * 3, sizeof *experts);
-    if (!experts || !(l->wo_a = take(x, (size_t)c->o_groups, sizeof *l->wo_a)))
-        return;
-    l->w1 = experts;
-    l->w2 = experts + c->n_experts;
-    l->w3 = experts + 2 * (size_t)c->n_experts;
-    attention(x, l);
-    feed_forward(x, l);
-}
-
-/* What uploads carry beside the model: rotary buffers, the MTP block's copies of embedding and head (spec 2.3), and
- * draft blocks that the config does not ask for. */
-static bool may_be_left_over(const dr_config *c, const char *name)
-{
-    const size_t n = strlen(name), head_n = sizeof "head.weight" - 1;
-    const bool mtp = strncmp(name, "mtp.", 4) == 0;
-    return strstr(name, "freqs_cis") || strstr(name, "inv_freq") || (mtp && c->n_mtp == 0) ||
-           (mtp && strstr(name, "emb")) || (mtp && n >= head_n && strcmp(name + n - head_n, "head.weight") == 0);
-}
-
-dr_status dr_binding__bind(dr_binding *b, dr_model *m, dr_error *err)
-{
-    binder x = {.b = b, .m = m, .err = err};
-    const dr_config *c = &m->config;
-    const size_t n_tensors = dr_safetensors_count(m->files);
-    const int32_t n_blocks = c->n_layers + c->n_mtp;
-
-    *b = (dr_binding){.used = calloc(n_tensors + 1, sizeof *b->used)};
-    if (!b->used || !(m->layers = take(&x, (size_t)n_blocks, sizeof *m->layers)))
-        return dr_fail(err, DR_ERR_NOMEM, "binding the checkpoint: out of memory");
-    embedding(&x);
-    for (int32_t i = 0; i < n_blocks && x.st != DR_ERR_NOMEM; i++) {
-        const bool mtp = i >= c->n_layers;
-        (void)snprintf(x.prefix, sizeof x.prefix, "%s.%d.", mtp ? "mtp" : "layers", mtp ? i - c->n_layers : i);
-        m->layers[i].plan = c->layers[i];
-        block(&x, &m->layers[i]);
-        if (!mtp)
+    take_layers(&x);
+    for (size_t i = 0; i < b->plan.n && x.st == DR_OK; i++) {
+        const dr_plan_weight *w = &b->plan.weights[i];
+        const dr_bound *at = &b->bound[i];
+        if (w->part == DR_PART_DRAFT)
             continue;
-        vector(&x, &m->mtp.enorm, "enorm.weight", c->dim, -1);
-        vector(&x, &m->mtp.hnorm, "hnorm.weight", c->dim, -1);
-        linear(&x, &m->mtp.e_proj, "e_proj", c->dim, c->dim);
-        linear(&x, &m->mtp.h_proj, "h_proj", c->dim, c->dim);
-        head(&x, &m->mtp.head);
-    }
-    x.prefix[0] = 0;
-    head(&x, &m->out);
-    bf16_linear(&x, &m->head, "head.weight", c->vocab, c->dim);
-    for (size_t i = 0; i < n_tensors && x.st != DR_ERR_NOMEM; i++) {
-        const dr_tensor *t = dr_safetensors_at(m->files, i);
-        if (!b->used[i] && !may_be_left_over(c, t->name.s))
-            problem(&x, t->name.s, "%s: not a tensor of this configuration", t->file);
+        const float **vector = vector_place(m, w);
+        dr_linear *matrix = matrix_place(m, w);
+        if (vector)
+            take_vector(&x, vector, w, at->tensor);
+        else if (w->slot == DR_SLOT_TID2EID)
+            take_ids(&x, w, at->tensor);
+        else if (w->slot == DR_SLOT_EMBED)
+            take_embedding(&x, at->tensor);
+        else if (w->slot == DR_SLOT_WO_A)
+            take_groups(&x, matrix, w, at);
+        else {
+            matrix->quant = at->scale ? DR_QUANT_FP8_128 : DR_QUANT_NONE;
+            add_job(&x, (dr_binding_job){matrix, stored_weight(w, at), at->tensor, 0});
+        }
     }
     return x.st;
 }
 
-void dr_binding__fini(dr_binding *b)
-{
-    free(b->jobs);
-    free(b->used);
-    *b = (dr_binding){0};
-}
-
-static size_t align64(size_t n)
-{
-    return (n + 63) & ~(size_t)63;
-}
-
-size_t dr_binding__packed_bytes(const dr_binding *b, const dr_ops *ops)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < b->n_jobs; i++)
-        n += align64(ops->pack_bytes(b->jobs[i].from.n, b->jobs[i].from.k));
-    return n;
-}
+/* ---- pack ---- */
 
 /* A file may put a tensor at an odd address; backends read whole values. */
 static dr_status pack_one(void *to, const dr_binding_job *j, const dr_ops *ops, dr_queue *queue, dr_error *err)
@@ -459,41 +607,17 @@ static dr_status pack_one(void *to, const dr_binding_job *j, const dr_ops *ops, 
     return st;
 }
 
-dr_status dr_binding__pack(const dr_binding *b, void *block_bytes, const dr_ops *ops, dr_queue *queue, dr_error *err)
+void dr_binding__pack(const dr_binding *b, void *block_bytes, const dr_ops *ops, dr_queue *queue, dr_problems *problems)
 {
-    dr_status st = DR_OK;
     uint8_t *at = block_bytes;
 
     for (size_t i = 0; i < b->n_jobs; i++) {
         const dr_binding_job *j = &b->jobs[i];
         dr_error one = {0};
-        const dr_status failed = pack_one(at, j, ops, queue, &one);
-        if (failed != DR_OK)
-            st = dr_fail_more(err, failed, "%s: %s%s: %.200s", j->tensor->file, j->tensor->name.s,
-                              j->first_row ? " (rows counted from its group)" : "", one.msg);
+        if (pack_one(at, j, ops, queue, &one) != DR_OK)
+            dr_problems_add(problems, DR_PROBLEM_CONTENT, j->tensor->file, "%s%s: %.200s", j->tensor->name.s,
+                            j->first_row ? " (rows counted from its group)" : "", one.msg);
         j->to->w = (dr_matrix){at, j->from.n, j->from.k};
         at += align64(ops->pack_bytes(j->from.n, j->from.k));
     }
-    return st;
-}
-
-dr_status dr_binding__check_scales(const dr_binding *b, dr_error *err)
-{
-    enum { NAN_SCALE = 255 };
-    dr_status st = DR_OK;
-
-    for (size_t i = 0; i < b->n_jobs; i++) {
-        const dr_weight *w = &b->jobs[i].from;
-        if (!w->scale)
-            continue;
-        const int64_t cols = (w->k + w->scale_cols - 1) / w->scale_cols,
-                      rows = (w->n + w->scale_rows - 1) / w->scale_rows;
-        const uint8_t *bad = memchr(w->scale, NAN_SCALE, (size_t)(rows * cols));
-        if (bad)
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %s: the scale of row %lld, column %lld is NaN",
-                              b->jobs[i].tensor->file, b->jobs[i].tensor->name.s,
-                              (long long)(b->jobs[i].first_row + (bad - w->scale) / cols * w->scale_rows),
-                              (long long)((bad - w->scale) % cols * w->scale_cols));
-    }
-    return st;
 }

@@ -323,6 +323,21 @@ void dr_plan_total(const dr_plan *p, const dr_config *c, uint64_t *n_tensors, ui
     }
 }
 
+void dr_plan_parameters(const dr_plan *p, const dr_config *c, int64_t *total, int64_t *active)
+{
+    int64_t routed = 0;
+
+    *total = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        const dr_plan_weight *w = &p->weights[i];
+        if (w->part != DR_PART_BACKBONE || w->form == DR_FORM_IDS)
+            continue;
+        *total += dr_plan_values(w);
+        routed += w->form == DR_FORM_EXPERT ? dr_plan_values(w) : 0;
+    }
+    *active = *total - routed / c->n_experts * (c->n_experts - c->n_active) - (int64_t)c->vocab * c->dim;
+}
+
 int dr_plan_header_entry(char out[DR_HEADER_ENTRY], const dr_plan_tensor *t, uint64_t begin)
 {
     char second[32] = "";

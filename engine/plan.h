@@ -124,6 +124,9 @@ int dr_plan_tensors(dr_plan_tensor out[2], const dr_plan_weight *w, dr_storage a
 dr_storage dr_plan_storage(const dr_config *c, const dr_plan_weight *w);
 /* All tensors of the plan as the configuration stores them. */
 void dr_plan_total(const dr_plan *p, const dr_config *c, uint64_t *n_tensors, uint64_t *n_bytes);
+/* What the backbone holds, and what one token reads of it, the embedding table apart: as published figures count. Neither
+ * scales nor expert tables are parameters, nor are the MTP block and the drafts of the backbone. */
+void dr_plan_parameters(const dr_plan *p, const dr_config *c, int64_t *total, int64_t *active);
 /* What the headers of the files take besides, in shards of DR_SHARD_BYTES (the digits of offsets depend on it a little). */
 uint64_t dr_plan_header_bytes(const dr_plan *p, const dr_config *c);
 

@@ -20,16 +20,17 @@ enum { PREFIX_BYTES = 8, MAX_HEADER_BYTES = 100 << 20, MAX_INDEX_BYTES = 256 << 
 enum { SAMPLES = 64, SAMPLE_BYTES = 64 << 10 };
 
 typedef struct shard {
-    const char *name;
+    dr_shard told;
     uint8_t *map;
-    size_t n_bytes, header_bytes;
+    size_t header_bytes;
 } shard;
 
 struct dr_safetensors {
-    shard *shards;
+    shard *shards; /* sorted by name */
     size_t n_shards;
     dr_tensor_list tensors; /* sorted by name */
     dr_arena *names;
+    json_t *index; /* NULL: one file without an index */
 };
 
 static const char *keep_name(dr_safetensors *s, const char *name)
@@ -41,44 +42,62 @@ static const char *keep_name(dr_safetensors *s, const char *name)
     return kept;
 }
 
-static dr_status open_shard(dr_safetensors *s, shard *sh, const char *folder, dr_error *err)
+/* Only running out of memory is a failure; everything else is a problem of the folder. */
+static dr_status open_shard(dr_safetensors *s, shard *sh, const char *folder, dr_problems *problems)
 {
     dr_status st = DR_OK;
     char path[PATH_MAX];
     struct stat sb;
+    uint64_t data_bytes = 0;
     int fd = -1;
+    const char *name = sh->told.name;
 
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, sh->name) >= sizeof path) {
-        st = dr_fail_more(err, DR_ERR_ARG, "%s: path too long", sh->name);
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path) {
+        dr_problems_add(problems, DR_PROBLEM_FILE, name, "path too long");
         goto done;
     }
-    if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0 || fstat(fd, &sb) < 0) {
-        st = dr_fail_more(err, errno == ENOENT ? DR_ERR_NOT_FOUND : DR_ERR_IO, "%s: %s", path, strerror(errno));
+    if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0 || fstat(fd, &sb) < 0) {
+        if (errno == ENOENT && sh->told.n_index)
+            dr_problems_add(problems, DR_PROBLEM_FILE_MISSING, name, "missing; the index puts %zu tensors there",
+                            sh->told.n_index);
+        else
+            dr_problems_add(problems, errno == ENOENT ? DR_PROBLEM_FILE_MISSING : DR_PROBLEM_FILE, name, "%s",
+                            strerror(errno));
         goto done;
     }
     if (!S_ISREG(sb.st_mode) || sb.st_size < PREFIX_BYTES) {
-        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %s", path,
-                          S_ISREG(sb.st_mode) ? "too short for a header" : "not a regular file");
+        dr_problems_add(problems, S_ISREG(sb.st_mode) ? DR_PROBLEM_FILE_CUT : DR_PROBLEM_FILE, name, "%s",
+                        S_ISREG(sb.st_mode) ? "truncated: too short for a header" : "not a regular file");
         goto done;
     }
+    sh->told.there = true;
+    sh->told.n_bytes = (uint64_t)sb.st_size;
     void *map = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED) {
-        st = dr_fail_more(err, DR_ERR_IO, "%s: cannot be mapped: %s", path, strerror(errno));
+        dr_problems_add(problems, DR_PROBLEM_FILE, name, "cannot be mapped: %s", strerror(errno));
         goto done;
     }
     sh->map = map;
-    sh->n_bytes = (size_t)sb.st_size;
-    const uint64_t room = sh->n_bytes - PREFIX_BYTES, n = dr_load_u64(sh->map);
+    const uint64_t room = sh->told.n_bytes - PREFIX_BYTES, n = dr_load_u64(sh->map);
     if (n > room || n > MAX_HEADER_BYTES) {
-        st = dr_fail_more(err, DR_ERR_FORMAT, "%s: header of %llu bytes, expected at most %llu", path,
-                          (unsigned long long)n,
-                          (unsigned long long)(room < MAX_HEADER_BYTES ? room : MAX_HEADER_BYTES));
+        dr_problems_add(problems, n > MAX_HEADER_BYTES ? DR_PROBLEM_FILE : DR_PROBLEM_FILE_CUT, name,
+                        "header of %llu bytes, expected at most %llu", (unsigned long long)n,
+                        (unsigned long long)(room < MAX_HEADER_BYTES ? room : MAX_HEADER_BYTES));
         goto done;
     }
     sh->header_bytes = (size_t)n;
-    const uint8_t *data = sh->map + PREFIX_BYTES + n;
-    st = dr_safetensors__parse_header(&s->tensors, s->names, (dr_str){(const char *)sh->map + PREFIX_BYTES, (size_t)n},
-                                      data, room - n, sh->name, err);
+    const size_t before = s->tensors.n;
+    st = dr_safetensors__parse_header(&s->tensors, &data_bytes, s->names,
+                                      (dr_str){(const char *)sh->map + PREFIX_BYTES, (size_t)n}, sh->map + PREFIX_BYTES + n,
+                                      room - n, name, problems);
+    if (st == DR_OK) {
+        sh->told.readable = true;
+        sh->told.n_tensors = s->tensors.n - before;
+        sh->told.n_told = PREFIX_BYTES + n + data_bytes;
+    } else if (st == DR_ERR_FORMAT) {
+        s->tensors.n = before;
+        st = DR_OK;
+    }
 done:
     if (fd >= 0)
         close(fd);
@@ -90,10 +109,20 @@ static bool is_plain_name(const char *name)
     return name[0] && name[0] != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX;
 }
 
-/* The distinct shards that weight_map names, in order of name. */
-static dr_status list_shards(dr_safetensors *s, const json_t *map, const char *path, dr_error *err)
+static int by_shard_name(const void *a, const void *b)
 {
-    dr_status st = DR_OK;
+    return strcmp(((const shard *)a)->told.name, ((const shard *)b)->told.name);
+}
+
+static shard *find_shard(const dr_safetensors *s, const char *name)
+{
+    const shard key = {.told = {.name = name}};
+    return s->n_shards ? bsearch(&key, s->shards, s->n_shards, sizeof key, by_shard_name) : NULL;
+}
+
+/* The distinct shards that weight_map names, in order of name. */
+static dr_status list_shards(dr_safetensors *s, const json_t *map, const char *path, dr_problems *problems)
+{
     const char *tensor;
     const json_t *v;
 
@@ -102,29 +131,33 @@ static dr_status list_shards(dr_safetensors *s, const json_t *map, const char *p
         const char *file = json_string_value(v);
         size_t i = 0;
         if (!file || !is_plain_name(file)) {
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: \"%.100s\" is not a plain file name", path, tensor,
-                              file ? file : "");
+            dr_problems_add(problems, DR_PROBLEM_FILE, path, "%.100s: \"%.100s\" is not a plain file name", tensor,
+                            file ? file : "");
             continue;
         }
         /* Names come grouped by shard or nearly so: the last one first. */
-        while (i < s->n_shards && strcmp(s->shards[s->n_shards - 1 - i].name, file) != 0)
+        while (i < s->n_shards && strcmp(s->shards[s->n_shards - 1 - i].told.name, file) != 0)
             i++;
-        if (i < s->n_shards)
+        if (i < s->n_shards) {
+            s->shards[s->n_shards - 1 - i].told.n_index++;
             continue;
-        if (s->n_shards == MAX_SHARDS)
-            return dr_fail_more(err, DR_ERR_FORMAT, "%s: more than %d shards", path, MAX_SHARDS);
+        }
+        if (s->n_shards == MAX_SHARDS) {
+            dr_problems_add(problems, DR_PROBLEM_FILE, path, "more than %d shards", MAX_SHARDS);
+            break;
+        }
         shard *grown = realloc(s->shards, (s->n_shards + 1) * sizeof *grown);
-        if (!grown ||
-            !(grown[s->n_shards] = (shard){.name = keep_name(s, file)}, s->shards = grown, grown[s->n_shards].name))
-            return dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", path);
+        if (!grown)
+            return DR_ERR_NOMEM;
+        s->shards = grown;
+        grown[s->n_shards] = (shard){.told = {.name = keep_name(s, file), .n_index = 1}};
+        if (!grown[s->n_shards].told.name)
+            return DR_ERR_NOMEM;
         s->n_shards++;
     }
-    return st;
-}
-
-static int by_shard_name(const void *a, const void *b)
-{
-    return strcmp(((const shard *)a)->name, ((const shard *)b)->name);
+    if (s->n_shards)
+        qsort(s->shards, s->n_shards, sizeof *s->shards, by_shard_name);
+    return DR_OK;
 }
 
 static int by_tensor_name(const void *a, const void *b)
@@ -132,112 +165,121 @@ static int by_tensor_name(const void *a, const void *b)
     return dr_str_cmp(((const dr_tensor *)a)->name, ((const dr_tensor *)b)->name);
 }
 
-static dr_status check_map(const dr_safetensors *s, const json_t *map, const char *path, dr_error *err)
+/* Index and headers against each other, as far as headers could be read. */
+static void check_map(const dr_safetensors *s, const json_t *map, dr_problems *problems)
 {
-    dr_status st = DR_OK;
     const char *name;
     const json_t *v;
 
     json_object_foreach((json_t *)(uintptr_t)map, name, v)
     {
-        const dr_tensor *t = dr_safetensors_find(s, name);
-        if (!t || strcmp(t->file, json_string_value(v)) != 0)
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: not in %.100s, where the index puts it", path, name,
-                              json_string_value(v));
+        const char *file = json_string_value(v);
+        const shard *sh = file ? find_shard(s, file) : NULL;
+        const dr_tensor *t = sh && sh->told.readable ? dr_safetensors_find(s, name) : NULL;
+        if (sh && sh->told.readable && (!t || strcmp(t->file, file) != 0))
+            dr_problems_add(problems, DR_PROBLEM_MISSING, file, "%.100s: not there, where the index puts it", name);
     }
     for (size_t i = 0; i < s->tensors.n; i++)
         if (!json_object_get(map, s->tensors.items[i].name.s))
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: %.100s: not in the index", s->tensors.items[i].file,
-                              s->tensors.items[i].name.s);
-    return st;
+            dr_problems_add(problems, DR_PROBLEM_FILE, s->tensors.items[i].file, "%.100s: not in the index",
+                            s->tensors.items[i].name.s);
 }
 
-static dr_status open_shards(dr_safetensors *s, const char *folder, dr_error *err)
+static dr_status open_shards(dr_safetensors *s, const char *folder, dr_problems *problems)
 {
-    dr_status st = DR_OK;
+    dr_status st;
 
-    qsort(s->shards, s->n_shards, sizeof *s->shards, by_shard_name);
-    for (size_t i = 0; i < s->n_shards; i++) {
-        const dr_status one = open_shard(s, &s->shards[i], folder, err);
-        if (one == DR_ERR_NOMEM)
-            return one;
-        if (one != DR_OK)
-            st = one;
-    }
-    if (st != DR_OK)
-        return st;
+    for (size_t i = 0; i < s->n_shards; i++)
+        if ((st = open_shard(s, &s->shards[i], folder, problems)) != DR_OK)
+            return st;
     if (s->tensors.n)
         qsort(s->tensors.items, s->tensors.n, sizeof *s->tensors.items, by_tensor_name);
     for (size_t i = 1; i < s->tensors.n; i++) {
         const dr_tensor *a = &s->tensors.items[i - 1], *b = &s->tensors.items[i];
         if (dr_str_eq(a->name, b->name))
-            st = dr_fail_more(err, DR_ERR_FORMAT, "%s and %s: both hold %.100s", a->file, b->file, a->name.s);
+            dr_problems_add(problems, DR_PROBLEM_FILE, b->file, "%.100s: %s holds it too", b->name.s, a->file);
     }
-    return st;
+    return DR_OK;
 }
 
-static dr_status open_index(dr_safetensors *s, const char *folder, const char *path, dr_error *err)
+static dr_status open_index(dr_safetensors *s, const char *folder, const char *path, dr_problems *problems, dr_error *err)
 {
     dr_status st;
     json_error_t je;
-    json_t *root = NULL;
     dr_buf text = {0};
 
     if ((st = dr_read_file(&text, path, MAX_INDEX_BYTES, err)) != DR_OK)
         goto done;
-    root = json_loadb(text.data, text.n, JSON_REJECT_DUPLICATES, &je);
-    const json_t *map = json_object_get(root, "weight_map");
+    s->index = json_loadb(text.data, text.n, JSON_REJECT_DUPLICATES, &je);
+    const json_t *map = json_object_get(s->index, "weight_map");
     if (!json_is_object(map)) {
-        st = dr_fail(err, DR_ERR_FORMAT, "%s: %s", path, root ? "no object \"weight_map\"" : je.text);
+        st = dr_fail(err, DR_ERR_FORMAT, "%s: %s", path, s->index ? "no object \"weight_map\"" : je.text);
         goto done;
     }
-    if ((st = list_shards(s, map, path, err)) != DR_OK || (st = open_shards(s, folder, err)) != DR_OK)
+    if ((st = list_shards(s, map, path, problems)) != DR_OK || (st = open_shards(s, folder, problems)) != DR_OK) {
+        (void)dr_fail(err, st, "%s: out of memory", folder);
         goto done;
-    st = check_map(s, map, path, err);
+    }
+    check_map(s, map, problems);
 done:
-    json_decref(root);
     dr_buf_free(&text);
     return st;
 }
 
-dr_status dr_safetensors_open(dr_safetensors **out, const char *folder, dr_error *err)
+dr_status dr_safetensors_survey(dr_safetensors **out, const char *folder, dr_problems *problems, dr_error *err)
 {
     dr_status st = DR_OK;
     char path[PATH_MAX];
-    dr_error found = {0};
     dr_safetensors *s = calloc(1, sizeof *s);
 
     *out = NULL;
     if (!s || !(s->names = dr_arena_new(1 << 16))) {
-        st = dr_fail(&found, DR_ERR_NOMEM, "%s: out of memory", folder);
+        st = dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", folder);
         goto done;
     }
     if ((size_t)snprintf(path, sizeof path, "%s/model.safetensors", folder) >= sizeof path - sizeof ".index.json") {
-        st = dr_fail(&found, DR_ERR_ARG, "%.100s...: path too long", folder);
+        st = dr_fail(err, DR_ERR_ARG, "%.100s...: path too long", folder);
         goto done;
     }
     if (access(path, F_OK) == 0) {
         if (!(s->shards = calloc(1, sizeof *s->shards))) {
-            st = dr_fail(&found, DR_ERR_NOMEM, "%s: out of memory", folder);
+            st = dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", folder);
             goto done;
         }
-        s->shards[0].name = "model.safetensors";
+        s->shards[0].told.name = "model.safetensors";
         s->n_shards = 1;
-        st = open_shards(s, folder, &found);
+        if ((st = open_shards(s, folder, problems)) != DR_OK)
+            (void)dr_fail(err, st, "%s: out of memory", folder);
     } else {
         memcpy(path + strlen(path), ".index.json", sizeof ".index.json");
-        if ((st = open_index(s, folder, path, &found)) == DR_ERR_NOT_FOUND && s->n_shards == 0)
-            st = dr_fail(&found, DR_ERR_NOT_FOUND, "%s: neither model.safetensors nor model.safetensors.index.json",
-                         folder);
+        if ((st = open_index(s, folder, path, problems, err)) == DR_ERR_NOT_FOUND && s->n_shards == 0)
+            st = dr_fail(err, DR_ERR_NOT_FOUND, "%s: neither model.safetensors nor model.safetensors.index.json", folder);
     }
     if (st == DR_OK) {
         *out = s;
         s = NULL;
     }
 done:
-    if (st != DR_OK && err)
-        *err = found;
     dr_safetensors_close(s);
+    return st;
+}
+
+dr_status dr_safetensors_open(dr_safetensors **out, const char *folder, dr_error *err)
+{
+    dr_problems problems = {0};
+    dr_error found = {0};
+    dr_status st = dr_safetensors_survey(out, folder, &problems, &found);
+
+    if (st == DR_OK && (st = dr_problems_fail(&problems, NULL, &found)) != DR_OK) {
+        dr_safetensors_close(*out);
+        *out = NULL;
+    }
+    if (st == DR_OK) { /* only a survey looks tensors up in it */
+        json_decref((*out)->index);
+        (*out)->index = NULL;
+    } else if (err)
+        *err = found;
+    dr_problems_fini(&problems);
     return st;
 }
 
@@ -247,8 +289,9 @@ void dr_safetensors_close(dr_safetensors *s)
         return;
     for (size_t i = 0; i < s->n_shards; i++)
         if (s->shards[i].map)
-            munmap(s->shards[i].map, s->shards[i].n_bytes);
+            munmap(s->shards[i].map, (size_t)s->shards[i].told.n_bytes);
     free(s->shards);
+    json_decref(s->index);
     free(s->tensors.items);
     dr_arena_free(s->names);
     free(s);
@@ -258,6 +301,29 @@ const dr_tensor *dr_safetensors_find(const dr_safetensors *s, const char *name)
 {
     const dr_tensor key = {.name = dr_str_of(name)};
     return s->tensors.n ? bsearch(&key, s->tensors.items, s->tensors.n, sizeof key, by_tensor_name) : NULL;
+}
+
+size_t dr_safetensors_n_shards(const dr_safetensors *s)
+{
+    return s->n_shards;
+}
+
+const dr_shard *dr_safetensors_shard(const dr_safetensors *s, size_t i)
+{
+    return &s->shards[i].told;
+}
+
+const dr_shard *dr_safetensors_indexed(const dr_safetensors *s, const char *tensor)
+{
+    const char *file = json_string_value(json_object_get(json_object_get(s->index, "weight_map"), tensor));
+    const shard *sh = file ? find_shard(s, file) : NULL;
+    return sh ? &sh->told : NULL;
+}
+
+int64_t dr_safetensors_index_bytes(const dr_safetensors *s)
+{
+    const json_t *n = json_object_get(json_object_get(s->index, "metadata"), "total_size");
+    return json_is_number(n) && json_number_value(n) >= 0 && json_number_value(n) < 9e18 ? (int64_t)json_number_value(n) : -1;
 }
 
 size_t dr_safetensors_count(const dr_safetensors *s)
@@ -276,9 +342,9 @@ dr_digest dr_safetensors_identity(const dr_safetensors *s)
 
     for (size_t i = 0; i < s->n_shards; i++) {
         const shard *sh = &s->shards[i];
-        const size_t head = PREFIX_BYTES + sh->header_bytes, data = sh->n_bytes - head;
+        const size_t head = PREFIX_BYTES + sh->header_bytes, data = (size_t)sh->told.n_bytes - head;
         uint8_t size[8];
-        dr_store_u64(size, sh->n_bytes);
+        dr_store_u64(size, sh->told.n_bytes);
         dr_sha256_update(h, size, sizeof size);
         dr_sha256_update(h, sh->map, head);
         if (data <= (size_t)SAMPLES * SAMPLE_BYTES) {

@@ -71,4 +71,10 @@ struct dr_model {
     dr_mtp_weights mtp;
 };
 
+enum { DR_CONFIG_BYTES = 1 << 20 };
+/* DIR/config.json, its bytes and what they mean. */
+dr_status dr_model__read_config(dr_buf *json, dr_config *c, const char *dir, dr_error *err);
+/* Names weights and configuration together. */
+dr_digest dr_model__identity(const dr_safetensors *files, dr_str config);
+
 #endif
