@@ -72,19 +72,32 @@ void dr_output_diff(dr_str diff)
     free(text);
 }
 
-void dr_output_note(dr_output *o, const char *fmt, ...)
+static void say(dr_output *o, const char *before, const char *fmt, va_list ap)
 {
     char *text = NULL;
-    if (o->json || o->quiet)
-        return;
     dr_output_progress_end(o);
-    va_list ap;
-    va_start(ap, fmt);
     if (vasprintf(&text, fmt, ap) >= 0) {
         dr_output_make_safe(text);
-        (void)fprintf(stderr, "%s%s%s\n", dr_output_dim(o), text, dr_output_plain(o));
+        (void)fprintf(stderr, "%s%s%s%s\n", dr_output_dim(o), before, text, dr_output_plain(o));
         free(text);
     }
+}
+
+void dr_output_note(dr_output *o, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    if (!o->json && !o->quiet)
+        say(o, "", fmt, ap);
+    va_end(ap);
+}
+
+void dr_output_warning(dr_output *o, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    if (!o->quiet)
+        say(o, "deepread: warning: ", fmt, ap);
     va_end(ap);
 }
 

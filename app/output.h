@@ -37,6 +37,9 @@ void dr_output_diff(dr_str diff);
 /* A remark for people on stderr, made safe; nothing with --json or --quiet. */
 void dr_output_note(dr_output *o, const char *fmt, ...) DR_PRINTF(2, 3);
 
+/* The same for what a user must know although nothing failed: with --json too, on stderr. */
+void dr_output_warning(dr_output *o, const char *fmt, ...) DR_PRINTF(2, 3);
+
 /* "prefix 12,000 of 34,000 tokens, 5,120/s, 4 s left": at most ten times a second, only on a terminal. */
 void dr_output_progress(dr_output *o, const char *what, const char *unit, int64_t done, int64_t total, uint64_t elapsed_us);
 void dr_output_progress_end(dr_output *o);

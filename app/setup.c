@@ -145,7 +145,10 @@ dr_status dr_setup_snapshot(dr_setup *s, dr_error *err)
                                    .allow = s->allow,
                                    .store = s->facts,
                                    .pool = s->pool};
-    return dr_repo_open(&s->repo, s->opt->path ? s->opt->path : ".", &s->reading, err);
+    if ((st = dr_repo_open(&s->repo, s->opt->path ? s->opt->path : ".", &s->reading, err)) == DR_OK &&
+        dr_repo_identity(s->repo)->warning.n)
+        dr_output_warning(s->out, "%s", dr_repo_identity(s->repo)->warning.s);
+    return st;
 }
 
 dr_status dr_setup_repo(dr_setup *s, dr_error *err)

@@ -146,7 +146,8 @@ static dr_status open_folder(dr_repo *r, const char *path, const dr_repo_options
     dr_status st = DR_OK;
 
     if (opt->rev) {
-        st = dr_fail(err, DR_ERR_NOT_FOUND, "%s is not in a git repository, so it has no revision %s", path, opt->rev);
+        st = dr_fail(err, DR_ERR_NOT_FOUND, "%s is not in a git repository, or in a damaged one, so it has no revision %s", path,
+                     opt->rev);
         goto done;
     }
     if (!root || (r->root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
@@ -159,6 +160,62 @@ static dr_status open_folder(dr_repo *r, const char *path, const dr_repo_options
 done:
     free(root);
     return st;
+}
+
+static bool has(const char *folder, const char *name)
+{
+    dr_buf path = {0};
+    struct stat sb;
+    dr_buf_printf(&path, "%s/%s", folder, name);
+    const bool there = !path.failed && lstat(path.data, &sb) == 0;
+    dr_buf_free(&path);
+    return there;
+}
+
+/* The nearest folder at or above path, on its file system, with a .git in it: in storage for free(), NULL when there is none. */
+static char *nearest_dot_git(const char *path)
+{
+    char *at = realpath(path, NULL);
+    struct stat start, sb;
+
+    if (!at || stat(at, &start) < 0)
+        goto none;
+    while (!has(at, ".git")) {
+        if (strcmp(at, "/") == 0)
+            goto none;
+        char *slash = strrchr(at, '/');
+        slash[slash == at] = 0;
+        if (stat(at, &sb) < 0 || sb.st_dev != start.st_dev)
+            goto none;
+    }
+    return at;
+none:
+    free(at);
+    return NULL;
+}
+
+/* git passes over a .git that is none without a word, and so does libgit2: whoever pointed at it would not know why its
+ * commits are not there. Nothing to say when the nearest .git is that of the repository which was found. */
+static void warn_of_broken(dr_repo *r, const char *path)
+{
+    const size_t n_root = r->id.root.n;
+    dr_buf text = {0};
+    char *where = nearest_dot_git(path);
+    const size_t n = where ? strlen(where) : 0;
+
+    if (r->git) {
+        if (n > n_root && memcmp(where, r->id.root.s, n_root) == 0 && (where[n_root] == '/' || n_root == 1))
+            dr_buf_printf(&text, "%s/.git is not a git repository (damaged or empty?): read as a part of %s", where, r->id.root.s);
+    } else if (where)
+        dr_buf_printf(&text, "%s/.git is not a git repository (damaged or empty?): %s is read as a plain folder, without commits",
+                      where, r->id.root.s);
+    else if (has(path, "objects/info") && has(path, "refs/heads"))
+        dr_buf_printf(&text, "%s looks like a damaged git repository (has it lost its HEAD?): read as a plain folder, without commits",
+                      r->id.root.s);
+    if (text.n && !text.failed)
+        r->id.warning = dr_snapshot__keep_text(r, text.data, text.n);
+    dr_buf_free(&text);
+    free(where);
 }
 
 /* Extensions of a repository that change nothing of what is read here: a partial clone's objects may be missing, which
@@ -180,12 +237,13 @@ dr_status dr_snapshot__locate(dr_repo *r, const char *path, const dr_repo_option
     (void)git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, (size_t)4 << 20);
     (void)git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, (size_t)24 << 20);
     const int found = git_repository_open_ext(&r->git, path, 0, NULL);
-    if (found == GIT_ENOTFOUND) {
-        r->git = NULL;
-        return open_folder(r, path, opt, err);
+    if (found == GIT_ENOTFOUND || found == 0) {
+        r->git = found == 0 ? r->git : NULL;
+        const dr_status st = r->git ? open_git(r, opt, err) : open_folder(r, path, opt, err);
+        if (st == DR_OK)
+            warn_of_broken(r, path);
+        return st;
     }
-    if (found == 0)
-        return open_git(r, opt, err);
     const char *why = dr_snapshot__git_error();
     return strstr(why, "objectformat")
                ? dr_fail(err, DR_ERR_FORMAT, "%s: a repository with SHA-256 object names, which are not read yet", path)

@@ -212,7 +212,7 @@ dr_status dr_repo_open(dr_repo **out, const char *path, const dr_repo_options *o
         goto done;
     }
     r->root_fd = -1;
-    r->id.root = r->id.name = DR_STR("");
+    r->id.root = r->id.name = r->id.warning = DR_STR("");
     r->allow = opt->allow;
     r->text_rules = text_rules(opt->allow);
     r->max_file_bytes = opt->max_file_bytes ? opt->max_file_bytes : DEFAULT_MAX_FILE_BYTES;

@@ -81,7 +81,8 @@ typedef struct dr_repo_options {
     dr_pool *pool; /* reads in parallel; NULL: this thread */
 } dr_repo_options;
 
-/* path: the root, a folder inside it, a bare repository, or a folder outside git. opt NULL: all defaults.
+/* path: the root, a folder inside it, a bare repository, or a folder outside git. opt NULL: all defaults. A .git that is
+ * no repository (empty, damaged, a file that leads nowhere) is passed over as git does, with a warning in the identity.
  * DR_ERR_NOT_FOUND: no such folder, no such revision, a revision asked of a plain folder or of a repository without
  * commits. DR_ERR_FORMAT: a damaged repository, or a kind not read (SHA-256 object names). DR_ERR_LIMIT: more than a
  * million files. */
@@ -138,6 +139,7 @@ typedef struct dr_repo_id {
     bool shallow;     /* the history of this clone is cut off: an order by history depends on where */
     bool from_disk;   /* the working tree was asked about, or a folder: citations are lines on disk */
     uint32_t n_dirty; /* files with `dirty`, plus files of HEAD that are gone from disk */
+    dr_str warning;   /* a sentence when the files may not be the ones that were meant: a .git that is none; or empty */
     dr_digest digest; /* SHA-256 of the sorted list (path, kind, id): equal digests, equal snapshots */
 } dr_repo_id;
 

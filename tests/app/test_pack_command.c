@@ -242,6 +242,14 @@ static void pack__refuses(void **state)
     EXPECT("-C %R ask --base HEAD where", 2, "--base is about the base of a full pack: add --mode full");
     EXPECT("-C %R ask --mode half where", 2, "--mode half: give full, map or none");
 
+    /* A .git that is none is said, and what is there is read all the same. */
+    char at[400];
+    (void)snprintf(at, sizeof at, "%s/bad/.git/config", p.w.path);
+    write_text(at, "");
+    EXPECT("-C bad pack", 0, "warning: ", "bad/.git is not a git repository");
+    EXPECT("-C bad --json pack", 0, "warning: ", "\"commit\":\"\"");
+    EXPECT("-C bad --rev HEAD pack", 2, "in a damaged one");
+
     /* Also when the command line itself cannot be read. */
     run r = program_run(p.w.path, p.path, "--json pack --nope", "2>/dev/null");
     json_t *v = json_loads(r.out.data, 0, NULL);

@@ -49,6 +49,47 @@ static dr_status open_fails(const char *path, const char *rev, const char *says)
     return st;
 }
 
+static void warns(const char *path, const char *says)
+{
+    dr_repo *r = open_ok(path, NULL);
+    const dr_str warning = dr_repo_identity(r)->warning;
+    if (says ? !strstr(warning.s, says) : warning.n != 0)
+        fail_msg("%s: warns \"%s\", not of \"%s\"", path, warning.s, says ? says : "");
+    dr_repo_close(r);
+}
+
+static void damaged_git_folders__are_said(void **state)
+{
+    world w = world_begin();
+    char command[600];
+    (void)state;
+    git_repository *g = new_repo(in(&w, "p"), false);
+    write_text(in(&w, "p/sub/a.c"), "int a;\n");
+    (void)commit_all(g, "c");
+    git_repository_free(g);
+    git_repository_free(new_repo(in(&w, "bare"), true));
+    write_text(in(&w, "plain/b.c"), "int b;\n");
+    warns(in(&w, "p"), NULL);
+    warns(in(&w, "p/sub"), NULL);
+    warns(in(&w, "p/.git"), NULL);
+    warns(in(&w, "plain"), NULL);
+    write_text(in(&w, "p/sub/.git"), "gitdir: nowhere\n");
+    warns(in(&w, "p"), NULL);
+    assert_int_equal(remove(in(&w, "p/sub/.git")), 0);
+    assert_int_equal(mkdir(in(&w, "p/sub/.git"), 0700), 0);
+    warns(in(&w, "p/sub"), "read as a part of ");
+    assert_int_equal(remove(in(&w, "p/.git/HEAD")), 0);
+    warns(in(&w, "p"), "/p is read as a plain folder");
+    assert_int_equal(mkdir(in(&w, "plain/.git"), 0700), 0);
+    warns(in(&w, "plain"), "plain/.git is not a git repository");
+    assert_int_equal(remove(in(&w, "bare/HEAD")), 0);
+    (void)snprintf(command, sizeof command, "mkdir -p '%s/bare/objects/info' '%s/bare/refs/heads'", w.path, w.path);
+    assert_int_equal(system(command), 0);
+    warns(in(&w, "bare"), "lost its HEAD");
+    assert_int_equal(open_fails(in(&w, "p"), "HEAD", "or in a damaged one"), DR_ERR_NOT_FOUND);
+    world_end(&w);
+}
+
 /* One file of every class that content decides. */
 static void fill_with_classes(const world *w, const char *root)
 {
@@ -528,6 +569,7 @@ static void classes__same_on_any_number_of_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(damaged_git_folders__are_said),
         cmocka_unit_test(commit__classes_and_order),
         cmocka_unit_test(folder__same_snapshot_as_the_commit),
         cmocka_unit_test(folder__links_pipes_and_vcs_folders),
