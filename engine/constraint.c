@@ -86,8 +86,16 @@ static void keep(list *out, const thread *t)
     (void)add_thread(out, t);
 }
 
+static uint64_t items_taken(const frame *each)
+{
+    return (uint64_t)each->c << 32 | each->b;
+}
+
+/* May row i of the set, substring or switch on top of t no longer be taken? */
 static bool is_taken(const dr_grammar_node *set, const thread *t, uint32_t i)
 {
+    if (set->kind == DR_NODE_SWITCH)
+        return set->item && (items_taken(&t->f[t->depth - 2]) >> set->item[i] & 1);
     return set->id >= 0 && (t->used[set->id] >> i & 1);
 }
 
@@ -101,48 +109,36 @@ static bool any_left(const dr_grammar_node *set, const thread *t, uint32_t lo, u
 
 /* ---- ranges: strings of a set or suffixes of a text, in order, that agree on the bytes taken ---- */
 
-static size_t length_of(const dr_grammar_node *x, uint32_t i)
-{
-    return x->kind == DR_NODE_SET ? x->strings[i].n : x->n - x->index->suffix[i];
-}
-
-static uint8_t byte_of(const dr_grammar_node *x, uint32_t i, uint32_t at)
-{
-    return (uint8_t)(x->kind == DR_NODE_SET ? x->strings[i].s[at] : x->index->text.s[x->index->suffix[i] + at]);
-}
-
 /* Does the first of the range end here? It is the only one that can. */
 static bool ends_here(const dr_grammar_node *x, const frame *f)
 {
-    return length_of(x, f->a) == f->c;
-}
-
-/* First of [lo, hi) whose byte is not below b; all are longer than `at`. */
-static uint32_t lower_bound(const dr_grammar_node *x, uint32_t lo, uint32_t hi, uint32_t at, unsigned b)
-{
-    while (lo < hi) {
-        const uint32_t mid = lo + (hi - lo) / 2;
-        if (byte_of(x, mid, at) < b)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
+    return dr_rows__length(&x->rows, f->a) == f->c;
 }
 
 /* Narrows the range to those that go on with b. The one that ends here, if any, is the first. */
 static bool narrow(const dr_grammar_node *x, frame *f, uint8_t b)
 {
-    uint32_t lo = lower_bound(x, f->a + ends_here(x, f), f->b, f->c, b), step = 1;
+    const dr_rows *const r = &x->rows;
+    dr_fork fork;
 
-    if (lo == f->b || byte_of(x, lo, f->c) != b)
+    if (f->b - f->a > DR_FORK_ROWS && dr_forks__find(&fork, x->forks, f->a, f->c)) {
+        const uint8_t *const at = memchr(fork.bytes, b, fork.n);
+        if (!at)
+            return false;
+        f->a = fork.starts[at - fork.bytes];
+        f->b = fork.starts[at - fork.bytes + 1];
+        f->c++;
+        return true;
+    }
+    uint32_t lo = dr_rows__lower_bound(r, f->a + ends_here(x, f), f->b, f->c, b), step = 1;
+    if (lo == f->b || dr_rows__byte(r, lo, f->c) != b)
         return false;
     uint32_t end = lo; /* the last one known to go on with b; ranges are mostly short, so the end is looked for from here */
-    while (f->b - end > step && byte_of(x, end + step, f->c) == b) {
+    while (f->b - end > step && dr_rows__byte(r, end + step, f->c) == b) {
         end += step;
         step *= 2;
     }
-    f->b = lower_bound(x, end + 1, f->b - end > step ? end + step : f->b, f->c, b + 1u);
+    f->b = dr_rows__lower_bound(r, end + 1, f->b - end > step ? end + step : f->b, f->c, b + 1u);
     f->a = lo;
     f->c++;
     return true;
@@ -167,7 +163,7 @@ static bool substring_may_end(const dr_grammar_node *x, const frame *f)
         return false;
     if (!(x->how & DR_SUBSTRING_LINES))
         return true;
-    const char last = s->text.s[s->suffix[f->a] + f->c - 1];
+    const char last = x->rows.text.s[s->suffix[f->a] + f->c - 1];
     if (last == '\n')
         return true;
     if (ends_here(x, f) && dr_marks__count(&s->line, f->a, f->a + 1))
@@ -217,6 +213,47 @@ static void settle_one(const dr_grammar *g, list *out, thread *t, list *work, in
                 t->used[x->id] |= UINT64_C(1) << f->a;
             t->depth--;
             break;
+        case DR_NODE_SWITCH:
+            if (f->b == 0)
+                f->b = (uint32_t)x->n;
+            if (any_left(x, t, f->a + ends_here(x, f), f->b))
+                keep(out, t);
+            if (!ends_here(x, f) || is_taken(x, t, f->a))
+                return;
+            if (x->item) {
+                frame *const each = f - 1;
+                const uint64_t taken = items_taken(each) | UINT64_C(1) << x->item[f->a];
+                each->b = (uint32_t)taken;
+                each->c = (uint32_t)(taken >> 32);
+            }
+            *f = (frame){.node = x->children[f->a]};
+            break;
+        case DR_NODE_EACH: {
+            const uint64_t taken = items_taken(f);
+            const bool may_stop = (x->required & ~taken) == 0, wants_more = taken != x->all;
+            const bool may_go_on = wants_more && t->depth < MAX_DEPTH;
+            work->cut |= wants_more && !may_go_on;
+            if (!may_go_on) {
+                if (!may_stop)
+                    return;
+                t->depth--;
+                break;
+            }
+            if (may_stop && (branch = add_thread(work, t)) != NULL)
+                branch->depth--;
+            t->f[t->depth++] = (frame){.node = x->children[f->a]};
+            f->a = 1;
+            break;
+        }
+        case DR_NODE_MACHINE: {
+            const uint8_t flags = x->machine->flags[f->a];
+            if ((flags & DR_MACHINE_ON) && !((flags & DR_MACHINE_BETWEEN) && x->max >= 0 && f->b == (uint32_t)x->max))
+                keep(out, t);
+            if (!(flags & DR_MACHINE_END) || f->b < (uint32_t)x->min)
+                return;
+            t->depth--;
+            break;
+        }
         case DR_NODE_SUBSTRING:
             if (f->b == 0)
                 f->b = (uint32_t)x->n;
@@ -296,7 +333,15 @@ static bool take_byte(const dr_grammar *g, thread *t, uint8_t b)
     switch (x->kind) {
     case DR_NODE_LITERAL: return (uint8_t)x->bytes[f->a++] == b;
     case DR_NODE_BYTES: t->depth--; return x->mask[b / 64] >> b % 64 & 1;
-    case DR_NODE_SET: return narrow(x, f, b) && any_left(x, t, f->a, f->b);
+    case DR_NODE_SET:
+    case DR_NODE_SWITCH: return narrow(x, f, b) && any_left(x, t, f->a, f->b);
+    case DR_NODE_MACHINE:
+        f->a = x->machine->next[f->a][b];
+        if (f->a == DR_MACHINE_REFUSED)
+            return false;
+        if ((x->machine->flags[f->a] & DR_MACHINE_BETWEEN) && (x->max >= 0 || f->b < (uint32_t)x->min))
+            f->b++; /* without an end only the minimum counts */
+        return true;
     case DR_NODE_SUBSTRING: return narrow(x, f, b) && can_be_completed(x, f->a, f->b);
     case DR_NODE_TEXT:
         if (x->n == 0)
@@ -309,6 +354,7 @@ static bool take_byte(const dr_grammar *g, thread *t, uint8_t b)
     case DR_NODE_SEQUENCE:
     case DR_NODE_CHOICE:
     case DR_NODE_REPEAT:
+    case DR_NODE_EACH:
     case DR_NODE_FORWARD: break; /* never on top between bytes (C1) */
     }
     return false;
@@ -389,17 +435,25 @@ static void mark_awaited(const dr_constraint *c, const thread *t, uint64_t mask[
     } else if (x->kind == DR_NODE_BYTES) {
         for (int i = 0; i < 4; i++)
             mask[i] |= x->mask[i];
-    } else if (x->kind == DR_NODE_SET || x->kind == DR_NODE_SUBSTRING) {
+    } else if (x->kind == DR_NODE_MACHINE) {
+        for (int b = 0; b < 256; b++)
+            if (x->machine->next[f->a][b] != DR_MACHINE_REFUSED)
+                mark(mask, (uint8_t)b);
+    } else if (x->kind == DR_NODE_SET || x->kind == DR_NODE_SUBSTRING || x->kind == DR_NODE_SWITCH) {
         const uint32_t lo = f->a + ends_here(x, f);
-        if (f->b - lo > FEW_STRINGS) {
-            const uint8_t low = byte_of(x, lo, f->c), high = byte_of(x, f->b - 1, f->c);
+        dr_fork fork;
+        if (f->b - f->a > DR_FORK_ROWS && dr_forks__find(&fork, x->forks, f->a, f->c)) {
+            for (uint32_t i = 0; i < fork.n; i++)
+                mark(mask, fork.bytes[i]);
+        } else if (f->b - lo > FEW_STRINGS) {
+            const uint8_t low = dr_rows__byte(&x->rows, lo, f->c), high = dr_rows__byte(&x->rows, f->b - 1, f->c);
             mark(mask, low);
             mark(mask, high);
             *wide |= low != high;
         } else
             for (uint32_t i = lo; i < f->b; i++)
                 if (!is_taken(x, t, i))
-                    mark(mask, byte_of(x, i, f->c));
+                    mark(mask, dr_rows__byte(&x->rows, i, f->c));
     }
 }
 
@@ -417,9 +471,9 @@ static void find_all_awaited(const dr_constraint *c, const list *in, uint64_t ma
         const frame *f = &t->f[t->depth - 1];
         const dr_grammar_node *x = &c->g->v[f->node];
         for (uint32_t at = f->a + ends_here(x, f); at < f->b;) {
-            const uint8_t b = byte_of(x, at, f->c);
+            const uint8_t b = dr_rows__byte(&x->rows, at, f->c);
             mark(mask, b);
-            at = lower_bound(x, at + 1, f->b, f->c, b + 1u);
+            at = dr_rows__lower_bound(&x->rows, at + 1, f->b, f->c, b + 1u);
         }
         wide = false;
     }

@@ -3,10 +3,12 @@
  * A grammar is built once from nodes and is then immutable; a constraint is a position in it (a small set of stacks). A token is legal
  * when all its bytes can be consumed, so a token may straddle the end of a value. Control tokens are symbols of their own, never
  * bytes. Cost of a test depends on the token's length and the grammar's ambiguity, not on the vocabulary or the size of a set: a set is a
- * sorted array narrowed by binary search, with no building cost, and so are the suffixes of a text, once they are indexed.
+ * sorted array, and so are the suffixes of a text once they are indexed, narrowed by search; how the widest of their ranges divide is noted
+ * when the node is made (milliseconds for a million strings).
  *
- * Limits: 64 stacks at a time, 96 frames each (a sequence's last part takes no frame). A grammar that begins in more ways is refused; one
- * that comes to more later loses alternatives: legal tokens may then be refused, illegal ones never pass.
+ * Limits: 64 stacks at a time, 96 frames each (a sequence's last part takes no frame; JSON takes two for each level of nesting, objects
+ * from a schema three). A grammar that begins in more ways is refused; one that comes to more later loses alternatives: legal tokens may
+ * then be refused, illegal ones never pass. Sets, switches and items cost one stack, however many strings they have.
  *
  * Grammar: any thread reads it. Constraint: owned by one thread. */
 #ifndef DR_ENGINE_CONSTRAINT_H
@@ -45,6 +47,21 @@ enum {
 dr_node dr_grammar_substring(dr_grammar *g, const dr_substrings *s, unsigned how);
 /* One byte of the 256-bit mask; repeat it for runs. */
 dr_node dr_grammar_bytes(dr_grammar *g, const uint64_t mask[4]);
+/* One of the keys, then the node that goes with it: one thread for any number of them, where a choice of literals is a thread each.
+ * Keys are copied, differ and are not empty. */
+dr_node dr_grammar_switch(dr_grammar *g, const dr_str *keys, const dr_node *nodes, size_t n);
+/* Items in any order, each at most once, those that are required at least once: `first` before the first of them, `between` before each
+ * other one; nothing at all where none is required. Several items may be forms of one (the same `of`): one of them stands for all. */
+enum { DR_GRAMMAR_ITEMS = 64 };
+typedef struct dr_grammar_item {
+    dr_str key;   /* as in a switch */
+    dr_node node; /* what follows it */
+    uint8_t of;   /* below DR_GRAMMAR_ITEMS */
+    bool required; /* any form's counts */
+} dr_grammar_item;
+dr_node dr_grammar_each(dr_grammar *g, dr_node first, dr_node between, const dr_grammar_item *items, size_t n);
+/* min..max characters in UTF-8 (max -1: no end), any but control tokens. */
+dr_node dr_grammar_utf8(dr_grammar *g, int32_t min, int32_t max);
 /* Free text, up to (not including) the first place where `stop` would begin; control tokens end it too. */
 dr_node dr_grammar_text(dr_grammar *g, dr_str stop);
 /* One JSON value in the layout of the dialect (separators ", " and ": "), depth at most 16. */

@@ -1,4 +1,4 @@
-/* Building grammars, and the JSON grammar built from the same nodes. */
+/* Building grammars. */
 #include "engine/constraint_parts.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@ dr_grammar *dr_grammar_new(void)
     dr_grammar *g = calloc(1, sizeof *g);
 
     if (g)
-        g->json = -1;
+        g->json[0] = g->json[1] = -1;
     return g;
 }
 
@@ -18,6 +18,10 @@ static void free_node(dr_grammar_node *x)
     free(x->bytes);
     free(x->fail);
     free(x->children);
+    free(x->keys);
+    free(x->item);
+    if (x->kind == DR_NODE_SET)
+        dr_forks__free(x->forks);
 }
 
 void dr_grammar_free(dr_grammar *g)
@@ -108,12 +112,109 @@ dr_node dr_grammar_set(dr_grammar *g, const dr_str *sorted, size_t n, bool once)
 {
     if (n == 0 || n >= UINT32_MAX || (once && (n > DR_GRAMMAR_ONCE_STRINGS || g->n_once == DR_GRAMMAR_ONCE_SETS)))
         return fail(g);
-    return add(g, (dr_grammar_node){.kind = DR_NODE_SET, .strings = sorted, .n = n, .id = once ? g->n_once++ : -1});
+    dr_grammar_node x = {.kind = DR_NODE_SET, .rows = {.strings = sorted, .n = (uint32_t)n}, .n = n, .id = -1};
+    if (n > DR_FORK_ROWS && !(x.forks = dr_forks__new(&x.rows)))
+        return fail(g);
+    if (once)
+        x.id = g->n_once++;
+    return add(g, x);
+}
+
+/* ---- switches ---- */
+
+typedef struct key {
+    dr_str text;
+    dr_node node;
+    uint8_t of;
+} key;
+
+static int by_text(const void *a, const void *b)
+{
+    return dr_str_cmp(((const key *)a)->text, ((const key *)b)->text);
+}
+
+/* Keys in order, copied; v is put in order. */
+static dr_node add_switch(dr_grammar *g, key *v, size_t n, bool used_up)
+{
+    dr_grammar_node x = {.kind = DR_NODE_SWITCH, .id = -1, .n = n};
+    size_t n_bytes = 1, at = 0;
+    bool ok = n > 0 && n < UINT32_MAX;
+
+    for (size_t i = 0; i < n && ok; i++) {
+        n_bytes += v[i].text.n;
+        ok = v[i].text.n > 0 && v[i].node >= 0 && (size_t)v[i].node < g->n;
+    }
+    if (!ok || !(x.bytes = malloc(n_bytes)) || !(x.keys = calloc(n, sizeof *x.keys)) || !(x.children = malloc(n * sizeof *x.children)) ||
+        (used_up && !(x.item = malloc(n)))) {
+        free_node(&x);
+        return fail(g);
+    }
+    qsort(v, n, sizeof *v, by_text);
+    for (size_t i = 0; i < n; i++) {
+        if (i && dr_str_eq(v[i - 1].text, v[i].text)) {
+            free_node(&x);
+            return fail(g);
+        }
+        memcpy(x.bytes + at, v[i].text.s, v[i].text.n);
+        x.keys[i] = (dr_str){x.bytes + at, v[i].text.n};
+        at += v[i].text.n;
+        x.children[i] = v[i].node;
+        if (used_up)
+            x.item[i] = v[i].of;
+    }
+    x.rows = (dr_rows){.strings = x.keys, .n = (uint32_t)n};
+    return add(g, x);
+}
+
+dr_node dr_grammar_switch(dr_grammar *g, const dr_str *keys, const dr_node *nodes, size_t n)
+{
+    key *v = calloc(n + 1, sizeof *v);
+
+    if (!v)
+        return fail(g);
+    for (size_t i = 0; i < n; i++)
+        v[i] = (key){keys[i], nodes[i], 0};
+    const dr_node x = add_switch(g, v, n, false);
+    free(v);
+    return x;
+}
+
+dr_node dr_grammar_each(dr_grammar *g, dr_node first, dr_node between, const dr_grammar_item *items, size_t n)
+{
+    dr_grammar_node x = {.kind = DR_NODE_EACH};
+    key *v = calloc(n + 1, sizeof *v);
+    bool ok = v != NULL;
+
+    for (size_t i = 0; i < n && ok; i++) {
+        ok = items[i].of < DR_GRAMMAR_ITEMS;
+        v[i] = (key){items[i].key, items[i].node, items[i].of};
+        x.all |= UINT64_C(1) << items[i].of % DR_GRAMMAR_ITEMS;
+        x.required |= (uint64_t)items[i].required << items[i].of % DR_GRAMMAR_ITEMS;
+    }
+    if (!ok) {
+        free(v);
+        return fail(g);
+    }
+    const dr_node pick = add_switch(g, v, n, true);
+    free(v);
+    /* The last node of a sequence takes its frame over: the switch comes to stand right above this one. */
+    const dr_node rounds[] = {dr_grammar_sequence(g, (const dr_node[]){first, pick}, 2), dr_grammar_sequence(g, (const dr_node[]){between, pick}, 2)};
+    return add_children(g, x, rounds, 2);
+}
+
+dr_node dr_grammar__machine(dr_grammar *g, const dr_machine *m, int32_t min, int32_t max)
+{
+    if (min < 0 || max < -1 || (max != -1 && max < min))
+        return fail(g);
+    return add(g, (dr_grammar_node){.kind = DR_NODE_MACHINE, .machine = m, .min = min, .max = max});
 }
 
 dr_node dr_grammar_substring(dr_grammar *g, const dr_substrings *s, unsigned how)
 {
-    return s && s->text.n ? add(g, (dr_grammar_node){.kind = DR_NODE_SUBSTRING, .id = -1, .index = s, .how = how, .n = s->text.n}) : fail(g);
+    if (!s || s->rows.n == 0)
+        return fail(g);
+    return add(g, (dr_grammar_node){
+                      .kind = DR_NODE_SUBSTRING, .id = -1, .rows = s->rows, .forks = s->forks, .index = s, .how = how, .n = s->rows.n});
 }
 
 dr_node dr_grammar_bytes(dr_grammar *g, const uint64_t mask[4])
@@ -162,6 +263,8 @@ static bool can_be_empty(const dr_grammar *g, const bool *empty, const dr_gramma
     switch (x->kind) {
     case DR_NODE_LITERAL: return x->n == 0;
     case DR_NODE_TEXT: return true;
+    case DR_NODE_MACHINE: return x->min == 0 && (x->machine->flags[0] & DR_MACHINE_END);
+    case DR_NODE_EACH: return x->required == 0;
     case DR_NODE_FORWARD: return empty[x->id];
     case DR_NODE_REPEAT: return x->min == 0 || empty[x->children[0]];
     case DR_NODE_SEQUENCE:
@@ -177,6 +280,7 @@ static bool can_be_empty(const dr_grammar *g, const bool *empty, const dr_gramma
     case DR_NODE_CONTROL:
     case DR_NODE_SET:
     case DR_NODE_SUBSTRING:
+    case DR_NODE_SWITCH:
     case DR_NODE_BYTES: break;
     }
     (void)g;
@@ -196,7 +300,7 @@ static bool reaches_itself(const dr_grammar *g, const bool *empty, bool *done)
                 continue;
             if (x->kind == DR_NODE_FORWARD)
                 ready = done[x->id];
-            for (size_t k = 0; k < x->n && x->children && ready; k++) {
+            for (size_t k = 0; x->kind != DR_NODE_SWITCH && k < x->n && x->children && ready; k++) { /* a key comes before its node */
                 ready = done[x->children[k]];
                 if (x->kind == DR_NODE_SEQUENCE && !empty[x->children[k]])
                     break; /* what follows starts behind it */
@@ -231,83 +335,4 @@ bool dr_grammar_ok(const dr_grammar *g, dr_node root)
     ok = !reaches_itself(g, empty, empty + g->n);
     free(empty);
     return ok;
-}
-
-/* ---- JSON ---- */
-
-static dr_node word(dr_grammar *g, const char *s)
-{
-    return dr_grammar_literal(g, dr_str_of(s));
-}
-
-static dr_node byte_range(dr_grammar *g, unsigned first, unsigned last)
-{
-    uint64_t mask[4] = {0};
-
-    for (unsigned b = first; b <= last; b++)
-        mask[b / 64] |= UINT64_C(1) << b % 64;
-    return dr_grammar_bytes(g, mask);
-}
-
-#define COUNT(...) (sizeof((const dr_node[]){__VA_ARGS__}) / sizeof(dr_node))
-#define SEQUENCE(g, ...) dr_grammar_sequence(g, (const dr_node[]){__VA_ARGS__}, COUNT(__VA_ARGS__))
-#define CHOICE(g, ...) dr_grammar_choice(g, (const dr_node[]){__VA_ARGS__}, COUNT(__VA_ARGS__))
-
-/* UTF-8 beyond ASCII: shortest forms, no surrogates. */
-static dr_node wide_character(dr_grammar *g)
-{
-    const dr_node more = byte_range(g, 0x80, 0xbf);
-
-    return CHOICE(g, SEQUENCE(g, byte_range(g, 0xc2, 0xdf), more), SEQUENCE(g, byte_range(g, 0xe0, 0xe0), byte_range(g, 0xa0, 0xbf), more),
-                  SEQUENCE(g, byte_range(g, 0xe1, 0xec), more, more), SEQUENCE(g, byte_range(g, 0xed, 0xed), byte_range(g, 0x80, 0x9f), more),
-                  SEQUENCE(g, byte_range(g, 0xee, 0xef), more, more),
-                  SEQUENCE(g, byte_range(g, 0xf0, 0xf0), byte_range(g, 0x90, 0xbf), more, more),
-                  SEQUENCE(g, byte_range(g, 0xf1, 0xf3), more, more, more),
-                  SEQUENCE(g, byte_range(g, 0xf4, 0xf4), byte_range(g, 0x80, 0x8f), more, more));
-}
-
-/* Escapes as the dialect's writer has them: \u00XX for control characters alone. */
-static dr_node json_string(dr_grammar *g)
-{
-    static const uint64_t plain[4] = {~UINT64_C(0) << 32 & ~(UINT64_C(1) << '"'), ~(UINT64_C(1) << ('\\' - 64))};
-    static const uint64_t short_escape[4] = {UINT64_C(1) << '"', UINT64_C(1) << ('\\' - 64) | UINT64_C(1) << ('b' - 64) | UINT64_C(1) << ('f' - 64) |
-                                                                      UINT64_C(1) << ('n' - 64) | UINT64_C(1) << ('r' - 64) |
-                                                                      UINT64_C(1) << ('t' - 64)};
-    static const uint64_t hex[4] = {UINT64_C(0x03ff) << '0', UINT64_C(0x7e) << ('`' - 64)};
-    const dr_node escape = SEQUENCE(g, word(g, "\\"), CHOICE(g, dr_grammar_bytes(g, short_escape),
-                                                             SEQUENCE(g, word(g, "u00"), byte_range(g, '0', '1'), dr_grammar_bytes(g, hex))));
-
-    return SEQUENCE(g, word(g, "\""), dr_grammar_repeat(g, CHOICE(g, dr_grammar_bytes(g, plain), escape, wide_character(g)), 0, -1), word(g, "\""));
-}
-
-static dr_node json_number(dr_grammar *g)
-{
-    const dr_node digit = byte_range(g, '0', '9'), digits = dr_grammar_repeat(g, digit, 1, -1);
-    const dr_node whole = CHOICE(g, word(g, "0"), SEQUENCE(g, byte_range(g, '1', '9'), dr_grammar_repeat(g, digit, 0, -1)));
-    const dr_node fraction = SEQUENCE(g, word(g, "."), digits);
-    const dr_node sign = CHOICE(g, word(g, "+"), word(g, "-"));
-    const dr_node exponent = SEQUENCE(g, CHOICE(g, word(g, "e"), word(g, "E")), dr_grammar_repeat(g, sign, 0, 1), digits);
-
-    return SEQUENCE(g, dr_grammar_repeat(g, word(g, "-"), 0, 1), whole, dr_grammar_repeat(g, fraction, 0, 1), dr_grammar_repeat(g, exponent, 0, 1));
-}
-
-/* Level inside level, so that the depth is bounded by construction. */
-dr_node dr_grammar_json(dr_grammar *g)
-{
-    enum { LEVELS = 16 };
-
-    if (g->json >= 0)
-        return g->json;
-    const dr_node string = json_string(g), number = json_number(g), comma = word(g, ", "), colon = word(g, ": ");
-    const dr_node plain = CHOICE(g, string, number, word(g, "true"), word(g, "false"), word(g, "null"));
-    const dr_node array = word(g, "[]"), object = word(g, "{}");
-    dr_node value = plain;
-    for (int level = 0; level < LEVELS; level++) {
-        const dr_node member = SEQUENCE(g, string, colon, value);
-        const dr_node full_array = SEQUENCE(g, word(g, "["), value, dr_grammar_repeat(g, SEQUENCE(g, comma, value), 0, -1), word(g, "]"));
-        const dr_node full_object = SEQUENCE(g, word(g, "{"), member, dr_grammar_repeat(g, SEQUENCE(g, comma, member), 0, -1), word(g, "}"));
-        value = CHOICE(g, plain, array, object, full_array, full_object);
-    }
-    g->json = value;
-    return value;
 }

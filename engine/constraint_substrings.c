@@ -168,18 +168,18 @@ static bool repeated_end(uint32_t *longest, dr_str text)
     return true;
 }
 
-static bool mark_suffixes(dr_substrings *x, dr_marks *m, uint32_t end)
+static bool mark_suffixes(const dr_substrings *x, dr_marks *m, dr_str text, uint32_t end)
 {
-    const size_t words = x->text.n / 64 + 1;
+    const size_t words = text.n / 64 + 1;
     uint32_t n = 0;
 
     m->bits = calloc(words, sizeof *m->bits);
     m->before = malloc(words * sizeof *m->before);
     if (!m->bits || !m->before)
         return false;
-    for (size_t i = 0; i < x->text.n; i++) {
+    for (size_t i = 0; i < text.n; i++) {
         const uint32_t at = x->suffix[i];
-        if (at < end && (at == 0 || x->text.s[at - 1] == '\n'))
+        if (at < end && (at == 0 || text.s[at - 1] == '\n'))
             m->bits[i / 64] |= UINT64_C(1) << i % 64;
     }
     for (size_t w = 0; w < words; w++) {
@@ -215,7 +215,6 @@ dr_status dr_substrings_new(dr_substrings **out, dr_str text, dr_error *err)
         st = dr_fail(err, DR_ERR_NOMEM, "substrings: out of memory");
         goto done;
     }
-    x->text = text;
     for (size_t i = 0; i < text.n; i++)
         values[i] = (uint8_t)text.s[i];
     /* Places are below 2^31: the same bits in either sign. */
@@ -224,7 +223,12 @@ dr_status dr_substrings_new(dr_substrings **out, dr_str text, dr_error *err)
         goto done;
     }
     x->n_alone = (uint32_t)text.n - repeated;
-    if (!mark_suffixes(x, &x->line, (uint32_t)text.n) || !mark_suffixes(x, &x->alone, x->n_alone)) {
+    if (!mark_suffixes(x, &x->line, text, (uint32_t)text.n) || !mark_suffixes(x, &x->alone, text, x->n_alone)) {
+        st = dr_fail(err, DR_ERR_NOMEM, "substrings: out of memory");
+        goto done;
+    }
+    x->rows = (dr_rows){.text = text, .suffix = x->suffix, .n = (uint32_t)text.n};
+    if (!(x->forks = dr_forks__new(&x->rows))) {
         st = dr_fail(err, DR_ERR_NOMEM, "substrings: out of memory");
         goto done;
     }
@@ -240,6 +244,7 @@ void dr_substrings_free(dr_substrings *x)
 {
     if (!x)
         return;
+    dr_forks__free(x->forks);
     free(x->suffix);
     free(x->line.bits);
     free(x->line.before);

@@ -7,10 +7,12 @@
 #include <string.h>
 
 enum {
-    BLOCK = 64, /* logits with one maximum kept */
+    BLOCK = 64, /* logits with one maximum kept; and blocks with one */
     LANES = 16,
-    TRIES = 24, /* likeliest tokens tested before the legal ones are listed */
+    TRIES = 16, /* likeliest tokens tested one by one */
+    FEW = 32,   /* legal tokens that are rather listed than searched for among the likely ones */
     MANY = 1024, /* candidates of a draw beyond which listing is cheaper than testing */
+    CROWD = 8192, /* likely tokens that are gathered at most, before the legal ones are listed */
 };
 static const float TAIL = 0x1p-24f;
 
@@ -18,10 +20,11 @@ enum { UNKNOWN = -2, NONE = -1 };
 
 struct dr_sampler {
     dr_sampling how;
-    int32_t vocab, n_blocks;
+    int32_t vocab, n_blocks, n_groups;
     uint64_t count; /* draws so far */
     float *top;     /* [n_blocks] largest logit not handed out yet */
     int32_t *best;  /* [n_blocks] its id; UNKNOWN until looked for, NONE when all were handed out */
+    int32_t *group; /* [n_groups] the block of the largest of these, of BLOCK blocks; NONE when all were handed out */
     int32_t *ids;   /* [vocab] candidates of a draw */
     float *weights; /* [vocab] */
 };
@@ -40,11 +43,13 @@ dr_status dr_sampler_new(dr_sampler **out, dr_sampling how, int32_t vocab, dr_er
     s->how = how;
     s->vocab = vocab;
     s->n_blocks = (vocab - 1) / BLOCK + 1;
+    s->n_groups = (s->n_blocks - 1) / BLOCK + 1;
     s->top = malloc((size_t)s->n_blocks * sizeof *s->top);
+    s->group = malloc((size_t)s->n_groups * sizeof *s->group);
     s->best = malloc((size_t)s->n_blocks * sizeof *s->best);
     s->ids = malloc((size_t)vocab * sizeof *s->ids);
     s->weights = malloc((size_t)vocab * sizeof *s->weights);
-    if (!s->top || !s->best || !s->ids || !s->weights) {
+    if (!s->top || !s->best || !s->group || !s->ids || !s->weights) {
         dr_sampler_free(s);
         return dr_fail(err, DR_ERR_NOMEM, "sampling: out of memory");
     }
@@ -58,6 +63,7 @@ void dr_sampler_free(dr_sampler *s)
         return;
     free(s->top);
     free(s->best);
+    free(s->group);
     free(s->ids);
     free(s->weights);
     free(s);
@@ -76,6 +82,16 @@ static bool comes_before(const float *logits, int32_t a, int32_t b)
 }
 
 /* ---- ids in order of descending logit, without sorting: the maximum of every block, and inside a block on demand ---- */
+
+static void find_best_block(dr_sampler *s, int32_t g)
+{
+    const int32_t from = g * BLOCK, end = s->n_blocks - from < BLOCK ? s->n_blocks : from + BLOCK;
+
+    s->group[g] = NONE;
+    for (int32_t b = from; b < end; b++)
+        if (s->best[b] != NONE && (s->group[g] == NONE || s->top[b] > s->top[s->group[g]]))
+            s->group[g] = b;
+}
 
 static void start(dr_sampler *s, const float *logits)
 {
@@ -98,6 +114,8 @@ static void start(dr_sampler *s, const float *logits)
         s->top[b] = top;
         s->best[b] = UNKNOWN;
     }
+    for (int32_t g = 0; g < s->n_groups; g++)
+        find_best_block(s, g);
 }
 
 /* The next id, or NONE. */
@@ -105,9 +123,9 @@ static int32_t next_best(dr_sampler *s, const float *logits)
 {
     int32_t b = NONE;
 
-    for (int32_t i = 0; i < s->n_blocks; i++)
-        if (s->best[i] != NONE && (b == NONE || s->top[i] > s->top[b]))
-            b = i;
+    for (int32_t g = 0; g < s->n_groups; g++)
+        if (s->group[g] != NONE && (b == NONE || s->top[s->group[g]] > s->top[b]))
+            b = s->group[g];
     if (b == NONE)
         return NONE;
     const int32_t from = b * BLOCK, end = s->vocab - from < BLOCK ? s->vocab : from + BLOCK;
@@ -121,7 +139,109 @@ static int32_t next_best(dr_sampler *s, const float *logits)
     s->best[b] = after;
     if (after != NONE)
         s->top[b] = value(logits, after);
+    find_best_block(s, b / BLOCK);
     return id;
+}
+
+/* ---- a heap of ids, the likeliest on top ---- */
+
+static void swap(dr_sampler *s, int32_t a, int32_t b)
+{
+    const int32_t id = s->ids[a];
+    const float w = s->weights[a];
+
+    s->ids[a] = s->ids[b];
+    s->weights[a] = s->weights[b];
+    s->ids[b] = id;
+    s->weights[b] = w;
+}
+
+static bool is_above(const dr_sampler *s, const float *logits, int32_t a, int32_t b)
+{
+    return comes_before(logits, s->ids[a], s->ids[b]);
+}
+
+static void sift(dr_sampler *s, const float *logits, int32_t n, int32_t at)
+{
+    for (;;) {
+        int32_t best = at;
+        for (int32_t child = 2 * at + 1; child <= 2 * at + 2 && child < n; child++)
+            if (is_above(s, logits, child, best))
+                best = child;
+        if (best == at)
+            return;
+        swap(s, at, best);
+        at = best;
+    }
+}
+
+/* ---- the likeliest legal token ---- */
+
+/* The k-th largest (from 0) of v, which is reordered. */
+static float largest(float *v, int32_t n, int32_t k)
+{
+    for (int32_t lo = 0, hi = n - 1; lo < hi;) {
+        const float pivot = v[lo + (hi - lo) / 2];
+        int32_t i = lo, j = hi;
+        while (i <= j) {
+            while (v[i] > pivot)
+                i++;
+            while (v[j] < pivot)
+                j--;
+            if (i <= j) {
+                const float t = v[i];
+                v[i++] = v[j];
+                v[j--] = t;
+            }
+        }
+        if (k <= j)
+            hi = j;
+        else if (k >= i)
+            lo = i;
+        else
+            break;
+    }
+    return v[k];
+}
+
+/* Of the likeliest two hundredth or so of all tokens the best legal one, or NONE: where one token in a few hundred is legal (numbers),
+ * that is quicker than to list the legal ones. Those that begin with a wrong byte are left out before any are put in order. */
+static int32_t best_of_crowd(dr_sampler *s, const float *logits, const dr_constraint *c, const dr_tokenizer *t)
+{
+    const uint16_t *begins = dr_tokenizer_begins(t);
+    const int32_t known = dr_tokenizer_size(t);
+    uint64_t mask[4];
+    int32_t n = 0, seen = 0;
+
+    dr_constraint_first(c, mask);
+    memcpy(s->weights, s->top, (size_t)s->n_blocks * sizeof *s->top);
+    const float least = largest(s->weights, s->n_blocks, s->n_blocks / 4);
+    if (!(least > -INFINITY))
+        return NONE;
+    for (int32_t b = 0; b < s->n_blocks; b++) {
+        const int32_t from = b * BLOCK, end = s->vocab - from < BLOCK ? s->vocab : from + BLOCK;
+        if (s->best[b] == NONE || s->top[b] < least)
+            continue;
+        for (int32_t id = from; id < end; id++) {
+            if (!(logits[id] >= least))
+                continue;
+            const uint16_t byte = id < known ? begins[id] : 257;
+            if (++seen == CROWD)
+                return NONE;
+            if (byte == 256 || (byte < 256 && (mask[byte / 64] >> byte % 64 & 1)))
+                s->ids[n++] = id;
+        }
+    }
+    for (int32_t i = n / 2; i-- > 0;)
+        sift(s, logits, n, i);
+    while (n > 0) {
+        const int32_t id = s->ids[0];
+        if (dr_constraint_allows(c, t, id))
+            return id;
+        swap(s, 0, --n);
+        sift(s, logits, n, 0);
+    }
+    return NONE;
 }
 
 /* The likeliest legal token, or NONE. When the legal ones were listed to find it, *n_listed of them are in s->ids. */
@@ -136,7 +256,12 @@ static int32_t best_legal(dr_sampler *s, const float *logits, const dr_constrain
         if (id == NONE || !c || dr_constraint_allows(c, t, id))
             return id;
     }
-    const size_t n = dr_constraint_legal(c, t, s->ids, (size_t)s->vocab);
+    size_t n = dr_constraint_legal(c, t, s->ids, FEW);
+    if (n == FEW) {
+        if ((best = best_of_crowd(s, logits, c, t)) != NONE)
+            return best;
+        n = dr_constraint_legal(c, t, s->ids, (size_t)s->vocab);
+    }
     for (size_t i = 0; i < n; i++) {
         if (s->ids[i] >= s->vocab) /* a token the model has no logit for */
             continue;
@@ -190,36 +315,6 @@ static int32_t weigh(dr_sampler *s, const float *logits, int32_t best, float lea
         s->weights[n++] = w;
     }
     return n;
-}
-
-static void swap(dr_sampler *s, int32_t a, int32_t b)
-{
-    const int32_t id = s->ids[a];
-    const float w = s->weights[a];
-
-    s->ids[a] = s->ids[b];
-    s->weights[a] = s->weights[b];
-    s->ids[b] = id;
-    s->weights[b] = w;
-}
-
-static bool is_above(const dr_sampler *s, const float *logits, int32_t a, int32_t b)
-{
-    return comes_before(logits, s->ids[a], s->ids[b]);
-}
-
-static void sift(dr_sampler *s, const float *logits, int32_t n, int32_t at)
-{
-    for (;;) {
-        int32_t best = at;
-        for (int32_t child = 2 * at + 1; child <= 2 * at + 2 && child < n; child++)
-            if (is_above(s, logits, child, best))
-                best = child;
-        if (best == at)
-            return;
-        swap(s, at, best);
-        at = best;
-    }
 }
 
 /* Moves the likeliest candidates that top_p and min_p leave to the end of ids; returns where they begin. */

@@ -88,6 +88,7 @@ void dr_tokenizer_close(dr_tokenizer *t)
     dr_splitter__free(t->splitter);
     dr_merger__free(t->merger);
     free(t->sorted);
+    free(t->begins);
     free(t->whole);
     free(t->slots);
     free(t->span);
@@ -238,6 +239,11 @@ const int32_t *dr_tokenizer_sorted(const dr_tokenizer *t, const uint32_t **first
 {
     *first = t->sorted_first;
     return t->sorted;
+}
+
+const uint16_t *dr_tokenizer_begins(const dr_tokenizer *t)
+{
+    return t->begins;
 }
 
 int32_t dr_tokenizer_size(const dr_tokenizer *t)

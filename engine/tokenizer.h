@@ -43,6 +43,8 @@ int32_t dr_tokenizer_special(const dr_tokenizer *t, const char *text);
 /* The ids of all tokens but the added ones, in the order of their bytes; those that begin with byte b are at first[b] .. first[b + 1].
  * Both borrowed. */
 const int32_t *dr_tokenizer_sorted(const dr_tokenizer *t, const uint32_t **first);
+/* The first byte of every id's token; 256: an added token, 257: none. Borrowed. */
+const uint16_t *dr_tokenizer_begins(const dr_tokenizer *t);
 int32_t dr_tokenizer_size(const dr_tokenizer *t); /* highest id + 1 */
 dr_digest dr_tokenizer_digest(const dr_tokenizer *t);
 

@@ -134,10 +134,11 @@ static dr_status allocate(loader *l, const dr_json *vocab, const dr_json *added)
     t->span = calloc((size_t)t->size + 1, sizeof *t->span);
     t->whole = calloc((size_t)t->size + 1, sizeof *t->whole);
     t->sorted = malloc(((size_t)t->size + 1) * sizeof *t->sorted);
+    t->begins = malloc(((size_t)t->size + 1) * sizeof *t->begins);
     t->slots = malloc(((size_t)1 << bits) * sizeof *t->slots);
     t->added[0].v = calloc(n_added + 1, sizeof(dr_added_token));
     t->added[1].v = calloc(n_added + 1, sizeof(dr_added_token));
-    if (!t->bytes || !t->span || !t->whole || !t->sorted || !t->slots || !t->added[0].v || !t->added[1].v)
+    if (!t->bytes || !t->span || !t->whole || !t->sorted || !t->begins || !t->slots || !t->added[0].v || !t->added[1].v)
         return dr_fail(l->err, DR_ERR_NOMEM, "%s: out of memory", l->name);
     for (size_t i = 0; i >> bits == 0; i++)
         t->slots[i].id = -1;
@@ -467,7 +468,8 @@ static dr_status sort_tokens(loader *l)
     for (int32_t id = 0; id < t->size; id++) {
         const dr_str text = dr_tokenizer_bytes(t, id);
         uint64_t head = 0;
-        if (text.n == 0 || t->span[id].added)
+        t->begins[id] = t->span[id].added ? 256 : text.n == 0 ? 257 : (uint8_t)text.s[0];
+        if (t->begins[id] > 255)
             continue;
         for (size_t i = 0; i < sizeof head; i++)
             head = head << 8 | (i < text.n ? (uint8_t)text.s[i] : 0u);

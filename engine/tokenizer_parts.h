@@ -87,6 +87,7 @@ struct dr_tokenizer {
     dr_added_set added[2];
     int32_t *sorted; /* ids of tokens that are not added, by bytes */
     uint32_t sorted_first[257]; /* where those that begin with a byte are */
+    uint16_t *begins; /* by id, as dr_tokenizer_begins says */
     dr_splitter *splitter;
     dr_merger *merger;
     /* By id: whether the token's bytes, as a piece, are merged into just this token. Found out when first asked for; whichever

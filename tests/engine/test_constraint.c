@@ -27,7 +27,7 @@ static uint32_t below(uint32_t n)
 enum { MAX_RULES = 64, MAX_INPUT = 24, CONTROL_BASE = 1000 };
 
 typedef struct rule {
-    enum { R_LITERAL, R_CONTROL, R_SEQUENCE, R_CHOICE, R_REPEAT, R_SET, R_BYTES, R_TEXT, R_NEST } kind;
+    enum { R_LITERAL, R_CONTROL, R_SEQUENCE, R_CHOICE, R_REPEAT, R_SET, R_BYTES, R_TEXT, R_UTF8, R_SWITCH, R_EACH, R_NEST } kind;
     int child[4], n;
     int min, max;
     char text[4];
@@ -52,6 +52,26 @@ static uint32_t match_text(dr_str text, const int *in, int len, int pos, bool *o
         return UINT32_C(1) << (pos + (int)i);
     *open |= pos + (int)i == len;
     return 0;
+}
+
+/* Items not used yet, in any order; the required ones are the bits of min. */
+static uint32_t match_items(const spec *s, const rule *r, const int *in, int len, int pos, uint32_t used, bool *open)
+{
+    uint32_t out = ((uint32_t)r->min & ~used) == 0 ? UINT32_C(1) << pos : 0;
+    for (int i = 0; i < r->n; i++) {
+        if (used >> i & 1)
+            continue;
+        uint32_t key = 0, end;
+        const uint32_t begin = used ? match_text(DR_STR("b"), in, len, pos, open) : UINT32_C(1) << pos;
+        for (int p = 0; p <= len; p++)
+            if (begin >> p & 1)
+                key |= match_text(r->strings[i], in, len, p, open);
+        end = match(s, r->child[i], in, len, key, open);
+        for (int p = 0; p <= len; p++)
+            if (end >> p & 1)
+                out |= match_items(s, r, in, len, p, used | UINT32_C(1) << i, open);
+    }
+    return out;
 }
 
 static uint32_t match_at(const spec *s, int at, const int *in, int len, int pos, bool *open)
@@ -90,6 +110,20 @@ static uint32_t match_at(const spec *s, int at, const int *in, int len, int pos,
                 return out;
         }
     }
+    case R_UTF8:
+        for (int end = pos; r->max < 0 || end - pos <= r->max; end++) {
+            if (end - pos >= r->min)
+                out |= UINT32_C(1) << end;
+            *open |= end == len && (r->max < 0 || end - pos < r->max);
+            if (end == len || in[end] >= CONTROL_BASE)
+                break;
+        }
+        return out;
+    case R_SWITCH:
+        for (int i = 0; i < r->n; i++)
+            out |= match(s, r->child[i], in, len, match_text(r->strings[i], in, len, pos, open), open);
+        return out;
+    case R_EACH: return match_items(s, r, in, len, pos, 0, open);
     case R_SEQUENCE:
         for (int i = 0; i < r->n; i++)
             now = match(s, r->child[i], in, len, now, open);
@@ -139,13 +173,26 @@ static void random_word(char out[4], uint32_t shortest, uint32_t letters)
     out[n] = 0;
 }
 
+/* Different words, none empty. */
+static void random_words(rule *r, uint32_t most)
+{
+    for (uint32_t i = 1 + below(most); i > 0; i--) {
+        random_word(r->room[r->n], 1, 3);
+        r->strings[r->n] = dr_str_of(r->room[r->n]);
+        bool twice = false;
+        for (int k = 0; k < r->n; k++)
+            twice |= dr_str_eq(r->strings[k], r->strings[r->n]);
+        r->n += !twice;
+    }
+}
+
 static int new_rule(spec *s, int depth)
 {
     const int at = s->n++;
     rule *r = &s->v[at];
     memset(r, 0, sizeof *r);
     const uint32_t leaf = depth == 0 || s->n > MAX_RULES - 8;
-    switch (leaf ? below(5) : 3 + below(7)) {
+    switch (leaf ? below(6) : 3 + below(10)) {
     case 0:
         r->kind = R_LITERAL;
         random_word(r->text, 0, 2);
@@ -160,14 +207,7 @@ static int new_rule(spec *s, int depth)
         break;
     case 3:
         r->kind = R_SET;
-        for (uint32_t i = 1 + below(7); i > 0; i--) {
-            random_word(r->room[r->n], 1, 3);
-            r->strings[r->n] = dr_str_of(r->room[r->n]);
-            bool twice = false;
-            for (int k = 0; k < r->n; k++)
-                twice |= dr_str_eq(r->strings[k], r->strings[r->n]);
-            r->n += !twice;
-        }
+        random_words(r, 7);
         qsort(r->strings, (size_t)r->n, sizeof *r->strings, by_str);
         break;
     case 4:
@@ -175,7 +215,12 @@ static int new_rule(spec *s, int depth)
         random_word(r->text, 0, 2);
         break;
     case 5:
+        r->kind = R_UTF8;
+        r->min = (int)below(3);
+        r->max = below(2) ? -1 : r->min + (int)below(3);
+        break;
     case 6:
+    case 7:
         r->kind = R_SEQUENCE;
         r->n = 1 + (int)below(3);
         for (int i = 0; i < r->n; i++) {
@@ -183,7 +228,7 @@ static int new_rule(spec *s, int depth)
             s->v[at].child[i] = child;
         }
         break;
-    case 7:
+    case 8:
         r->kind = R_CHOICE;
         r->n = 1 + (int)below(3);
         for (int i = 0; i < r->n; i++) {
@@ -191,7 +236,19 @@ static int new_rule(spec *s, int depth)
             s->v[at].child[i] = child;
         }
         break;
-    case 8: {
+    case 9:
+    case 10: {
+        const bool each = below(2);
+        r->kind = each ? R_EACH : R_SWITCH;
+        random_words(r, 4);
+        for (int i = 0; i < r->n; i++) {
+            const int child = new_rule(s, depth - 1);
+            s->v[at].child[i] = child;
+        }
+        r->min = each ? (int)below(1u << r->n) : 0;
+        break;
+    }
+    case 11: {
         const int child = new_rule(s, depth - 1);
         r->kind = R_REPEAT;
         r->child[0] = child;
@@ -227,6 +284,17 @@ static dr_node build(dr_grammar *g, const spec *s, int at, int32_t first_control
         for (const char *p = r->text; *p; p++)
             mask[*p / 64] |= UINT64_C(1) << *p % 64;
         return dr_grammar_bytes(g, mask);
+    case R_UTF8: return dr_grammar_utf8(g, r->min, r->max);
+    case R_SWITCH:
+        for (int i = 0; i < r->n; i++)
+            child[i] = build(g, s, r->child[i], first_control);
+        return dr_grammar_switch(g, r->strings, child, (size_t)r->n);
+    case R_EACH: {
+        dr_grammar_item items[4];
+        for (int i = 0; i < r->n; i++)
+            items[i] = (dr_grammar_item){r->strings[i], build(g, s, r->child[i], first_control), (uint8_t)(60 + i), r->min >> i & 1};
+        return dr_grammar_each(g, dr_grammar_literal(g, DR_STR("")), dr_grammar_literal(g, DR_STR("b")), items, (size_t)r->n);
+    }
     case R_SEQUENCE:
     case R_CHOICE:
         for (int i = 0; i < r->n; i++)
