@@ -164,7 +164,8 @@ static dr_status purge_repo(dr_setup *s, dr_output *out, dr_error *err)
     if ((st = dr_cache_purge(s->cache, dr_xxh3_128(root.s, root.n).lo, &n, err)) != DR_OK)
         goto done;
     dr_output_event(out, json_pack("{s:s,s:o,s:I}", "type", "cache_purge", "repository", dr_output_text(root), "dropped", (json_int_t)n));
-    dr_output_note(out, "%lld records dropped%s", (long long)n, gone.n ? " (no repository is at that path any more)" : "");
+    dr_output_note(out, "%lld records dropped%s; facts are kept by what files hold, not by repository, and go with the whole cache only",
+                   (long long)n, gone.n ? " (no repository is at that path any more)" : "");
 done:
     dr_buf_free(&gone);
     return st;

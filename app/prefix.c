@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static_assert((int)DR_BLOCK_TOKENS == (int)DR_CHAIN_BLOCK_TOKENS, "what is stored as a block is what the chain calls one");
 
@@ -15,9 +16,14 @@ enum {
     CHUNK = 512,
     QUEUE_BYTES = 256 << 20,
     BLOCK_STEPS = DR_BLOCK_TOKENS / DR_CHAIN_STEP,
-    /* A slow model stores an anchor at every block, so that no kill costs it more than about this: */
     MAX_LOSS_US = 60 * 1000000
 };
+
+/* An anchor that is there for a kill alone, and what follows it. */
+typedef struct passing {
+    bool is_set;
+    dr_key key;
+} passing;
 
 struct dr_prefix {
     dr_cache *cache;
@@ -31,6 +37,9 @@ struct dr_prefix {
     int64_t n_keys, cap_keys;
     int64_t base;                 /* end of the pack's base, 0: not known */
     uint64_t block_us, anchor_us; /* computing since the last block's end, since the last anchor */
+    uint64_t max_loss_us, store_us;
+    passing last, stale; /* the last anchor, if it is a passing one; one that goes when `follower` is on disk */
+    dr_key follower;
 };
 
 dr_status dr_prefix_new(dr_prefix **out, dr_cache *cache, dr_decoder *decoder, const dr_model *model,
@@ -48,6 +57,7 @@ dr_status dr_prefix_new(dr_prefix **out, dr_cache *cache, dr_decoder *decoder, c
     p->decoder = decoder;
     p->model = model;
     p->group = group;
+    p->max_loss_us = MAX_LOSS_US;
     const dr_chain_parts parts = {.checkpoint = dr_model_identity(model),
                                   .tokenizer = dr_tokenizer_digest(tokenizer),
                                   .numerics = dr_decoder_numerics_id(model)};
@@ -71,6 +81,19 @@ void dr_prefix_free(dr_prefix *p)
     free(p);
 }
 
+void dr_prefix_max_loss(dr_prefix *p, uint64_t us)
+{
+    p->max_loss_us = us;
+}
+
+uint64_t dr_prefix_store_us(const dr_prefix *p)
+{
+    dr_kv_writer_stat s = {0};
+    if (p->writer)
+        dr_kv_writer_stat_get(p->writer, &s);
+    return p->store_us + s.cpu_us;
+}
+
 const char *dr_prefix_trouble(const dr_prefix *p)
 {
     return p->trouble.msg;
@@ -91,11 +114,20 @@ static void note(dr_prefix *p, const dr_error *e)
         p->trouble = *e;
 }
 
+static void drop_stale(dr_prefix *p)
+{
+    if (!p->stale.is_set || dr_kv_store_find(p->cache, NULL, DR_KV_ANCHOR, &p->follower, NULL) != DR_OK)
+        return;
+    p->stale.is_set = false;
+    (void)dr_kv_store_drop(p->cache, DR_KV_ANCHOR, &p->stale.key, NULL); /* else it is evicted one day */
+}
+
 void dr_prefix_finish(dr_prefix *p)
 {
     dr_error e = {0};
     if (p->writer && dr_kv_writer_flush(p->writer, &e) != DR_OK)
         note(p, &e);
+    drop_stale(p);
 }
 
 /* Keys of all borders of ids[0..n); those there are belong to the same ids. */
@@ -169,22 +201,33 @@ static int64_t restore(dr_prefix *p, int64_t *chain_tokens, const int32_t *ids, 
     return 0;
 }
 
+static uint64_t thread_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000;
+}
+
+typedef enum stored { NOT_STORED, STORED_BEFORE, STORED_NOW } stored;
+
 /* Stores the block that ends at the decoder's position, or the anchor of it; the writer thread does the waiting, unless its queue is full and
  * `wait` is set. */
-static void store(dr_prefix *p, dr_kv_kind kind, uint64_t us, bool wait)
+static stored store(dr_prefix *p, dr_key *key, dr_kv_kind kind, uint64_t us, bool wait)
 {
+    const uint64_t begin = thread_us();
     const int64_t position = dr_decoder_position(p->decoder);
     const int32_t *ids = dr_decoder_tokens(p->decoder);
     const int64_t block = position / DR_BLOCK_TOKENS; /* whole blocks before an anchor; the block's end border for a block */
     dr_kv_label label = {
         .kind = kind, .n_tokens = position, .compute_us = us, .group = p->group, .pinned = position <= p->base};
+    stored how = NOT_STORED;
     dr_error e = {0};
     dr_status st = DR_OK;
     void *data = NULL;
     size_t n;
 
     if (!p->writer)
-        return;
+        return how;
     if (kind == DR_KV_BLOCK) {
         label.key = p->keys[block * BLOCK_STEPS];
         label.parent = p->keys[(block - 1) * BLOCK_STEPS];
@@ -194,24 +237,42 @@ static void store(dr_prefix *p, dr_kv_kind kind, uint64_t us, bool wait)
         label.parent = p->keys[block * BLOCK_STEPS];
         n = dr_decoder_anchor_bytes(p->model, position);
     }
-    if (dr_kv_store_find(p->cache, NULL, kind, &label.key, NULL) == DR_OK)
-        return;
+    *key = label.key;
+    if (dr_kv_store_find(p->cache, NULL, kind, &label.key, NULL) == DR_OK) {
+        how = STORED_BEFORE;
+        goto done;
+    }
     if (!(data = malloc(n ? n : 1)))
         st = dr_fail(&e, DR_ERR_NOMEM, "out of memory");
     else if (kind == DR_KV_BLOCK)
         st = dr_decoder_export_block(p->decoder, block - 1, data, &e);
     else
         st = dr_decoder_export_anchor(p->decoder, data, &e);
-    if (st == DR_OK && dr_kv_writer_put(p->writer, &label, data, n, wait) == DR_OK)
+    if (st == DR_OK && dr_kv_writer_put(p->writer, &label, data, n, wait) == DR_OK) {
         data = NULL; /* the writer's now */
+        how = STORED_NOW;
+    }
+done:
     note(p, &e);
     free(data);
+    p->store_us += thread_us() - begin;
+    return how;
 }
 
-static void store_anchor(dr_prefix *p, bool wait)
+/* for_kill: it is of use until the next one is there, and no longer, as nothing parts or ends here. */
+static void store_anchor(dr_prefix *p, bool for_kill, bool wait)
 {
-    store(p, DR_KV_ANCHOR, p->anchor_us, wait);
+    dr_key key;
+    const stored how = store(p, &key, DR_KV_ANCHOR, p->anchor_us, wait);
+
     p->anchor_us = 0;
+    if (how == NOT_STORED)
+        return;
+    if (p->last.is_set) {
+        p->stale = p->last;
+        p->follower = key;
+    }
+    p->last = (passing){for_kill && how == STORED_NOW, key};
 }
 
 /* One pass, never across a block's end, which is stored. */
@@ -223,12 +284,14 @@ static dr_status advance(dr_prefix *p, const int32_t *ids, int64_t n, float *log
     const uint64_t us = dr_clock_us() - t;
     const int64_t at = dr_decoder_position(p->decoder);
     dr_error e = {0};
+    dr_key key;
 
+    drop_stale(p);
     p->block_us += us;
     p->anchor_us += us;
     if (st == DR_OK && at % DR_BLOCK_TOKENS == 0) {
         if (extend_keys(p, dr_decoder_tokens(p->decoder), at, &e) == DR_OK)
-            store(p, DR_KV_BLOCK, p->block_us, wait);
+            (void)store(p, &key, DR_KV_BLOCK, p->block_us, wait);
         p->block_us = 0;
     }
     note(p, &e);
@@ -246,6 +309,7 @@ dr_status dr_prefix_run(dr_prefix *p, dr_prefix_stat *stat, float *logits, const
     *stat = (dr_prefix_stat){.n_tokens = n};
     p->n_keys = 1;
     p->block_us = p->anchor_us = 0;
+    p->last.is_set = p->stale.is_set = false;
     p->base = n_marks ? marks[0] : 0;
     if ((st = extend_keys(p, ids, n, err)) != DR_OK)
         return st;
@@ -265,13 +329,13 @@ dr_status dr_prefix_run(dr_prefix *p, dr_prefix_stat *stat, float *logits, const
         at = dr_decoder_position(p->decoder);
         if (st != DR_OK)
             break;
-        if (at < n && (at == anchor || (at == block_end && p->anchor_us >= MAX_LOSS_US)))
-            store_anchor(p, true);
+        if (at < n && (at == anchor || p->anchor_us >= p->max_loss_us))
+            store_anchor(p, at != anchor, true);
         if (progress)
             progress(arg, at - from, n - from, dr_clock_us() - t1);
     }
     if (st == DR_ERR_CANCELLED && at > from)
-        store_anchor(p, true);
+        store_anchor(p, false, true);
     stat->n_computed = at - from;
     stat->compute_us = dr_clock_us() - t1;
     return st;
@@ -299,6 +363,6 @@ void dr_prefix_turn_end(dr_prefix *p)
     if (!p->writer || at == 0)
         return;
     if (extend_keys(p, dr_decoder_tokens(p->decoder), at, &e) == DR_OK)
-        store_anchor(p, false);
+        store_anchor(p, false, false);
     note(p, &e);
 }

@@ -25,6 +25,11 @@ typedef struct dr_prefix_stat {
     uint64_t restore_us, compute_us;
 } dr_prefix_stat;
 
+/* How much computing a process that is killed in the middle of a prompt may lose, beyond what had not left the writer's queue: an anchor is
+ * stored at the first chunk's end where so much has passed since the last one, and goes again when the next one is on disk. A minute
+ * unless this is called. */
+void dr_prefix_max_loss(dr_prefix *p, uint64_t us);
+
 /* Called between chunks; done and total are tokens that have to be computed. */
 typedef void dr_prefix_progress(void *arg, int64_t done, int64_t total, uint64_t elapsed_us);
 
@@ -49,5 +54,7 @@ const char *dr_prefix_trouble(const dr_prefix *p);
 
 /* Bytes written to the cache so far. */
 int64_t dr_prefix_written(const dr_prefix *p);
+/* CPU time that storing has taken so far: this thread's part (keys, copies) and the writer's. */
+uint64_t dr_prefix_store_us(const dr_prefix *p);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* Records of one transaction: enough that small ones share the two syncs, few enough that facts are not locked for long. */
 enum { MAX_BATCH = 32, BATCH_BYTES = 8 << 20 };
@@ -180,6 +181,10 @@ void dr_kv_writer_stat_get(dr_kv_writer *w, dr_kv_writer_stat *out)
     *out = w->stat;
     out->bytes_queued = (int64_t)w->bytes;
     (void)pthread_mutex_unlock(&w->lock);
+    clockid_t clock;
+    struct timespec t;
+    if (w->started && pthread_getcpuclockid(w->thread, &clock) == 0 && clock_gettime(clock, &t) == 0)
+        out->cpu_us = (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000;
 }
 
 void dr_kv_writer_free(dr_kv_writer *w, bool abandon)

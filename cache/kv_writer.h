@@ -14,7 +14,7 @@ typedef struct dr_kv_writer_stat {
     int64_t n_stored, n_present; /* written; there already */
     int64_t n_lost;              /* could not be kept */
     int64_t bytes_stored, bytes_queued;
-    uint64_t busy_us;            /* time the thread spent writing */
+    uint64_t busy_us, cpu_us;    /* time the thread spent writing, and CPU time it has taken */
 } dr_kv_writer_stat;
 
 /* max_bytes: of the queue; a record larger than that passes alone. A NULL or read-only cache gives a writer that lets everything go. */

@@ -337,6 +337,55 @@ static void prefix__goes_on_where_it_was_interrupted(void **state)
     restores(&usual, ids, at, N, "after interruptions");
 }
 
+/* What another process would find if this one were killed at a chunk's end. */
+typedef struct witness {
+    dr_cache *c;
+    line *of;
+    int64_t from;
+    int n_seen;
+} witness;
+
+static void look(void *arg, int64_t done, int64_t total, uint64_t us)
+{
+    enum { EVERY = 3 };
+    static float logits[VOCAB];
+    witness *w = arg;
+    const int64_t at = w->from + done;
+
+    (void)us;
+    if (done == total || ++w->n_seen % EVERY != 0)
+        return;
+    dr_prefix_finish(w->of->p); /* what a kill may take beyond the bound is still in the queue */
+    line l = line_open(&usual, w->c);
+    line_run(&l, logits, ids, at + 1, 0);
+    assert_int_equal(l.stat.n_restored, at);
+    line_close(&l);
+}
+
+/* A slow model's anchors follow the clock: a kill loses no more than was allowed, and what was only there for one goes again. */
+static void prefix__loses_no_more_than_allowed_when_killed(void **state)
+{
+    enum { N = 6000, PLANNED = 1 };
+    static float logits[VOCAB];
+    dr_cache_stat stat;
+    dr_error err = {0};
+
+    (void)state;
+    dr_cache *c = cache_at(0);
+    line l = line_open(&usual, c);
+    witness w = {.c = c, .of = &l};
+    dr_prefix_max_loss(l.p, 1);
+    check(dr_prefix_run(l.p, &l.stat, logits, ids, N, NULL, 0, look, &w, NULL, &err), &err);
+    assert_true(w.n_seen >= N / 512);
+    line_close(&l);
+    check(dr_cache_stat_get(c, &stat, &err), &err);
+    assert_int_equal(stat.kv[DR_KV_BLOCK].n_records, N / DR_BLOCK_TOKENS);
+    assert_int_equal(stat.kv[DR_KV_ANCHOR].n_records, PLANNED);
+    assert_clean(c);
+    dr_cache_close(c);
+    restores(&usual, ids, N - 1, N + TAIL, "after passing anchors");
+}
+
 /* Whatever byte of the records is changed: the answer is a cold run's. */
 static void prefix__is_exact_after_damage(void **state)
 {
@@ -472,6 +521,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(prefix__goes_on_from_the_end_of_a_turn, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(prefix__is_exact_after_forks_and_rewinds, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(prefix__goes_on_where_it_was_interrupted, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(prefix__loses_no_more_than_allowed_when_killed, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(prefix__is_exact_after_damage, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(prefix__without_a_cache_or_a_writable_one_computes, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(prefix__shares_restored_pages_with_forks, scratch_begin, scratch_end),
