@@ -72,7 +72,7 @@ static dr_status take_efforts(dr_dialect *d, const dr_json *efforts, const char 
 
 dr_status dr_dialect_parse_file(dr_dialect **out, dr_str json, const char *name, dr_error *err)
 {
-    static const char *const known[] = {"format", "tools_head", "tools_tail", "effort"};
+    static const char *const known[] = {"format", "release", "tools_head", "tools_tail", "effort"};
     dr_status st = DR_OK;
     dr_dialect *d = calloc(1, sizeof *d);
     int64_t format = 0;
@@ -100,6 +100,8 @@ dr_status dr_dialect_parse_file(dr_dialect **out, dr_str json, const char *name,
             goto done;
         }
     }
+    if (dr_json_get(root, "release") && (st = take_text(&d->release, root, "release", name, err)) != DR_OK)
+        goto done;
     if ((st = take_text(&d->tools_head, root, "tools_head", name, err)) != DR_OK ||
         (st = take_text(&d->tools_tail, root, "tools_tail", name, err)) != DR_OK ||
         (st = take_efforts(d, dr_json_get(root, "effort"), name, err)) != DR_OK)
@@ -123,14 +125,23 @@ dr_status dr_dialect_open(dr_dialect **out, const char *dir, dr_error *err)
     st = dr_read_file(&text, path, MAX_FILE, err);
     if (st == DR_ERR_NOT_FOUND)
         st = dr_fail(err, st,
-                     "%s: there is no dialect.json. It holds the prompt texts the checkpoint was trained with (head and tail of the "
-                     "tools block, effort prefixes); docs/model-folder.md says how to make it from the checkpoint's "
-                     "encoding/encoding_dsv4.py",
+                     "%s: there is no dialect.json, the prompt texts the checkpoint was trained with: `deepread model import` makes it "
+                     "from encoding/encoding_dsv4.py (docs/model-folder.md)",
                      dir);
     else if (st == DR_OK)
         st = dr_dialect_parse_file(out, dr_buf_view(&text), path, err);
     dr_buf_free(&text);
     return st;
+}
+
+dr_str dr_dialect_release(const dr_dialect *d)
+{
+    return d->release;
+}
+
+dr_str dr_dialect_effort_at(const dr_dialect *d, size_t i)
+{
+    return i < d->n_efforts ? d->efforts[i].name : (dr_str){0};
 }
 
 void dr_dialect_close(dr_dialect *d)

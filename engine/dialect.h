@@ -14,6 +14,10 @@ typedef struct dr_dialect dr_dialect;
 dr_status dr_dialect_open(dr_dialect **out, const char *dir, dr_error *err);
 dr_status dr_dialect_parse_file(dr_dialect **out, dr_str json, const char *name, dr_error *err);
 void dr_dialect_close(dr_dialect *d);
+/* For people; empty when the file does not say. */
+dr_str dr_dialect_release(const dr_dialect *d);
+/* The i-th name of a reasoning effort, in the file's order; empty past the last. */
+dr_str dr_dialect_effort_at(const dr_dialect *d, size_t i);
 
 typedef enum dr_role { DR_SYSTEM, DR_USER, DR_ASSISTANT, DR_TOOL, DR_DEVELOPER, DR_REMINDER } dr_role;
 

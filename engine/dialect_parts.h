@@ -5,6 +5,7 @@
 #define DR_ENGINE_DIALECT_PARTS_H
 
 #include "engine/dialect.h"
+#include "engine/dialect_import.h"
 #include "engine/json.h"
 
 #define DR_BAR "\xef\xbd\x9c"
@@ -17,18 +18,33 @@
 #define DR_LITERAL_THINK "<think>"
 #define DR_LITERAL_END_THINK "</think>"
 #define DR_LITERAL_DSML DR_BAR "DSML" DR_BAR
+/* What stands in front of a response format's schema. */
+#define DR_FORMAT_HEAD "## Response Format:\n\nYou MUST strictly adhere to the following schema to reply:\n"
 
 typedef struct dr_effort {
     dr_str name, text;
 } dr_effort;
 
 struct dr_dialect {
+    dr_str release; /* for people; empty when the file does not say */
     dr_str tools_head, tools_tail;
     dr_effort *efforts;
     size_t n_efforts;
     char *source; /* the texts point into it and into doc */
     dr_json_doc doc;
 };
+
+/* What a release is known by: the SHA-256 of its texts, in hexadecimal. An effort without a hash has no text. */
+enum { DR_RELEASE_EFFORTS = 3 };
+typedef struct dr_release {
+    const char *name, *head, *tail;
+    struct {
+        const char *name, *hash;
+    } efforts[DR_RELEASE_EFFORTS];
+} dr_release;
+/* dr_dialect_import with other releases than the published ones: what tests have, whose texts are their own. */
+dr_status dr_dialect__import(dr_import *out, const dr_release *known, size_t n_known, dr_str python, const char *name, bool accept,
+                             dr_error *err);
 
 /* The token of one of the six tasks; empty for any other name. */
 dr_str dr_dialect__task_token(dr_str task);

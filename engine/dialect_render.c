@@ -290,7 +290,7 @@ static dr_status put_format(renderer *r, dr_str format)
         return DR_OK;
     if ((st = dr_json_parse(&doc, format, "response_format", r->err)) == DR_OK && !is_empty_value(doc.root)) {
         dr_json_write(&text, doc.root);
-        put_text(r->out, DR_STR("\n\n## Response Format:\n\nYou MUST strictly adhere to the following schema to reply:\n"));
+        put_text(r->out, DR_STR("\n\n" DR_FORMAT_HEAD));
         put_text(r->out, dr_buf_view(&text));
         r->out->text.failed |= text.failed;
     }
@@ -461,7 +461,8 @@ static dr_status find_effort(dr_str *text, const dr_dialect *d, const char *name
             names[n] = 0;
         }
     }
-    return dr_fail(err, DR_ERR_ARG, "this model has no effort \"%s\"; it has: %s", name, names);
+    return dr_fail(err, DR_ERR_ARG, "this model%s%.*s%s has no effort \"%s\"; it has: %s", d->release.n ? " (" : "", (int)d->release.n,
+                   d->release.n ? d->release.s : "", d->release.n ? ")" : "", name, names);
 }
 
 dr_status dr_dialect_render(const dr_dialect *d, dr_prompt *out, const dr_message *messages, size_t n,

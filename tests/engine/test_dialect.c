@@ -1,7 +1,8 @@
 /* Rendering against the vectors of the official renderer, parsing against what it writes, and both against what they must refuse.
  *
- * The trained texts of the official checkpoints are not ours to keep. DR_OFFICIAL_MODEL names a folder whose dialect.json holds the April
- * texts: vectors 11 and 12 are then checked by hash as well. */
+ * The trained texts of the official checkpoints are not ours to keep. DR_OFFICIAL_MODEL names a folder that holds the April release's
+ * (encoding/encoding_dsv4.py, or a dialect.json made of it): vectors 11 and 12 are then checked by hash as well. */
+#include "engine/dialect_import.h"
 #include "engine/dialect_parts.h"
 #include "tests/support/alloc.h"
 
@@ -148,8 +149,18 @@ static void dialect__official_texts_give_the_official_hashes(void **state)
         assert_int_equal(sizeof(BOS "SYS" USER "Q1" ASST THINK) - 1 + 476, 546);
         return;
     }
-    if (dr_dialect_open(&d, dir, &err) != DR_OK)
+    dr_buf path = {0}, python = {0};
+    dr_import import = {0};
+    dr_buf_printf(&path, "%s/encoding/encoding_dsv4.py", dir);
+    if (dr_read_file(&python, path.data, 1 << 20, NULL) != DR_OK) {
+        if (dr_dialect_open(&d, dir, &err) != DR_OK)
+            fail_msg("%s", err.msg);
+    } else if (dr_dialect_import(&import, dr_buf_view(&python), path.data, false, &err) != DR_OK ||
+               dr_dialect_parse_file(&d, dr_buf_view(&import.json), path.data, &err) != DR_OK)
         fail_msg("%s", err.msg);
+    dr_import_fini(&import);
+    dr_buf_free(&python);
+    dr_buf_free(&path);
     expect_hash(d, vector_11, &(dr_render_options){.thinking = true}, 1169,
                 "2dcfab2167aa87b05242f3092cf89820c23ba2f3904746c22c03d0f877e6366d");
     expect_hash(d, vector_12, &(dr_render_options){.thinking = true, .effort = "max"}, 546,

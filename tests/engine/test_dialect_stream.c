@@ -182,7 +182,7 @@ static void expect_same(const transcript *whole, dr_str text, bool thinking, boo
 
 static void cut_everywhere(const char *s, size_t n, bool thinking, bool with_tools)
 {
-    enum { PAIRS = 260 };
+    enum { PAIRS = 180 };
     const dr_str text = {s, n};
     transcript whole;
     size_t cuts[2];

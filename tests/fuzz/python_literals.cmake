@@ -1,0 +1,1 @@
+dr_fuzz(python_literals LIBS dr_engine dr_base)
