@@ -433,6 +433,7 @@ static dr_status working_tree(dr_pack *out, const dr_maker *m, dr_error *err)
     dr_repo *opened = NULL;
     delta *deltas = NULL;
     const uint32_t entry = (uint32_t)out->n_entries;
+    const size_t n_segs = out->n_segs;
 
     if (strcmp(m->c0, m->head) != 0) {
         dr_repo_options how = m->opt->reading ? *m->opt->reading : (dr_repo_options){0};
@@ -452,6 +453,12 @@ static dr_status working_tree(dr_pack *out, const dr_maker *m, dr_error *err)
         (st = dr_pack__line(out, m, DR_SEG_ENTRY, entry, DR_STR(""), DR_STR("working tree\n"), err)) != DR_OK ||
         (st = add_deltas(out, m, deltas, n, entry, err)) != DR_OK)
         goto done;
+    if (out->n_segs == n_segs + 1) { /* nothing of it is shown: as if nothing had changed */
+        out->ids.n = (size_t)out->entries[entry].first;
+        out->n_segs--;
+        out->n_entries--;
+        goto done;
+    }
     out->entries[entry].n = (int64_t)out->ids.n - out->entries[entry].first;
 done:
     free(deltas);

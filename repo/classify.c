@@ -40,6 +40,7 @@ static const struct {
     [DR_WHY_EXPORT_IGNORE] = {DR_FILE_IGNORED, "marked export-ignore"},
     [DR_WHY_EXCLUDED] = {DR_FILE_IGNORED, "excluded by option"},
     [DR_WHY_NOT_INCLUDED] = {DR_FILE_IGNORED, "not among the files to include"},
+    [DR_WHY_OWN_PACK] = {DR_FILE_IGNORED, "a pack that this program wrote"},
     [DR_WHY_SUBMODULE_ABSENT] = {DR_FILE_SUBMODULE, "a submodule that is not here"},
     [DR_WHY_SUBMODULE_READ] = {DR_FILE_SUBMODULE, "a submodule, its files are listed"},
     [DR_WHY_SPECIAL] = {DR_FILE_REFUSED, "a device, pipe or socket"},
@@ -218,6 +219,48 @@ bool dr_classify__says_generated(dr_str content)
     return false;
 }
 
+/* s without what it starts with; or *ok becomes false. */
+static dr_str after(dr_str s, const char *start, bool *ok)
+{
+    const size_t n = strlen(start);
+    *ok = *ok && starts_with(s, start);
+    return *ok ? (dr_str){s.s + n, s.n - n} : s;
+}
+
+static dr_str after_run(dr_str s, const char *of, size_t least, size_t most, bool *ok)
+{
+    size_t n = 0;
+    while (n < s.n && s.s[n] && strchr(of, s.s[n]))
+        n++;
+    *ok = *ok && n >= least && n <= most;
+    return *ok ? (dr_str){s.s + n, s.n - n} : s;
+}
+
+bool dr_classify__is_pack(dr_str text)
+{
+    static const char digits[] = "0123456789", hex[] = "0123456789abcdef";
+    const char *nl = text.n ? memchr(text.s, '\n', text.n < PATH_MAX_BYTES ? text.n : PATH_MAX_BYTES) : NULL;
+    const dr_str line = {text.s, nl ? (size_t)(nl - text.s) : 0};
+    bool full = true, changes = true, map = true;
+    dr_str s = after(after_run(after(line, "repository of ", &full), digits, 1, 10, &full), " files", &full);
+
+    if (full && s.n)
+        s = after_run(after(s, " at ", &full), hex, 12, 12, &full);
+    if (full && s.n == 0)
+        return true;
+    s = after_run(after(line, "changes ", &changes), hex, 12, 12, &changes);
+    s = after_run(after(s, " to ", &changes), hex, 12, 12, &changes);
+    if (changes && s.n == 0)
+        return true;
+    s = after(line, "repository ", &map);
+    const char *comma = map ? memrchr(s.s, ',', s.n) : NULL; /* the folder's name may hold one */
+    if (!comma || comma == s.s)
+        return false;
+    s = (dr_str){comma, s.n - (size_t)(comma - s.s)};
+    s = after(after_run(after(s, ", ", &map), digits, 1, 10, &map), " files", &map);
+    return map && s.n == 0;
+}
+
 bool dr_classify__has_long_lines(dr_str content)
 {
     size_t n_lines = 0;
@@ -243,6 +286,8 @@ dr_why dr_classify__verdict(dr_str path, const dr_attr_set *attr, const dr_blob_
     case DR_CONTENT_OTHER: return DR_WHY_NON_UTF8;
     default: break;
     }
+    if (facts->is_pack && attr->generated != 0)
+        return DR_WHY_OWN_PACK;
     if (attr->generated == 1)
         return DR_WHY_ATTR_GENERATED;
     if (attr->generated == 0)

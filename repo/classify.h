@@ -13,7 +13,7 @@ typedef struct dr_blob_facts {
     uint64_t lfs_size;  /* of a Git LFS pointer: what it states */
     uint32_t n_secrets; /* in the text */
     dr_content_kind kind;
-    bool says_generated, long_lines; /* of the text */
+    bool says_generated, long_lines, is_pack; /* of the text */
 } dr_blob_facts;
 
 /* Why a file is not plain text. */
@@ -45,6 +45,7 @@ typedef enum dr_why {
     DR_WHY_EXPORT_IGNORE,
     DR_WHY_EXCLUDED,
     DR_WHY_NOT_INCLUDED,
+    DR_WHY_OWN_PACK,
     DR_WHY_SUBMODULE_ABSENT,
     DR_WHY_SUBMODULE_READ,
     DR_N_WHYS
@@ -59,6 +60,10 @@ dr_why dr_classify__path(dr_str path);
 
 /* A generator's signature in a comment near the top. */
 bool dr_classify__says_generated(dr_str text);
+
+/* Does it begin as a pack that this program wrote (docs/pack.md, any mode, or what changed between two commits)? Read
+ * again with the files it is made of, it would show everything twice. */
+bool dr_classify__is_pack(dr_str text);
 
 /* By a regular file's path, attributes, and what was found in its bytes. */
 dr_why dr_classify__verdict(dr_str path, const dr_attr_set *attr, const dr_blob_facts *facts);

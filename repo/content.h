@@ -16,7 +16,7 @@
 #include "base/bytes.h"
 
 /* Raised when the same bytes may be judged or converted otherwise: part of every key of something made from text. */
-enum { DR_CONTENT_VERSION = 2 };
+enum { DR_CONTENT_VERSION = 3 };
 
 /* The numbers are stored: append only. */
 typedef enum dr_content_kind {

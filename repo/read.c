@@ -9,15 +9,15 @@
 /* What was found in a blob, as it is kept.
  *
  *   0  8  size         8  8  LFS size         16  4  secrets         20  1  kind         21  1  bit 0 says generated, 1
- * long lines
+ * long lines, 2 a pack
  *
- * Under "cls2", the rules that make text of bytes, the blob, and the name of an encoding when there is one. */
+ * Under "cls3", the rules that make text of bytes, the blob, and the name of an encoding when there is one. */
 enum { RECORD = 22, KEY_HEAD = 4 + 32 + 20, MAX_KEY = 480 };
 
 static size_t record_key(uint8_t key[MAX_KEY], const dr_repo *r, const uint8_t id[20], dr_str encoding)
 {
     const size_t n = encoding.n < MAX_KEY - KEY_HEAD ? encoding.n : MAX_KEY - KEY_HEAD;
-    memcpy(key, "cls2", 4);
+    memcpy(key, "cls3", 4);
     memcpy(key + 4, r->text_rules.b, 32);
     memcpy(key + 36, id, 20);
     if (n)
@@ -39,7 +39,8 @@ bool dr_snapshot__recall(dr_blob_facts *facts, const dr_blob_store *store, const
                                  .n_secrets = dr_load_u32(value.data + 16),
                                  .kind = (dr_content_kind)value.data[20],
                                  .says_generated = value.data[21] & 1,
-                                 .long_lines = value.data[21] >> 1 & 1};
+                                 .long_lines = value.data[21] >> 1 & 1,
+                                 .is_pack = value.data[21] >> 2 & 1};
         ok = true;
     }
     dr_buf_free(&value);
@@ -57,7 +58,7 @@ void dr_snapshot__remember(const dr_blob_facts *facts, const dr_blob_store *stor
     dr_store_u64(record + 8, facts->lfs_size);
     dr_store_u32(record + 16, facts->n_secrets);
     record[20] = (uint8_t)facts->kind;
-    record[21] = (uint8_t)((facts->says_generated ? 1 : 0) | (facts->long_lines ? 2 : 0));
+    record[21] = (uint8_t)((facts->says_generated ? 1 : 0) | (facts->long_lines ? 2 : 0) | (facts->is_pack ? 4 : 0));
     (void)store->put(store->self, (dr_cspan){key, record_key(key, r, id, encoding)}, (dr_cspan){record, RECORD}, NULL);
 }
 
@@ -77,6 +78,7 @@ dr_status dr_snapshot__look(dr_blob_facts *facts, dr_buf *scratch, const dr_repo
     const dr_str text = dr_content__is_converted(facts->kind) ? dr_buf_view(scratch) : bytes;
     facts->says_generated = dr_classify__says_generated(text);
     facts->long_lines = dr_classify__has_long_lines(text);
+    facts->is_pack = dr_classify__is_pack(text);
     if ((st = dr_secrets_scan(&found, text, r->allow, err)) == DR_OK)
         facts->n_secrets = found.n < UINT32_MAX ? (uint32_t)found.n : UINT32_MAX;
 done:

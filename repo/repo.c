@@ -143,6 +143,8 @@ static void classify_entry(const classify_job *job, dr_entry *e, dr_buf *content
     e->file.size = facts.size;
     e->why = (uint8_t)(facts.size > r->max_file_bytes ? DR_WHY_TOO_LARGE
                                                       : dr_classify__verdict(e->file.path, &attr, &facts));
+    if (e->why == DR_WHY_OWN_PACK)
+        e->file.size = 0;
     if (e->why == DR_WHY_LFS)
         e->file.size = facts.lfs_size;
     const dr_file_class cls = dr_why__class((dr_why)e->why);

@@ -44,7 +44,8 @@ typedef enum dr_file_class {
     DR_FILE_SYMLINK, /* listed, never followed */
     DR_FILE_MISSING, /* named by the tree, not in the object database (partial clone, damage) */
     DR_FILE_REFUSED, /* a name that is not safe to use */
-    DR_FILE_IGNORED, /* tracked, and taken out by .deepreadignore, export-ignore, exclude or include: not read */
+    DR_FILE_IGNORED, /* tracked, and taken out by .deepreadignore, export-ignore, exclude or include: not read; or a pack
+                        that this program wrote */
     DR_N_FILE_CLASSES
 } dr_file_class;
 

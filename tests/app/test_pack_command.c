@@ -228,6 +228,31 @@ static void pack__takes_patterns(void **state)
     dr_buf_free(&r.out);
 }
 
+/* A pack written into the repository is not packed again: neither while it is new nor once it is committed. */
+static void pack__leaves_out_packs(void **state)
+{
+    (void)state;
+    static const char *const ways[] = {"-C %R -q pack --mode full --out repo/whole.txt", "-C %R -q pack --mode map --out repo/map.txt",
+                                       "-C %R -q pack --diff HEAD~1..HEAD --out repo/diff.txt"};
+    run before = program("-C %R pack --mode full --out -");
+    for (size_t i = 0; i < 3; i++)
+        EXPECT(ways[i], 0, "");
+    run after = program("-C %R pack --mode full --out -");
+    assert_string_equal(before.out.data, after.out.data);
+    dr_buf_free(&after.out);
+    EXPECT("-C %R pack --mode full --explain whole.txt", 0, "is out: a pack that this program wrote");
+    pack_world_write(&p, ".gitattributes", "*.pb.c linguist-generated\ndiff.txt -linguist-generated\n");
+    after = program("-C %R pack --mode full --out -");
+    assert_non_null(strstr(after.out.data, "added diff.txt lines"));
+    assert_null(strstr(after.out.data, "added map.txt lines"));
+    pack_world_write(&p, ".gitattributes", "*.pb.c linguist-generated\n");
+    pack_world_remove(&p, "whole.txt");
+    pack_world_remove(&p, "map.txt");
+    pack_world_remove(&p, "diff.txt");
+    dr_buf_free(&before.out);
+    dr_buf_free(&after.out);
+}
+
 static void pack__refuses(void **state)
 {
     (void)state;
@@ -270,6 +295,7 @@ int main(void)
         cmocka_unit_test(pack__lists_and_allows_secrets),
         cmocka_unit_test(pack__between_commits),
         cmocka_unit_test(pack__takes_patterns),
+        cmocka_unit_test(pack__leaves_out_packs),
         cmocka_unit_test(pack__refuses),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
