@@ -45,7 +45,7 @@ typedef struct dr_options {
     const char *out, *mode, *effort, *tokens, *messages, *backend, *base, *diff, *explain;
     int64_t budget; /* -1: the profile's */
     int32_t chunk;
-    bool ids, decode, special, wide, mtp, drop, no_drop, full, batch, repack, secrets, submodules, history, of_repo;
+    bool ids, decode, special, wide, mtp, drop, no_drop, full, batch, repack, secrets, submodules, history, of_repo, accept;
     dr_option_list include, exclude;
     /* positional words, in order; borrowed from argv */
     const char **words;
