@@ -21,7 +21,7 @@ typedef struct dr_cache_bench {
     double churn_mb_s, churn_raw_mb_s;
     double churn_worst_ms, churn_p99_ms, churn_p50_ms;
     double churn_raw_worst_ms, churn_raw_p99_ms, churn_raw_p50_ms;
-    double churn_txn_worst_ms;  /* the slowest transaction of the store */
+    double churn_txn_worst_ms;  /* the slowest transaction of the store once it was full */
     double churn_sync_worst_ms; /* the slowest single sync of the plain files: no record can promise less */
     double churn_file_part;     /* size of the file afterwards, of the budget */
 } dr_cache_bench;
