@@ -198,6 +198,7 @@ static dr_status open_base(attempt *a, dr_error *err)
     if (!*m->c0 || (strcmp(m->c0, m->head) == 0 && !(id->from_disk && id->n_dirty)))
         return DR_OK;
     how.rev = m->c0;
+    how.rules_of = m->rules;
     how.store = m->opt->store;
     how.pool = m->opt->pool;
     const dr_status st = dr_repo_open(&a->opened, id->root.s, &how, err);
@@ -248,6 +249,9 @@ static dr_status build_on(dr_pack *out, attempt *a, bool strict, dr_error *err)
     if (changed && m->opt->reading && m->opt->reading->submodules)
         return dr_fail(err, DR_ERR_ARG, "--base %.12s: a submodule or a rules file changed since; leave --base away, or --submodules",
                        m->c0);
+    /* What a commit says is the same as what the snapshot says but for a rules file that is changed and not committed: who
+     * takes a file out expects it gone at once. */
+    m->rules = changed ? NULL : m->repo;
     if ((st = open_base(a, err)) != DR_OK)
         return st;
     st = dr_plan__load(&a->plan, m, err);

@@ -175,37 +175,38 @@ done:
 
 /* ---- why a file is in or out ---- */
 
-static dr_status explain(dr_setup *s, dr_output *out, const char *path, const dr_pack *p, dr_error *err)
+static dr_status explain(dr_setup *s, dr_output *out, const char *word, const dr_pack *p, dr_error *err)
 {
     dr_status st = DR_OK;
-    dr_buf text = {0}, where = {0};
-    const dr_str root = dr_repo_identity(s->repo)->root;
+    dr_buf path = {0}, text = {0}, where = {0};
     size_t file;
 
-    if (strncmp(path, root.s, root.n) == 0 && path[root.n] == '/')
-        path += root.n + 1;
-    while (path[0] == '.' && path[1] == '/')
-        path += 2;
-    const bool there = dr_repo_find(s->repo, dr_str_of(path), &file);
-    if ((st = dr_repo_explain(&text, s->repo, dr_str_of(path), err)) != DR_OK)
+    if ((st = dr_setup_path(&path, s, word, err)) != DR_OK)
+        return st;
+    const bool there = dr_repo_find(s->repo, dr_buf_view(&path), &file);
+    if ((st = dr_repo_explain(&text, s->repo, dr_buf_view(&path), err)) != DR_OK)
         goto done;
     if (there)
         dr_pack_view_file(&where, p, file);
+    else
+        dr_pack_view_gone(&where, p, dr_buf_view(&path));
     if (text.failed || where.failed) {
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
         goto done;
     }
     if (out->json) {
         json_t *event = begin_json(s, "explain");
-        json_object_set_new(event, "path", dr_output_text(dr_str_of(path)));
+        json_t *place = there ? dr_pack_file_json(p, file) : dr_pack_gone_json(p, dr_buf_view(&path));
+        json_object_set_new(event, "path", dr_output_text(dr_buf_view(&path)));
         json_object_set_new(event, "text", dr_output_text(dr_buf_view(&text)));
-        if (there)
-            json_object_set_new(event, "pack", dr_pack_file_json(p, file));
+        if (place)
+            json_object_set_new(event, "pack", place);
         dr_output_event(out, event);
     } else
         printf("%s%s%s", text.data ? text.data : "", text.n && text.data[text.n - 1] != '\n' ? "\n" : "",
                where.data ? where.data : "");
 done:
+    dr_buf_free(&path);
     dr_buf_free(&where);
     dr_buf_free(&text);
     return st;

@@ -438,6 +438,7 @@ static dr_status working_tree(dr_pack *out, const dr_maker *m, dr_error *err)
     if (strcmp(m->c0, m->head) != 0) {
         dr_repo_options how = m->opt->reading ? *m->opt->reading : (dr_repo_options){0};
         how.rev = m->head;
+        how.rules_of = m->rules;
         if ((st = dr_repo_open(&opened, dr_repo_identity(m->repo)->root.s, &how, err)) != DR_OK)
             return st;
         head = opened;

@@ -17,6 +17,7 @@ typedef struct dr_maker {
     const dr_repo *repo;    /* the snapshot asked about */
     const dr_repo *base;    /* the snapshot at c0; equal to repo where that is the same thing */
     dr_history *history;    /* of repo; NULL outside git */
+    const dr_repo *rules;   /* whose attributes and ignore files hold for every commit: repo; NULL: each commit's own */
     const char *c0, *head;  /* 40 hex digits, or "" */
     const dr_tokenizer *t;
     dr_digest tokenizer;

@@ -288,24 +288,24 @@ void dr_pack_view_diff(const dr_output *out, const dr_pack *p, const dr_sym_chan
                dr_output_count(a, (int64_t)(symbols->n - shown)), dr_output_plain(out));
 }
 
-void dr_pack_view_file(dr_buf *out, const dr_pack *p, size_t file)
+/* Is the segment about a file that is called so now, or was when the segment was made? */
+static bool is_about(const dr_pack *p, size_t segment, dr_str path)
+{
+    const dr_pack_segment *s = &p->segs[segment];
+    return s->path_n && (dr_str_eq(dr_pack__path_now(p, segment), path) || dr_str_eq(dr_pack_path(p, s), path) ||
+                         (s->renamed && dr_str_eq(dr_pack_old_path(p, s), path)));
+}
+
+static int64_t list_segments(dr_buf *out, const dr_pack *p, dr_str path)
 {
     char a[28], b[28];
-    const dr_str path = dr_repo_file_at(p->repo, file)->path;
-    const dr_pack_file *f = &p->files[file];
+    int64_t n = 0;
 
-    if (p->mode != DR_PACK_NONE && f->how != DR_HOW_OUT)
-        dr_buf_printf(out, "pack \"%s\": %s, %s tokens%s%s\n", dr_pack_mode_name(p->mode),
-                      f->how == DR_HOW_WHOLE        ? "whole"
-                      : f->how == DR_HOW_SIGNATURES ? "signatures"
-                                                    : "in the map only",
-                      dr_output_count(a, f->n_tokens), f->why ? "; " : "", f->why ? f->why : "");
-    else
-        dr_buf_printf(out, "pack \"%s\": out; %s\n", dr_pack_mode_name(p->mode), f->why ? f->why : "");
     for (size_t i = 0; i < p->n_segs; i++) {
         const dr_pack_segment *s = &p->segs[i];
-        if (!s->path_n || !dr_str_eq(dr_pack__path_now(p, i), path))
+        if (!is_about(p, i, path))
             continue;
+        n += s->n;
         dr_buf_printf(out, "tokens %s to %s: %s ", dr_output_count(a, s->first), dr_output_count(b, s->first + s->n - 1),
                       dr_seg_kind_name((dr_seg_kind)s->kind));
         if (s->entry == DR_PACK_BASE)
@@ -316,6 +316,35 @@ void dr_pack_view_file(dr_buf *out, const dr_pack *p, size_t file)
             dr_buf_str(out, "in the overlay, working tree");
         dr_buf_str(out, "\n");
     }
+    return n;
+}
+
+void dr_pack_view_gone(dr_buf *out, const dr_pack *p, dr_str path)
+{
+    dr_buf list = {0};
+    if (list_segments(&list, p, path)) {
+        dr_buf_str(out, "The pack still shows what was there, and that it went, until HEAD becomes the base (--repack):\n");
+        dr_buf_add(out, list.data, list.n);
+    }
+    dr_buf_free(&list);
+}
+
+void dr_pack_view_file(dr_buf *out, const dr_pack *p, size_t file)
+{
+    char a[28];
+    const dr_repo_file *listed = dr_repo_file_at(p->repo, file);
+    const dr_pack_file *f = &p->files[file];
+
+    if (p->mode != DR_PACK_NONE && f->how != DR_HOW_OUT)
+        dr_buf_printf(out, "pack \"%s\": %s, %s token%s%s%s%s\n", dr_pack_mode_name(p->mode),
+                      f->how == DR_HOW_WHOLE        ? "whole"
+                      : f->how == DR_HOW_SIGNATURES ? "signatures"
+                                                    : "in the map only",
+                      dr_output_count(a, f->n_tokens), dr_output_s(f->n_tokens), f->why ? "; " : "", f->why ? f->why : "",
+                      dr_pack__shows(listed->cls) ? "" : " now, in by the rules of the base");
+    else
+        dr_buf_printf(out, "pack \"%s\": out; %s\n", dr_pack_mode_name(p->mode), f->why ? f->why : "");
+    (void)list_segments(out, p, listed->path);
 }
 
 /* ---- JSON ---- */
@@ -330,15 +359,28 @@ static json_t *segment_json(const dr_pack *p, const dr_pack_segment *s)
     return x;
 }
 
-json_t *dr_pack_file_json(const dr_pack *p, size_t file)
+static json_t *segments_json(const dr_pack *p, dr_str path)
 {
     json_t *list = json_array();
-    const dr_str path = dr_repo_file_at(p->repo, file)->path;
     for (size_t i = 0; i < p->n_segs; i++)
-        if (p->segs[i].path_n && dr_str_eq(dr_pack__path_now(p, i), path))
+        if (is_about(p, i, path))
             json_array_append_new(list, segment_json(p, &p->segs[i]));
+    return list;
+}
+
+json_t *dr_pack_file_json(const dr_pack *p, size_t file)
+{
     return json_pack("{s:s,s:I,s:o}", "in", dr_pack_how_name(p->files[file].how), "tokens", (json_int_t)p->files[file].n_tokens,
-                     "segments", list);
+                     "segments", segments_json(p, dr_repo_file_at(p->repo, file)->path));
+}
+
+json_t *dr_pack_gone_json(const dr_pack *p, dr_str path)
+{
+    json_t *list = segments_json(p, path);
+    if (json_array_size(list))
+        return json_pack("{s:s,s:o}", "in", "gone", "segments", list);
+    json_decref(list);
+    return NULL;
 }
 
 json_t *dr_pack_diff_json(const dr_pack *p, const dr_sym_changes *symbols, const char *ids_sha256)

@@ -15,10 +15,14 @@ void dr_pack_view_diff(const dr_output *out, const dr_pack *p, const dr_sym_chan
 /* "in the base, tokens 120 to 980", one line for every segment about a file; what it says of one that has none. */
 void dr_pack_view_file(dr_buf *out, const dr_pack *p, size_t file);
 
+/* The same for a path that the snapshot does not have: nothing, unless the pack still shows what was there. */
+void dr_pack_view_gone(dr_buf *out, const dr_pack *p, dr_str path);
+
 /* Both, as JSON: docs/events.md. ids_sha256: 64 hex digits. */
 json_t *dr_pack_json(const dr_pack *p, const char *ids_sha256);
 json_t *dr_pack_diff_json(const dr_pack *p, const dr_sym_changes *symbols, const char *ids_sha256);
 json_t *dr_pack_file_json(const dr_pack *p, size_t file);
+json_t *dr_pack_gone_json(const dr_pack *p, dr_str path); /* NULL: the pack shows nothing of it */
 
 /* "whole", "signatures", "map", "out" */
 const char *dr_pack_how_name(dr_pack_how how);

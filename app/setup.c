@@ -151,6 +151,72 @@ dr_status dr_setup_snapshot(dr_setup *s, dr_error *err)
     return st;
 }
 
+/* folder/word without empty, "." and ".." parts; word alone when it is absolute or folder is empty. */
+static void join_path(dr_buf *out, const char *folder, const char *word)
+{
+    dr_buf whole = {0};
+
+    dr_buf_clear(out);
+    dr_buf_printf(&whole, "%s/%s", *word == '/' ? "" : folder, word);
+    for (const char *part = whole.failed ? "" : whole.data; *part;) {
+        const size_t n = strcspn(part, "/");
+        if (n == 2 && memcmp(part, "..", 2) == 0)
+            while (out->n && out->data[--out->n] != '/')
+                ;
+        else if (n && !(n == 1 && *part == '.')) {
+            dr_buf_add(out, "/", 1);
+            dr_buf_add(out, part, n);
+        }
+        part += n + (part[n] == '/');
+    }
+    dr_buf_add(out, "", 0);
+    if (out->data)
+        out->data[out->n] = 0;
+    out->failed |= whole.failed;
+    dr_buf_free(&whole);
+}
+
+/* A file, or a folder with files. */
+static bool is_listed(const dr_repo *r, const char *path)
+{
+    size_t at;
+    dr_buf folder = {0};
+    if (dr_repo_find(r, dr_str_of(path), &at))
+        return true;
+    dr_buf_printf(&folder, "%s/", path);
+    (void)dr_repo_find(r, dr_buf_view(&folder), &at);
+    const bool yes = !folder.failed && at < dr_repo_n_files(r) && dr_repo_file_at(r, at)->path.n > folder.n &&
+                     memcmp(dr_repo_file_at(r, at)->path.s, folder.data, folder.n) == 0;
+    dr_buf_free(&folder);
+    return yes;
+}
+
+dr_status dr_setup_path(dr_buf *out, const dr_setup *s, const char *word, dr_error *err)
+{
+    const dr_str root = dr_repo_identity(s->repo)->root;
+    char *here = realpath(s->opt->path ? s->opt->path : ".", NULL);
+    dr_buf from_here = {0}, from_root = {0}, on_disk = {0};
+    struct stat sb;
+
+    dr_buf_clear(out);
+    join_path(&from_here, here ? here : "", word);
+    join_path(&from_root, "", word);
+    const char *second = *word == '/' ? word : from_root.n ? from_root.data + 1 : ".";
+    const char *first = dr_str_eq(dr_buf_view(&from_here), root) ? "." : second;
+    if (from_here.data && from_here.n > root.n && memcmp(from_here.data, root.s, root.n) == 0 && from_here.data[root.n] == '/')
+        first = from_here.data + root.n + 1;
+    dr_buf_printf(&on_disk, "%s/%s", root.s, second);
+    const bool use_first = strcmp(first, ".") == 0 || is_listed(s->repo, first) ||
+                           (!is_listed(s->repo, second) && (on_disk.failed || lstat(on_disk.data, &sb) < 0));
+    dr_buf_str(out, use_first ? first : second);
+    const bool failed = out->failed || from_here.failed || from_root.failed;
+    dr_buf_free(&from_here);
+    dr_buf_free(&from_root);
+    dr_buf_free(&on_disk);
+    free(here);
+    return failed ? dr_fail(err, DR_ERR_NOMEM, "out of memory") : DR_OK;
+}
+
 dr_status dr_setup_repo(dr_setup *s, dr_error *err)
 {
     dr_status st = DR_OK;

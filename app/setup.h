@@ -54,6 +54,10 @@ dr_status dr_setup_model_files(dr_setup *s, dr_error *err);
 /* ... and its weights on the chosen instruction set. */
 dr_status dr_setup_model(dr_setup *s, dr_error *err);
 
+/* A path as a user writes it, as one from the root of the snapshot: absolute, or from the folder that -C names (this one without
+ * it), or, when that is nothing, from the root. Replaces what *out holds. Nothing need be there. DR_ERR_NOMEM. */
+dr_status dr_setup_path(dr_buf *out, const dr_setup *s, const char *word, dr_error *err);
+
 /* Which pack --mode and --budget ask for, the profile deciding what they leave open. Needs the model's files. *budget: tokens, 0 no
  * limit, -1 when neither names one for a full pack. DR_ERR_ARG: no such mode, or options that the mode would ignore. */
 dr_status dr_setup_pack_asked(dr_pack_mode *mode, int64_t *budget, const dr_setup *s, dr_error *err);

@@ -168,8 +168,9 @@ static dr_status no_such_tool(dr_error *err)
 }
 
 /* The words of the command line as the arguments of a call. */
-static dr_status take_words(json_t *args, const dr_options *opt, dr_tool_id id, dr_error *err)
+static dr_status take_words(json_t *args, const dr_setup *s, dr_tool_id id, dr_error *err)
 {
+    const dr_options *opt = s->opt;
     const dr_tool_arg *want = dr_tool_args(id);
     int n_args = 0;
 
@@ -189,7 +190,11 @@ static dr_status take_words(json_t *args, const dr_options *opt, dr_tool_id id, 
         const long long whole = want[i].integer ? strtoll(word, &end, 10) : 0;
         if (want[i].integer && (errno || end == word || *end))
             return dr_fail(err, DR_ERR_ARG, "tool %s: %s is a whole number, not \"%s\"", opt->words[0], want[i].name, word);
+        dr_buf path = {0};
+        if (strcmp(want[i].name, "path") == 0 && dr_setup_path(&path, s, word, NULL) == DR_OK)
+            word = path.data;
         json_object_set_new(args, want[i].name, want[i].integer ? json_integer(whole) : dr_output_text(dr_str_of(word)));
+        dr_buf_free(&path);
     }
     return DR_OK;
 }
@@ -209,7 +214,7 @@ static dr_status one(dr_setup *s, const dr_options *opt, dr_output *out, dr_erro
         st = no_such_tool(err);
         goto done;
     }
-    if ((st = take_words(args, opt, id, err)) != DR_OK)
+    if ((st = take_words(args, s, id, err)) != DR_OK)
         goto done;
     if (id == DR_TOOL_OUTLINE || id == DR_TOOL_IMPORTS || id == DR_TOOL_IMPORTERS || id == DR_TOOL_FIND_FILE) {
         w.result_lines = 2000;

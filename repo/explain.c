@@ -58,7 +58,9 @@ static void explain_file(dr_buf *out, const dr_repo *r, const dr_entry *e)
 {
     const dr_repo_file *f = &e->file;
 
-    dr_buf_str(out, dr_repo_is_text(f) ? " is in: " : " is out: ");
+    dr_buf_str(out, f->cls == DR_FILE_GENERATED ? " is left to the tools, out of packs: "
+                    : f->cls == DR_FILE_TEXT    ? " is in: "
+                                                : " is out: ");
     switch ((dr_why)e->why) {
     case DR_WHY_NONE: dr_buf_str(out, "text"); break;
     case DR_WHY_ATTR_GENERATED:
@@ -119,7 +121,7 @@ static void add_collision(dr_buf *out, const dr_repo *r, dr_str path)
         }
 }
 
-/* entries[first] and those after it may lie in the folder. */
+/* entries[first] and those after it may lie in the folder; path empty: all of them. */
 static bool explain_folder(dr_buf *out, const dr_repo *r, size_t first, dr_str path)
 {
     size_t n = 0, n_in = 0;
@@ -127,10 +129,10 @@ static bool explain_folder(dr_buf *out, const dr_repo *r, size_t first, dr_str p
         const dr_str p = r->entries[i].file.path;
         if (p.n < path.n || memcmp(p.s, path.s, path.n) != 0)
             break; /* names of the same start come together, "a-b" before "a/b" */
-        if (p.n == path.n || p.s[path.n] != '/')
+        if (path.n && (p.n == path.n || p.s[path.n] != '/'))
             continue;
         n++;
-        n_in += dr_repo_is_text(&r->entries[i].file);
+        n_in += r->entries[i].file.cls == DR_FILE_TEXT;
     }
     if (n)
         dr_buf_printf(out, " is a folder: %zu file%s listed, %zu in.", n, n == 1 ? "" : "s", n_in);
@@ -188,6 +190,8 @@ dr_status dr_repo_explain(dr_buf *out, const dr_repo *r, dr_str path, dr_error *
     while (path.n > 1 && path.s[path.n - 1] == '/')
         path.n--;
     add_shown(out, path);
+    if (dr_str_eq(path, DR_STR(".")) && explain_folder(out, r, 0, DR_STR("")))
+        return out->failed ? dr_fail(err, DR_ERR_NOMEM, "out of memory") : DR_OK;
     if (dr_repo_find(r, path, &i)) {
         explain_file(out, r, &r->entries[i]);
         add_collision(out, r, path);

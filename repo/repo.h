@@ -73,6 +73,9 @@ typedef struct dr_repo_options {
      * takes back. */
     const char *const *include, *const *exclude;
     size_t n_include, n_exclude;
+    /* Another snapshot of this repository whose .gitattributes and .deepreadignore files hold here in place of its own. NULL: its
+     * own. Not used after dr_repo_open. */
+    const dr_repo *rules_of;
     bool submodules;              /* read them too, each at the commit that is recorded for it */
     const char *user_ignore;      /* a file of ignore patterns for untracked files; NULL or not there: none */
     const dr_secret_allow *allow; /* secrets that are shown; NULL: none. Borrowed until dr_repo_close. */

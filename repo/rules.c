@@ -93,7 +93,9 @@ static dr_status load_patterns(dr_ignore **out, dr_sha256_stream *d, const char 
     return st;
 }
 
-static dr_status load_file(dr_repo *r, dr_sha256_stream *d, const rules_file *f, dr_buf *content, dr_error *err)
+/* from: the snapshot that has the file. */
+static dr_status load_file(dr_repo *r, const dr_repo *from, dr_sha256_stream *d, const rules_file *f, dr_buf *content,
+                           dr_error *err)
 {
     const dr_str path = f->entry->file.path;
     size_t size = f->entry->file.size;
@@ -101,9 +103,9 @@ static dr_status load_file(dr_repo *r, dr_sha256_stream *d, const rules_file *f,
     git_oid id;
 
     memcpy(id.id, f->entry->file.id, 20);
-    if (!f->entry->on_disk && git_odb_read_header(&size, &type, dr_snapshot__odb_of(r, path), &id) < 0)
+    if (!f->entry->on_disk && git_odb_read_header(&size, &type, dr_snapshot__odb_of(from, path), &id) < 0)
         return DR_OK; /* listed as missing */
-    if (size > MAX_RULES_BYTES || dr_snapshot__read(r, f->entry, content, NULL) != DR_OK)
+    if (size > MAX_RULES_BYTES || dr_snapshot__read(from, f->entry, content, NULL) != DR_OK)
         return DR_OK;
     digest_text(d, path);
     dr_sha256_update(d, f->entry->file.id, 20);
@@ -114,6 +116,7 @@ static dr_status load_file(dr_repo *r, dr_sha256_stream *d, const rules_file *f,
 dr_status dr_snapshot__load_rules(dr_repo *r, const dr_repo_options *opt, dr_error *err)
 {
     dr_status st = DR_OK;
+    const dr_repo *from = opt->rules_of ? opt->rules_of : r;
     rules_file *files = NULL;
     size_t n = 0;
     dr_buf content = {0};
@@ -130,10 +133,10 @@ dr_status dr_snapshot__load_rules(dr_repo *r, const dr_repo_options *opt, dr_err
     }
     if ((st = load_patterns(&r->include, d, opt->include, opt->n_include, "--include", err)) != DR_OK ||
         (st = load_patterns(&r->exclude, d, opt->exclude, opt->n_exclude, "--exclude", err)) != DR_OK ||
-        (st = find_files(&files, &n, r, err)) != DR_OK)
+        (st = find_files(&files, &n, from, err)) != DR_OK)
         goto done;
     for (size_t i = 0; i < n; i++)
-        if ((st = load_file(r, d, &files[i], &content, err)) != DR_OK)
+        if ((st = load_file(r, from, d, &files[i], &content, err)) != DR_OK)
             goto done;
     if (r->git && dr_disk__read_below(&content, git_repository_commondir(r->git), "info/attributes", MAX_RULES_BYTES,
                                       NULL) == DR_OK) {
