@@ -9,6 +9,7 @@ static const struct part {
     dr_model_part *run;
 } parts[] = {
     {"list", dr_model_part__list},         {"check", dr_model_part__check},
+    {"plan", dr_model_part__plan},         {"cost", dr_model_part__cost},
     {"tokenize", dr_model_part__tokenize}, {"logits", dr_model_part__logits},
     {"import", dr_model_part__import},
     {"render", dr_model_part__render},     {"parse", dr_model_part__parse},
@@ -30,7 +31,7 @@ dr_outcome dr_command_model(const dr_options *opt, dr_output *out, const atomic_
     dr_status st = DR_OK;
 
     if (!part) {
-        st = dr_fail(err, DR_ERR_ARG, "model %s: give list, check, import, tokenize, logits, render or parse",
+        st = dr_fail(err, DR_ERR_ARG, "model %s: give list, check, plan, cost, import, tokenize, logits, render or parse",
                      opt->n_words ? opt->words[0] : "");
         goto done;
     }
