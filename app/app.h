@@ -15,6 +15,7 @@
 typedef dr_outcome dr_command_fn(const dr_options *opt, dr_output *out, const atomic_bool *cancel, dr_error *err);
 
 dr_command_fn dr_command_ask;
+dr_command_fn dr_command_edit;
 dr_command_fn dr_command_pack;
 dr_command_fn dr_command_model;
 dr_command_fn dr_command_tool;

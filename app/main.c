@@ -32,7 +32,7 @@ static void catch_signals(void)
 int main(int argc, char **argv)
 {
     static dr_command_fn *const commands[DR_N_COMMANDS] = {
-        [DR_CMD_ASK] = dr_command_ask,     [DR_CMD_PACK] = dr_command_pack,   [DR_CMD_MODEL] = dr_command_model,
+        [DR_CMD_ASK] = dr_command_ask,     [DR_CMD_EDIT] = dr_command_edit,   [DR_CMD_PACK] = dr_command_pack,   [DR_CMD_MODEL] = dr_command_model,
         [DR_CMD_TOOL] = dr_command_tool,   [DR_CMD_CACHE] = dr_command_cache, [DR_CMD_BENCH] = dr_command_bench,
         [DR_CMD_DOCTOR] = dr_command_doctor};
     dr_options opt;
@@ -77,7 +77,8 @@ int main(int argc, char **argv)
     if (err.code != DR_OK)
         dr_output_error(&out, &err);
     const int code = dr_outcome_exit(outcome);
-    if (opt.command == DR_CMD_ASK && !opt.help && !opt.version)
+    const bool asked = opt.command == DR_CMD_ASK || opt.command == DR_CMD_EDIT;
+    if (asked && !opt.help && !opt.version && !(opt.batch && outcome == DR_DONE)) /* a batch has said it for every line */
         dr_output_event(&out, json_pack("{s:s,s:i}", "type", "done", "exit", code));
     dr_options_fini(&opt);
     if (fflush(stdout) == 0 && !ferror(stdout))

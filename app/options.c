@@ -13,8 +13,9 @@ typedef struct command {
 static const command commands[DR_N_COMMANDS] = {
     [DR_CMD_NONE] = {"", "COMMAND", ""},
     [DR_CMD_ASK] = {"ask", "ask \"QUESTION\"", "one answer with checked citations"},
+    [DR_CMD_EDIT] = {"edit", "edit \"INSTRUCTION\"", "proposes a diff, --apply writes it"},
     [DR_CMD_PACK] = {"pack", "pack", "what goes into the context, per file, in tokens"},
-    [DR_CMD_MODEL] = {"model", "model list|check|plan|cost|import|tokenize|logits|render|parse [DIR]",
+    [DR_CMD_MODEL] = {"model", "model list|check|import|tokenize|logits|render|parse [DIR]",
                       "look into a model folder and run its parts"},
     [DR_CMD_TOOL] = {"tool", "tool NAME [ARGUMENT...]", "run one of the model's tools by hand"},
     [DR_CMD_CACHE] = {"cache", "cache stat|verify|gc|purge", "look after the prefix cache"},
@@ -25,7 +26,8 @@ static const command commands[DR_N_COMMANDS] = {
 
 #define ON(cmd) (1u << (cmd))
 #define EVERYWHERE 0u
-#define READING (ON(DR_CMD_ASK) | ON(DR_CMD_PACK) | ON(DR_CMD_TOOL) | ON(DR_CMD_BENCH))
+#define ASKING (ON(DR_CMD_ASK) | ON(DR_CMD_EDIT))
+#define READING (ASKING | ON(DR_CMD_PACK) | ON(DR_CMD_TOOL) | ON(DR_CMD_BENCH))
 
 typedef enum kind { FLAG, TEXT, INT32, INT64, LIST } kind;
 
@@ -55,16 +57,16 @@ static const option options[] = {
     {"verbose", 'v', FLAG, AT(verbose), 0, 0, EVERYWHERE, NULL, "tool results and timings too"},
     {"version", 0, FLAG, AT(version), 0, 0, EVERYWHERE, NULL, "print the version"},
     {"help", 'h', FLAG, AT(help), 0, 0, EVERYWHERE, NULL, "print help"},
-    {"mode", 0, TEXT, AT(mode), 0, 0, ON(DR_CMD_ASK) | ON(DR_CMD_PACK) | ON(DR_CMD_MODEL), "MODE",
+    {"mode", 0, TEXT, AT(mode), 0, 0, ASKING | ON(DR_CMD_PACK) | ON(DR_CMD_MODEL), "MODE",
      "pack: full, map or none; model render and parse: chat or thinking"},
-    {"budget", 0, INT64, AT(budget), 0, INT64_C(1) << 24, ON(DR_CMD_ASK) | ON(DR_CMD_PACK) | ON(DR_CMD_BENCH), "N",
+    {"budget", 0, INT64, AT(budget), 0, INT64_C(1) << 24, ASKING | ON(DR_CMD_PACK) | ON(DR_CMD_BENCH), "N",
      "tokens the pack may take (0: no limit)"},
     {"include", 0, LIST, AT(include), 0, 0, READING, "PATTERN", "only files that match, as in .gitignore; repeatable"},
     {"exclude", 0, LIST, AT(exclude), 0, 0, READING, "PATTERN", "no files that match; repeatable"},
     {"submodules", 0, FLAG, AT(submodules), 0, 0, READING, NULL, "the files of submodules too"},
-    {"base", 0, TEXT, AT(base), 0, 0, ON(DR_CMD_ASK) | ON(DR_CMD_PACK), "REV",
+    {"base", 0, TEXT, AT(base), 0, 0, ASKING | ON(DR_CMD_PACK), "REV",
      "full pack: the commit whose files come first (default: the one recorded, or HEAD)"},
-    {"repack", 0, FLAG, AT(repack), 0, 0, ON(DR_CMD_ASK) | ON(DR_CMD_PACK), NULL, "full pack: HEAD becomes that commit"},
+    {"repack", 0, FLAG, AT(repack), 0, 0, ASKING | ON(DR_CMD_PACK), NULL, "full pack: HEAD becomes that commit"},
     {"diff", 0, TEXT, AT(diff), 0, 0, ON(DR_CMD_PACK), "A..B", "only what changed between two commits"},
     {"explain", 0, TEXT, AT(explain), 0, 0, ON(DR_CMD_PACK), "PATH", "why a file is in or out, and where it lies"},
     {"secrets", 0, FLAG, AT(secrets), 0, 0, ON(DR_CMD_PACK), NULL, "list what is masked, and how to allow it"},
@@ -73,7 +75,7 @@ static const option options[] = {
     {"tokens", 0, TEXT, AT(tokens), 0, 0, ON(DR_CMD_MODEL), "FILE", "logits: a JSON list of token ids"},
     {"backend", 0, TEXT, AT(backend), 0, 0, ON(DR_CMD_MODEL), "NAME", "logits: ref or x86"},
     {"wide", 0, FLAG, AT(wide), 0, 0, ON(DR_CMD_MODEL), NULL, "logits: no rounding points (for tests)"},
-    {"chunk", 0, INT32, AT(chunk), 1, 1 << 20, ON(DR_CMD_MODEL), "N", "logits, cost: tokens a pass"},
+    {"chunk", 0, INT32, AT(chunk), 1, 1 << 20, ON(DR_CMD_MODEL), "N", "logits: tokens a pass"},
     {"mtp", 0, FLAG, AT(mtp), 0, 0, ON(DR_CMD_MODEL), NULL, "logits: the MTP block's too, in FILE.mtp.npy"},
     {"messages", 0, TEXT, AT(messages), 0, 0, ON(DR_CMD_MODEL), "FILE", "render: a JSON list of messages"},
     {"effort", 0, TEXT, AT(effort), 0, 0, ON(DR_CMD_MODEL), "NAME", "render: the dialect's name for reasoning effort"},
@@ -85,7 +87,9 @@ static const option options[] = {
     {"accept", 0, FLAG, AT(accept), 0, 0, ON(DR_CMD_MODEL), NULL, "import: take the texts of a release that is not known"},
     {"full", 0, FLAG, AT(full), 0, 0, ON(DR_CMD_MODEL), NULL, "check: hash every byte of the weights"},
     {"repo", 0, FLAG, AT(of_repo), 0, 0, ON(DR_CMD_CACHE), NULL, "purge: only what was computed for this repository"},
-    {"batch", 0, FLAG, AT(batch), 0, 0, ON(DR_CMD_TOOL), NULL, "read calls as JSON lines, write results as JSON lines"},
+    {"apply", 0, FLAG, AT(apply), 0, 0, ON(DR_CMD_EDIT), NULL, "write the files, unless they would have more syntax errors"},
+    {"no-constraints", 0, FLAG, AT(no_constraints), 0, 0, ASKING, NULL, "sample without the grammar (for measurements)"},
+    {"batch", 0, FLAG, AT(batch), 0, 0, ON(DR_CMD_TOOL) | ASKING, NULL, "standard input: a question a line; tool: calls as JSON lines"},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
 

@@ -14,6 +14,7 @@
 typedef enum dr_command_id {
     DR_CMD_NONE,
     DR_CMD_ASK,
+    DR_CMD_EDIT,
     DR_CMD_PACK,
     DR_CMD_MODEL,
     DR_CMD_TOOL,
@@ -45,7 +46,7 @@ typedef struct dr_options {
     const char *out, *mode, *effort, *tokens, *messages, *backend, *base, *diff, *explain;
     int64_t budget; /* -1: the profile's */
     int32_t chunk;
-    bool ids, decode, special, wide, mtp, drop, no_drop, full, batch, repack, secrets, submodules, history, of_repo, accept;
+    bool ids, decode, special, wide, mtp, drop, no_drop, full, batch, apply, no_constraints, repack, secrets, submodules, history, of_repo, accept;
     dr_option_list include, exclude;
     /* positional words, in order; borrowed from argv */
     const char **words;

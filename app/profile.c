@@ -11,7 +11,32 @@ static const char *const status_names[] = {
     [DR_ANSWERED] = "answered", [DR_ANSWER_DECLINED] = "declined", [DR_ANSWER_UNVERIFIED] = "unverified"};
 
 static const char *const check_names[DR_N_CHECKS] = {
-    "", [DR_CHECK_DEFINED] = "defined", [DR_CHECK_USED] = "used", [DR_CHECK_ABSENT] = "absent", [DR_CHECK_UNUSED] = "unused"};
+    "",
+    [DR_CHECK_DEFINED] = "defined",
+    [DR_CHECK_USED] = "used",
+    [DR_CHECK_ABSENT] = "absent",
+    [DR_CHECK_UNUSED] = "unused",
+    [DR_CHECK_DESCRIBED] = "described",
+    [DR_CHECK_NO_PARAMETERS] = "no_parameters",
+    [DR_CHECK_RETURNS_NOTHING] = "returns_nothing",
+    [DR_CHECK_RETURNS_UNDECLARED] = "returns_undeclared",
+    [DR_CHECK_NO_COMMENT] = "no_comment",
+    [DR_CHECK_FILE] = "file",
+    [DR_CHECK_NO_FILE] = "no_file",
+    [DR_CHECK_OUTLINE] = "outline",
+    [DR_CHECK_NO_OUTLINE] = "no_outline",
+    [DR_CHECK_IMPORTS] = "imports",
+    [DR_CHECK_NO_IMPORTS] = "no_imports",
+    [DR_CHECK_IMPORTERS] = "importers",
+    [DR_CHECK_NO_IMPORTERS] = "no_importers",
+    [DR_CHECK_CALLS] = "calls",
+    [DR_CHECK_NO_CALLS] = "no_calls",
+    [DR_CHECK_GREP] = "grep",
+    [DR_CHECK_NO_MATCH] = "no_match",
+    [DR_CHECK_READING] = "reading",
+    [DR_CHECK_EDITED] = "edited",
+    [DR_CHECK_NOT_EDITED] = "not_edited",
+};
 
 const char *dr_pack_mode_name(dr_pack_mode m)
 {
@@ -154,8 +179,24 @@ static dr_status read_tools(dr_profile *p, json_t *v, dr_error *err)
     return DR_OK;
 }
 
+static dr_status read_check(dr_answer_check *out, const json_t *v, size_t i, dr_error *err)
+{
+    const char *check = json_string_value(v);
+
+    for (int k = DR_CHECK_NONE + 1; check && k < DR_N_CHECKS; k++)
+        if (strcmp(check_names[k], check) == 0) {
+            *out = (dr_answer_check)k;
+            return DR_OK;
+        }
+    return check ? dr_fail(err, DR_ERR_FORMAT, "\"answers\"[%zu]: no \"check\" is called \"%.40s\"; docs/tools.md lists them", i, check)
+                 : dr_fail(err, DR_ERR_FORMAT, "\"answers\"[%zu]: \"check\" is a text", i);
+}
+
 static dr_status read_answers(dr_profile *p, json_t *v, dr_error *err)
 {
+    dr_status st = DR_OK;
+    dr_error inner = {0};
+
     if (!json_is_array(v) || json_array_size(v) > DR_MAX_FORMS)
         return dr_fail(err, DR_ERR_FORMAT, "\"answers\": expected a list of at most %d sentences", DR_MAX_FORMS);
     for (size_t i = 0; i < json_array_size(v); i++) {
@@ -163,7 +204,6 @@ static dr_status read_answers(dr_profile *p, json_t *v, dr_error *err)
         const char *text = json_string_value(json_object_get(x, "text"));
         const char *status = json_string_value(json_object_get(x, "status"));
         const json_t *wanted = json_object_get(x, "check");
-        const char *check = json_string_value(wanted);
         dr_answer_form *f = &p->forms[p->n_forms];
 
         if (!text || !*text || !status ||
@@ -172,16 +212,13 @@ static dr_status read_answers(dr_profile *p, json_t *v, dr_error *err)
         f->status = strcmp(status, "answered") == 0 ? DR_ANSWERED : DR_ANSWER_DECLINED;
         if (json_object_size(x) != (wanted ? 3 : 2))
             return dr_fail(err, DR_ERR_FORMAT, "\"answers\"[%zu]: has a key other than text, status and check", i);
-        if (wanted) {
-            f->check = DR_CHECK_DEFINED;
-            while (check && (int)f->check < DR_N_CHECKS && strcmp(check_names[f->check], check) != 0)
-                f->check++;
-            if (!check || (int)f->check == DR_N_CHECKS)
-                return dr_fail(err, DR_ERR_FORMAT, "\"answers\"[%zu]: \"check\" is defined, used, absent or unused", i);
-        }
+        if (wanted && (st = read_check(&f->check, wanted, i, err)) != DR_OK)
+            return st;
         if (!(f->text = strdup(text)))
             return dr_fail(err, DR_ERR_NOMEM, "out of memory");
         p->n_forms++;
+        if ((st = dr_answer_form_parse(f, &inner)) != DR_OK)
+            return dr_fail(err, st, "\"answers\"[%zu]: %s", i, inner.msg);
     }
     return DR_OK;
 }

@@ -7,9 +7,7 @@
  *    "answers": [{"text": "`{symbol}` is defined at {cite}.", "status": "answered", "check": "defined"}]}
  *
  * A folder without the file gets the defaults of an official checkpoint. "answers" makes a closed model: it may say these
- * sentences only, their holes filled from the symbol table, the question's words and the tool results:
- *   {symbol} a name that was looked up · {cite} PATH:LINE of a result · {enclosing} the name in that result line · {...} with more than one word
- *   inside: repeated, once for every line of the last result. */
+ * sentences only, their holes filled from the symbol table, the question's words and the tool results (app/sentence.h). */
 #ifndef DR_APP_PROFILE_H
 #define DR_APP_PROFILE_H
 
@@ -23,22 +21,62 @@ bool dr_pack_mode_parse(dr_pack_mode *out, const char *name);
 typedef enum dr_answer_status { DR_ANSWERED, DR_ANSWER_DECLINED, DR_ANSWER_UNVERIFIED } dr_answer_status;
 const char *dr_answer_status_name(dr_answer_status s);
 
-/* What has to hold for a closed answer to count as answered. DEFINED and USED also say whose places {cite} may name: those of
- * find_symbol, those of find_refs. */
+/* When a sentence may be said, judged on the last result; which of its places the holes may name; and what has to hold for it to count as
+ * answered. */
 typedef enum dr_answer_check {
     DR_CHECK_NONE,
-    DR_CHECK_DEFINED, /* the quoted name is defined on every cited line */
-    DR_CHECK_USED,    /* ... used or defined there */
-    DR_CHECK_ABSENT,  /* no symbol has the quoted name */
-    DR_CHECK_UNUSED,  /* nothing uses it */
+    DR_CHECK_DEFINED, /* find_symbol found: the quoted name is defined on every cited line; declarations only when there is nothing better */
+    DR_CHECK_USED,    /* find_refs found: ... used or defined there */
+    DR_CHECK_ABSENT,  /* a look-up found no symbol: none has the quoted name */
+    DR_CHECK_UNUSED,  /* find_refs found nothing: nothing uses it */
+    DR_CHECK_DESCRIBED, /* describe: places that say what the holes ask for */
+    DR_CHECK_NO_PARAMETERS,
+    DR_CHECK_RETURNS_NOTHING,
+    DR_CHECK_RETURNS_UNDECLARED,
+    DR_CHECK_NO_COMMENT,
+    DR_CHECK_FILE,    /* find_file found, or a path meant several files; a group needs two */
+    DR_CHECK_NO_FILE, /* no file is called so */
+    DR_CHECK_OUTLINE,
+    DR_CHECK_NO_OUTLINE,
+    DR_CHECK_IMPORTS,
+    DR_CHECK_NO_IMPORTS,
+    DR_CHECK_IMPORTERS,
+    DR_CHECK_NO_IMPORTERS,
+    DR_CHECK_CALLS,
+    DR_CHECK_NO_CALLS,
+    DR_CHECK_GREP,
+    DR_CHECK_NO_MATCH,
+    DR_CHECK_READING,    /* a full pack, and no call yet: any function or method whose text is in the pack */
+    DR_CHECK_EDITED,     /* edit or rename staged a change */
+    DR_CHECK_NOT_EDITED, /* ... did not */
+    DR_N_CHECKS
 } dr_answer_check;
-enum { DR_N_CHECKS = DR_CHECK_UNUSED + 1 };
+
+/* A hole by number: those of a place (dr_hole of app/tools.h), and behind them these. */
+enum { DR_HOLE_CITE = 16, DR_HOLE_SYMBOL, DR_HOLE_CALLEE, DR_HOLE_PATH, DR_HOLE_SIMILAR };
+
+typedef enum dr_part_kind { DR_PART_TEXT, DR_PART_HOLE, DR_PART_CHOICE } dr_part_kind;
+
+/* A sentence taken apart. */
+typedef struct dr_part {
+    dr_part_kind kind;
+    bool in_group;
+    uint8_t hole;
+    dr_str text; /* DR_PART_TEXT; DR_PART_CHOICE: "a|b|c". Borrows the form's text */
+} dr_part;
+enum { DR_MAX_PARTS = 32, DR_MAX_WORDS = 16 /* of a choice; a sentence has one at most */ };
 
 typedef struct dr_answer_form {
     char *text;
     dr_answer_status status;
     dr_answer_check check;
+    dr_part parts[DR_MAX_PARTS];
+    int n_parts;
+    bool has_group;
 } dr_answer_form;
+
+/* Takes f->text apart. DR_ERR_FORMAT names what is wrong with a hole. */
+dr_status dr_answer_form_parse(dr_answer_form *f, dr_error *err);
 
 enum { DR_MAX_TOOLS = 16, DR_MAX_FORMS = 64 };
 

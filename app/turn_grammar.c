@@ -1,59 +1,90 @@
 #include "app/turn_grammar.h"
 
+#include "app/edit.h"
+#include "app/tools_parts.h"
 #include "base/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_NODES = 64, MAX_ITEMS = 64 };
+enum { MAX_CANDIDATES = 16, MAX_SPELLED = 8, MAX_LINES = 64 /* of a result, so of a group */ };
 
-/* ---- words ---- */
+/* ---- texts that are copied from ---- */
 
-static bool word_byte(unsigned char c)
+typedef struct turn_text {
+    size_t file;
+    uint64_t build; /* that asked for it last */
+    dr_buf text;
+    dr_substrings *index;
+} turn_text;
+
+struct dr_turn_texts {
+    turn_text v[MAX_CANDIDATES];
+    size_t n;
+    uint64_t build; /* counts grammars */
+};
+
+dr_turn_texts *dr_turn_texts_new(void)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
-           c == '~' || c >= 0x80;
+    return calloc(1, sizeof(dr_turn_texts));
 }
 
-static int cmp_str(const void *a, const void *b)
+static void drop_text(turn_text *t)
 {
-    return dr_str_cmp(*(const dr_str *)a, *(const dr_str *)b);
+    dr_substrings_free(t->index);
+    dr_buf_free(&t->text);
+    *t = (turn_text){0};
 }
 
-/* Sorts and drops doubles; returns how many are left. */
-static size_t sort_unique(dr_str *v, size_t n)
+void dr_turn_texts_free(dr_turn_texts *t)
 {
-    size_t kept = 0;
-    if (n)
-        qsort(v, n, sizeof *v, cmp_str);
-    for (size_t i = 0; i < n; i++)
-        if (kept == 0 || !dr_str_eq(v[kept - 1], v[i]))
-            v[kept++] = v[i];
-    return kept;
+    for (size_t i = 0; t && i < t->n; i++)
+        drop_text(&t->v[i]);
+    free(t);
 }
 
-dr_status dr_words_init(dr_words *out, dr_str question, dr_error *err)
+/* Where a file's text is kept, or is to be. One grammar asks for MAX_CANDIDATES files at most, so there is always one that this one has not
+ * asked for. */
+static turn_text *slot_of(dr_turn_texts *t, size_t file)
 {
-    *out = (dr_words){0};
-    if (!(out->v = calloc(question.n / 2 + 1, sizeof *out->v)))
-        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < question.n;) {
-        size_t end = i;
-        while (end < question.n && word_byte((unsigned char)question.s[end]))
-            end++;
-        if (end > i)
-            out->v[out->n++] = (dr_str){question.s + i, end - i};
-        i = end + 1;
+    for (size_t i = 0; i < t->n; i++)
+        if (t->v[i].file == file)
+            return &t->v[i];
+    if (t->n < MAX_CANDIDATES)
+        return &t->v[t->n++];
+    size_t i = 0;
+    while (i + 1 < MAX_CANDIDATES && t->v[i].build == t->build)
+        i++;
+    drop_text(&t->v[i]);
+    return &t->v[i];
+}
+
+/* The index of a file's text as it is now; NULL when the file cannot be edited. */
+static dr_status index_of(const dr_substrings **out, dr_turn_texts *t, struct dr_edits *edits, size_t file, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_str text;
+    dr_error inner = {0};
+
+    *out = NULL;
+    st = dr_edits_text(edits, file, &text, &inner);
+    if (st != DR_OK || text.n == 0)
+        return st == DR_ERR_NOMEM ? dr_fail(err, st, "%s", inner.msg) : DR_OK;
+    turn_text *slot = slot_of(t, file);
+    if (slot->index && !dr_str_eq(dr_buf_view(&slot->text), text))
+        drop_text(slot);
+    slot->file = file;
+    slot->build = t->build;
+    if (!slot->index) {
+        dr_buf_clear(&slot->text);
+        dr_buf_add(&slot->text, text.s, text.n);
+        if (slot->text.failed)
+            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        st = dr_substrings_new(&slot->index, dr_buf_view(&slot->text), err);
     }
-    out->n = sort_unique(out->v, out->n);
-    return DR_OK;
-}
-
-void dr_words_fini(dr_words *w)
-{
-    free(w->v);
-    *w = (dr_words){0};
+    *out = slot->index;
+    return st;
 }
 
 /* ---- building ---- */
@@ -63,6 +94,9 @@ typedef struct builder {
     dr_grammar *g;
     dr_arena *arena;
     int32_t dsml;
+    size_t candidates[MAX_CANDIDATES]; /* files that may be edited */
+    const dr_substrings *texts[MAX_CANDIDATES];
+    size_t n_candidates;
 } builder;
 
 static dr_node literal(builder *b, const char *s)
@@ -81,6 +115,11 @@ static dr_node free_text(builder *b)
     return dr_grammar_text(b->g, DR_STR(""));
 }
 
+static dr_node words(builder *b)
+{
+    return b->c->words->n ? dr_grammar_set(b->g, b->c->words->v, b->c->words->n, false) : free_text(b);
+}
+
 /* A name: the index and the words of the question alike. */
 static dr_node symbol(builder *b)
 {
@@ -94,6 +133,21 @@ static dr_node symbol(builder *b)
     return n ? choice(b, v, n) : free_text(b);
 }
 
+/* A file or a module: paths of the snapshot, and what stands in the question. */
+static dr_node path(builder *b, bool or_word)
+{
+    const dr_turn_context *c = b->c;
+    dr_node v[3];
+    size_t n = 0;
+    if (c->n_paths)
+        v[n++] = dr_grammar_set(b->g, c->paths, c->n_paths, false);
+    if (c->words->n_paths)
+        v[n++] = dr_grammar_set(b->g, c->words->paths, c->words->n_paths, false);
+    if (or_word && c->words->n)
+        v[n++] = dr_grammar_set(b->g, c->words->v, c->words->n, false);
+    return n ? choice(b, v, n) : free_text(b);
+}
+
 static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
 {
     const bool closed = b->c->profile->n_forms > 0;
@@ -101,199 +155,265 @@ static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
 
     if (arg->integer)
         return dr_grammar_repeat(b->g, dr_grammar_bytes(b->g, digits), 1, 9);
-    if (closed && id == DR_TOOL_READ && b->c->n_paths)
-        return dr_grammar_set(b->g, b->c->paths, b->c->n_paths, false);
-    return closed ? symbol(b) : free_text(b);
+    if (!closed)
+        return free_text(b);
+    switch (id) {
+    case DR_TOOL_READ:
+    case DR_TOOL_OUTLINE:
+    case DR_TOOL_IMPORTS: return path(b, false);
+    case DR_TOOL_FIND_FILE:
+    case DR_TOOL_IMPORTERS: return path(b, true);
+    default: return symbol(b);
+    }
+}
+
+/* <｜DSML｜parameter name="KEY" string="true">VALUE</｜DSML｜parameter>, and a newline before all but the first. Returns how many nodes. */
+static size_t parameter(builder *b, dr_node v[6], const dr_tool_arg *arg, bool first, dr_node its_value)
+{
+    char text[160];
+    v[0] = literal(b, first ? "<" : "\n<");
+    v[1] = dr_grammar_control(b->g, b->dsml);
+    (void)snprintf(text, sizeof text, "parameter name=\"%s\" string=\"%s\">", arg->name, arg->integer ? "false" : "true");
+    v[2] = dr_grammar_sequence(b->g, (const dr_node[]){literal(b, text), its_value}, 2);
+    v[3] = literal(b, "</");
+    v[4] = dr_grammar_control(b->g, b->dsml);
+    v[5] = literal(b, "parameter>");
+    return 6;
+}
+
+/* edit and rename of a closed model: one way for every file it may name, since the old text depends on the file. */
+static dr_node changes(builder *b, dr_tool_id id)
+{
+    const dr_tool_arg *args = dr_tool_args(id);
+    dr_node files[MAX_CANDIDATES];
+
+    for (size_t i = 0; i < b->n_candidates; i++) {
+        dr_node v[6 * DR_TOOL_ARGS];
+        size_t n = 0;
+        const dr_node old_text = id == DR_TOOL_RENAME ? symbol(b)
+                                 : b->texts[i]        ? dr_grammar_substring(b->g, b->texts[i], DR_SUBSTRING_UNIQUE)
+                                                      : free_text(b);
+        n += parameter(b, v + n, &args[0], true, dr_grammar_literal(b->g, dr_tool__path(b->c->workspace, b->candidates[i])));
+        n += parameter(b, v + n, &args[1], false, old_text);
+        n += parameter(b, v + n, &args[2], false, id == DR_TOOL_RENAME ? words(b) : free_text(b));
+        files[i] = dr_grammar_sequence(b->g, v, n);
+    }
+    return choice(b, files, b->n_candidates);
 }
 
 static dr_node invoke(builder *b, dr_tool_id id)
 {
-    dr_node v[4 + 6 * DR_TOOL_ARGS];
+    dr_node v[1 + 6 * DR_TOOL_ARGS];
     size_t n = 0;
     char text[160];
 
     (void)snprintf(text, sizeof text, "%s\">\n", dr_tool_name(id));
     v[n++] = literal(b, text);
-    const dr_tool_arg *args = dr_tool_args(id);
-    for (int i = 0; i < DR_TOOL_ARGS && args[i].name; i++) {
-        v[n++] = literal(b, i ? "\n<" : "<");
-        v[n++] = dr_grammar_control(b->g, b->dsml);
-        (void)snprintf(text, sizeof text, "parameter name=\"%s\" string=\"%s\">", args[i].name,
-                       args[i].integer ? "false" : "true");
-        v[n++] = literal(b, text);
-        v[n++] = value(b, id, &args[i]);
-        v[n++] = literal(b, "</");
-        v[n++] = dr_grammar_control(b->g, b->dsml);
-        v[n++] = literal(b, "parameter>");
+    if (dr_tool_edits(id) && b->c->profile->n_forms) {
+        v[n++] = changes(b, id);
+        return dr_grammar_sequence(b->g, v, n);
     }
+    const dr_tool_arg *args = dr_tool_args(id);
+    for (int i = 0; i < DR_TOOL_ARGS && args[i].name; i++)
+        n += parameter(b, v + n, &args[i], i == 0, value(b, id, &args[i]));
     return dr_grammar_sequence(b->g, v, n);
 }
 
+/* -1: there is nothing to call. */
 static dr_node tool_calls(builder *b)
 {
     dr_node tools[DR_MAX_TOOLS];
     size_t n_tools = 0;
+    const bool closed = b->c->profile->n_forms > 0;
     for (int i = 0; i < b->c->profile->n_tools; i++) {
         dr_tool_id id;
-        if (dr_tool_find(&id, dr_str_of(b->c->profile->tools[i])))
+        if (dr_tool_find(&id, dr_str_of(b->c->profile->tools[i])) && !(closed && dr_tool_edits(id) && b->n_candidates == 0))
             tools[n_tools++] = invoke(b, id);
     }
+    if (n_tools == 0)
+        return -1;
     const dr_node dsml = dr_grammar_control(b->g, b->dsml);
     const dr_node one[] = {literal(b, "<"), dsml, literal(b, "invoke name=\""), choice(b, tools, n_tools),
                            literal(b, "\n</"), dsml, literal(b, "invoke>\n")};
     const dr_node first = dr_grammar_sequence(b->g, one, sizeof one / sizeof *one);
-    const int32_t most = b->c->profile->n_forms ? 1 : 8;
+    const int32_t most = closed ? 1 : 8;
     const dr_node all[] = {literal(b, "\n\n<"), dsml, literal(b, "tool_calls>\n"),
                            dr_grammar_repeat(b->g, first, 1, most), literal(b, "</"), dsml, literal(b, "tool_calls>")};
     return dr_grammar_sequence(b->g, all, sizeof all / sizeof *all);
 }
 
-/* ---- sentences of a closed model ---- */
+/* ---- files that may be edited ---- */
 
-static dr_status copy(builder *b, dr_str *out, const dr_buf *text, dr_error *err)
-{
-    char *s = text->failed ? NULL : dr_arena_take(b->arena, text->n + 1);
-    if (!s)
-        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    if (text->n)
-        memcpy(s, text->data, text->n);
-    *out = (dr_str){s, text->n};
-    return DR_OK;
-}
-
-/* The text with {cite} and {enclosing} filled in from one place; false when a hole has nothing to fill it. */
-static bool fill(dr_buf *out, dr_str text, const dr_place *p, const dr_repo *repo)
-{
-    for (size_t i = 0; i < text.n;) {
-        const dr_str rest = {text.s + i, text.n - i};
-        if (rest.n >= 6 && memcmp(rest.s, "{cite}", 6) == 0) {
-            const dr_str path = dr_repo_file_at(repo, p->file)->path;
-            dr_buf_add(out, path.s, path.n);
-            dr_buf_printf(out, ":%u", p->line);
-            i += 6;
-        } else if (rest.n >= 11 && memcmp(rest.s, "{enclosing}", 11) == 0) {
-            if (!p->hole[DR_HOLE_ENCLOSING].n)
-                return false;
-            dr_buf_add(out, p->hole[DR_HOLE_ENCLOSING].s, p->hole[DR_HOLE_ENCLOSING].n);
-            i += 11;
-        } else {
-            dr_buf_add(out, rest.s, 1);
-            i++;
-        }
-    }
-    return true;
-}
-
-/* {symbol} in a sentence: a name that was looked up in this turn; -1 through *out when there is none. */
-static dr_status looked_up(builder *b, dr_node *out, dr_error *err)
-{
-    dr_str *v = dr_arena_take(b->arena, (b->c->n_results + 1) * sizeof *v);
-    size_t n = 0;
-
-    *out = -1;
-    if (!v)
-        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < b->c->n_results; i++)
-        if (b->c->results[i].subject.n)
-            v[n++] = dr_buf_view(&b->c->results[i].subject);
-    n = sort_unique(v, n);
-    if (n)
-        *out = dr_grammar_set(b->g, v, n, false);
-    return DR_OK;
-}
-
-/* May a sentence with this check name the place? "Is defined at" names a declaration only where nothing better was found. */
-static bool wanted(const dr_tool_result *r, const dr_place *p, dr_answer_check check)
-{
-    if (check == DR_CHECK_USED)
-        return p->tool == DR_TOOL_FIND_REFS;
-    if (check != DR_CHECK_DEFINED)
-        return true;
-    return p->tool == DR_TOOL_FIND_SYMBOL && (!p->declaration || r->places[0].declaration);
-}
-
-/* One filled text per place of the results so far, or, to repeat, of the last result that has any: a list is whole, every line once, in
- * an order of the model's choosing. -1 through *out when there is none. */
-static dr_status places_set(builder *b, dr_node *out, dr_str text, bool repeat, dr_answer_check check, dr_error *err)
+static dr_status add_candidate(builder *b, size_t file, dr_error *err)
 {
     dr_status st = DR_OK;
-    dr_buf one = {0};
-    size_t n = 0;
-    dr_str *v = dr_arena_take(b->arena, MAX_ITEMS * sizeof *v);
+    const dr_substrings *text = NULL;
 
-    *out = -1;
-    if (!v)
-        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    for (size_t k = b->c->n_results; k > 0 && st == DR_OK && !(repeat && n); k--) {
-        const size_t i = k - 1;
-        for (size_t j = 0; j < b->c->results[i].n_places && n < MAX_ITEMS && st == DR_OK; j++) {
-            dr_buf_clear(&one);
-            if (wanted(&b->c->results[i], &b->c->results[i].places[j], check) && fill(&one, text, &b->c->results[i].places[j], b->c->workspace->repo))
-                st = copy(b, &v[n++], &one, err);
-        }
+    for (size_t i = 0; i < b->n_candidates; i++)
+        if (b->candidates[i] == file)
+            return DR_OK;
+    if (b->n_candidates == MAX_CANDIDATES || !dr_repo_is_text(dr_repo_file_at(b->c->workspace->repo, file)))
+        return DR_OK;
+    if (b->c->texts && b->c->workspace->edits) {
+        if ((st = index_of(&text, b->c->texts, b->c->workspace->edits, file, err)) != DR_OK || !text)
+            return st;
     }
-    dr_buf_free(&one);
-    n = sort_unique(v, n);
-    if (st == DR_OK && n) {
-        const dr_node set = dr_grammar_set(b->g, v, n, repeat);
-        *out = repeat ? dr_grammar_repeat(b->g, set, (int32_t)n, (int32_t)n) : set;
-    }
+    b->texts[b->n_candidates] = text;
+    b->candidates[b->n_candidates++] = file;
     return st;
 }
 
-/* Compiles one sentence; *out is -1 when it cannot be said now (a hole without anything to fill it). */
-static dr_status sentence(builder *b, dr_node *out, const dr_answer_form *form, dr_error *err)
+/* Those that the question names, then those of the results, the last result first. */
+static dr_status find_candidates(builder *b, dr_error *err)
 {
-    dr_node v[MAX_NODES];
-    size_t n = 0;
-    const char *p = form->text;
+    dr_status st = DR_OK;
+    const dr_turn_context *c = b->c;
+    bool edits = false;
+    size_t files[MAX_CANDIDATES];
+    dr_tool_id id;
 
-    *out = -1;
-    if ((form->check == DR_CHECK_ABSENT || form->check == DR_CHECK_UNUSED) && b->c->n_results == 0)
-        return DR_OK; /* "there is none" needs a look first */
-    while (*p && n < MAX_NODES) {
-        if (*p != '{') {
-            const size_t len = strcspn(p, "{");
-            v[n++] = dr_grammar_literal(b->g, (dr_str){p, len});
-            p += len;
-            continue;
-        }
-        /* A hole is {word}; a group holds holes itself and ends with the brace that balances. */
-        int depth = 0;
-        const char *end = p;
-        do {
-            depth += *end == '{' ? 1 : *end == '}' ? -1 : 0;
-            end++;
-        } while (depth > 0 && *end);
-        if (depth != 0)
-            return dr_fail(err, DR_ERR_FORMAT, "profile: unbalanced braces in \"%s\"", form->text);
-        const dr_str hole = {p, (size_t)(end - p)};
-        dr_node node = -1;
-        dr_status st;
-        if (dr_str_eq(hole, DR_STR("{symbol}")))
-            st = looked_up(b, &node, err);
-        else {
-            const bool group = memchr(p + 1, '{', hole.n - 1) != NULL;
-            if (!group && !dr_str_eq(hole, DR_STR("{cite}")) && !dr_str_eq(hole, DR_STR("{enclosing}")))
-                return dr_fail(err, DR_ERR_FORMAT, "profile: unknown hole %.*s in \"%s\"", (int)hole.n, hole.s, form->text);
-            st = places_set(b, &node, group ? (dr_str){p + 1, hole.n - 2} : hole, group, form->check, err);
-        }
-        if (st != DR_OK || node < 0)
-            return st;
-        v[n++] = node;
-        p = end;
+    if (c->texts)
+        c->texts->build++;
+    for (int i = 0; i < c->profile->n_tools; i++)
+        edits = edits || (dr_tool_find(&id, dr_str_of(c->profile->tools[i])) && dr_tool_edits(id));
+    for (size_t i = 0; edits && i < c->words->n_paths && st == DR_OK; i++) {
+        const size_t n = dr_tool__files_named(c->workspace, c->words->paths[i], files, MAX_CANDIDATES);
+        for (size_t k = 0; k < n && st == DR_OK; k++)
+            st = add_candidate(b, files[k], err);
     }
-    if (*p)
-        return dr_fail(err, DR_ERR_FORMAT, "profile: more than %d parts in \"%s\"", MAX_NODES, form->text);
-    *out = dr_grammar_sequence(b->g, v, n);
-    return DR_OK;
+    for (size_t i = 0; edits && i < c->words->n && st == DR_OK; i++) { /* Makefile */
+        const size_t n = dr_tool__files_named(c->workspace, c->words->v[i], files, MAX_CANDIDATES);
+        for (size_t k = 0; k < n && st == DR_OK; k++)
+            st = add_candidate(b, files[k], err);
+    }
+    for (size_t i = c->n_results; edits && i > 0; i--)
+        for (size_t k = 0; k < c->results[i - 1].n_places && st == DR_OK; k++)
+            st = add_candidate(b, c->results[i - 1].places[k].file, err);
+    return st;
+}
+
+/* ---- sentences of a closed model ---- */
+
+dr_moment dr_turn_moment(const dr_turn_context *c)
+{
+    dr_moment m = {.repo = c->workspace->repo,
+                   .last = c->n_results ? &c->results[c->n_results - 1] : NULL,
+                   .reading = c->reading,
+                   .n_reading = c->n_reading};
+    for (int i = 0; i < c->profile->n_forms; i++)
+        m.tells_similar = m.tells_similar || strstr(c->profile->forms[i].text, "{similar}");
+    return m;
+}
+
+typedef struct said {
+    dr_str *v;
+    size_t n, cap;
+    dr_node spelled[MAX_SPELLED]; /* those with choices */
+    size_t n_spelled;
+} said;
+
+static int cmp_str(const void *a, const void *b)
+{
+    return dr_str_cmp(*(const dr_str *)a, *(const dr_str *)b);
+}
+
+/* A way with choices: its fixed parts and one of the words between them. */
+static dr_node spell(builder *b, dr_str way, const dr_answer_form *f)
+{
+    dr_node v[2 * MAX_LINES + 1];
+    size_t n = 0;
+    while (way.n && n + 2 < sizeof v / sizeof *v) {
+        const char *mark = memchr(way.s, 0, way.n);
+        const size_t fixed = mark ? (size_t)(mark - way.s) : way.n;
+        v[n++] = dr_grammar_literal(b->g, (dr_str){way.s, fixed});
+        if (!mark)
+            break;
+        dr_str rest = f->parts[(unsigned char)mark[1] - 1].text;
+        dr_node word[DR_MAX_WORDS];
+        size_t n_words = 0;
+        while (rest.n && n_words < DR_MAX_WORDS) {
+            const char *bar = memchr(rest.s, '|', rest.n);
+            const size_t len = bar ? (size_t)(bar - rest.s) : rest.n, taken = len + (bar ? 1 : 0);
+            word[n_words++] = dr_grammar_literal(b->g, (dr_str){rest.s, len});
+            rest = (dr_str){rest.s + taken, rest.n - taken};
+        }
+        v[n++] = choice(b, word, n_words);
+        way = (dr_str){mark + 2, way.n - fixed - 2};
+    }
+    return dr_grammar_sequence(b->g, v, n);
+}
+
+/* Every way to say it. */
+static dr_status add_ways(builder *b, said *all, const dr_answer_form *f, const dr_moment *m, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_buf way = {0};
+    const size_t n = dr_sentence_n_ways(f, m);
+
+    for (size_t i = 0; i < n && st == DR_OK; i++) {
+        dr_buf_clear(&way);
+        if (!dr_sentence_way(&way, f, m, i) || way.n == 0)
+            continue;
+        char *copy = way.failed ? NULL : dr_arena_take(b->arena, way.n);
+        if (all->n == all->cap) {
+            const size_t cap = all->cap ? 2 * all->cap : 64;
+            dr_str *grown = realloc(all->v, cap * sizeof *grown);
+            all->v = grown ? grown : all->v;
+            all->cap = grown ? cap : all->cap;
+        }
+        if (!copy || all->n == all->cap) {
+            st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        } else {
+            memcpy(copy, way.data, way.n);
+            const dr_str text = {copy, way.n};
+            if (!memchr(copy, 0, way.n))
+                all->v[all->n++] = text;
+            else if (all->n_spelled < MAX_SPELLED)
+                all->spelled[all->n_spelled++] = spell(b, text, f);
+        }
+    }
+    dr_buf_free(&way);
+    return st;
+}
+
+/* All sentences that can be said now: most of them one sorted set, which costs the sampler one place, however many they are. */
+static dr_status sentences(builder *b, dr_node *v, size_t *n, dr_error *err)
+{
+    dr_status st = DR_OK;
+    said all = {0};
+    const dr_moment m = dr_turn_moment(b->c);
+    size_t kept = 0;
+
+    for (int i = 0; i < b->c->profile->n_forms && st == DR_OK; i++)
+        st = add_ways(b, &all, &b->c->profile->forms[i], &m, err);
+    if (st != DR_OK)
+        goto done;
+    if (all.n)
+        qsort(all.v, all.n, sizeof *all.v, cmp_str);
+    for (size_t i = 0; i < all.n; i++)
+        if (kept == 0 || !dr_str_eq(all.v[kept - 1], all.v[i]))
+            all.v[kept++] = all.v[i];
+    if (kept) {
+        dr_str *set = dr_arena_take(b->arena, kept * sizeof *set);
+        if (!set) {
+            st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+            goto done;
+        }
+        memcpy(set, all.v, kept * sizeof *set);
+        v[(*n)++] = dr_grammar_set(b->g, set, kept, false);
+    }
+    for (size_t i = 0; i < all.n_spelled; i++)
+        v[(*n)++] = all.spelled[i];
+done:
+    free(all.v);
+    return st;
 }
 
 dr_status dr_turn_grammar_build(dr_turn_grammar *out, const dr_turn_context *c, dr_error *err)
 {
     dr_status st = DR_OK;
     builder b = {.c = c};
-    dr_node v[DR_MAX_FORMS + 2];
+    dr_node v[MAX_SPELLED + 4], call = -1;
     size_t n = 0;
 
     *out = (dr_turn_grammar){0};
@@ -308,17 +428,16 @@ dr_status dr_turn_grammar_build(dr_turn_grammar *out, const dr_turn_context *c, 
         goto done;
     }
     const dr_node eos = dr_grammar_control(b.g, c->eos_id);
-    const bool call = c->may_call && c->profile->n_tools > 0;
+    if (c->may_call && c->profile->n_tools > 0) {
+        if (c->profile->n_forms && (st = find_candidates(&b, err)) != DR_OK)
+            goto done;
+        call = tool_calls(&b);
+    }
     if (c->profile->n_forms) {
-        if (call)
-            v[n++] = tool_calls(&b);
-        for (int i = 0; i < c->profile->n_forms; i++) {
-            dr_node node;
-            if ((st = sentence(&b, &node, &c->profile->forms[i], err)) != DR_OK)
-                goto done;
-            if (node >= 0)
-                v[n++] = node;
-        }
+        if (call >= 0)
+            v[n++] = call;
+        if ((st = sentences(&b, v, &n, err)) != DR_OK)
+            goto done;
         if (n == 0) {
             st = dr_fail(err, DR_ERR_FORMAT,
                          "profile: no sentence of \"answers\" can be said here, and no call is left: add one without holes");
@@ -337,15 +456,13 @@ dr_status dr_turn_grammar_build(dr_turn_grammar *out, const dr_turn_context *c, 
             v[n++] = dr_grammar_control(b.g, end);
         }
         v[n++] = free_text(&b);
-        if (call)
-            v[n++] = dr_grammar_repeat(b.g, tool_calls(&b), 0, 1);
+        if (call >= 0)
+            v[n++] = dr_grammar_repeat(b.g, call, 0, 1);
         v[n++] = eos;
         out->root = dr_grammar_sequence(b.g, v, n);
     }
     if (!dr_grammar_ok(b.g, out->root))
-        st = dr_fail(err, c->profile->n_forms ? DR_ERR_FORMAT : DR_ERR_NOMEM, "%s",
-                     c->profile->n_forms ? "profile: \"answers\" has more repeated groups than the sampler takes, or memory ran out"
-                                         : "out of memory");
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
 done:
     if (st != DR_OK)
         dr_turn_grammar_fini(out);

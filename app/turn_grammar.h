@@ -1,24 +1,37 @@
 /* app/turn_grammar.h: what the model may write in one turn, as a grammar for the sampler.
  *
  * Always: a tool call in the official markup (spec encoding 5.1), names and keys from the roster. For a model with "answers" in its
- * profile (a closed model) also: symbol arguments are names of the index or words of the question; paths are paths of the
- * snapshot; the answer is one of its sentences, whose places stand in the results so far. Other models write freely.
+ * profile (a closed model) also:
+ *   - names are names of the index or words of the question; paths are paths of the snapshot or words of the question that could be one;
+ *   - edit and rename name a file that the question names or a result stands in; old text is text that stands once in that file, as it is
+ *     staged so far; a new name is a word of the question, new text is free;
+ *   - the answer is one of its sentences, every way it can be said now (app/sentence.h).
+ * Other models write freely.
  *
  * Nothing here reads the question for meaning: every word of it is offered alike, and choosing is the model's work. */
 #ifndef DR_APP_TURN_GRAMMAR_H
 #define DR_APP_TURN_GRAMMAR_H
 
 #include "app/profile.h"
+#include "app/sentence.h"
 #include "app/tools.h"
 #include "engine/constraint.h"
 
-/* Sorted unique words: runs of letters, digits, '_', '$' and '~' in the question. Borrows it. */
+/* Sorted unique words of the question; borrows it. v: runs of letters, digits, '_', '$' and '~'. paths: runs of those and of "./-+@:" that hold
+ * one of these and something else, without a ':' in front and without '.', ':', '-' behind. */
 typedef struct dr_words {
     dr_str *v;
     size_t n;
+    dr_str *paths;
+    size_t n_paths;
 } dr_words;
 dr_status dr_words_init(dr_words *out, dr_str question, dr_error *err);
 void dr_words_fini(dr_words *w);
+
+/* Texts of files that old text is copied from, indexed once for as long as they stay the same. Owned by one thread. */
+typedef struct dr_turn_texts dr_turn_texts;
+dr_turn_texts *dr_turn_texts_new(void); /* NULL: out of memory */
+void dr_turn_texts_free(dr_turn_texts *t);
 
 typedef struct dr_turn_context {
     const dr_profile *profile;
@@ -30,8 +43,14 @@ typedef struct dr_turn_context {
     int32_t eos_id;
     const dr_tool_result *results; /* of this turn, in order */
     size_t n_results;
+    const dr_place *reading; /* definitions whose text is in the pack */
+    size_t n_reading;
+    dr_turn_texts *texts; /* NULL: old text is free */
     bool may_call; /* false when the calls are used up */
 } dr_turn_context;
+
+/* What sentences are about. Borrows what the context borrows. */
+dr_moment dr_turn_moment(const dr_turn_context *c);
 
 typedef struct dr_turn_grammar {
     dr_grammar *grammar;
@@ -39,7 +58,7 @@ typedef struct dr_turn_grammar {
     void *storage; /* strings the sets borrow */
 } dr_turn_grammar;
 
-/* Borrows what the context borrows. DR_ERR_FORMAT: the tokenizer lacks a control token, or a sentence's holes do not parse, or
+/* Borrows what the context borrows, the texts until they are asked for another turn. DR_ERR_FORMAT: the tokenizer lacks a control token, or
  * nothing can be said or called. */
 dr_status dr_turn_grammar_build(dr_turn_grammar *out, const dr_turn_context *c, dr_error *err);
 void dr_turn_grammar_fini(dr_turn_grammar *g);

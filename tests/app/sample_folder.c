@@ -22,6 +22,7 @@ static const struct {
      "#include \"list.h\"\n\nstatic int helper(int x)\n{\n    return x + 1;\n}\n\nint main(void)\n{\n    int v[] = {1, 2, 0};\n"
      "    return helper(list_size(v)) + list_size(v + 1);\n}\n"},
     {"tool.py", "def helper(a):\n    return a\n\n\nclass Box:\n    def open(self):\n        return helper(self)\n"},
+    {"src/pair.h", "/* Two of a kind. */\nstruct pair { int a; char *b; };\nvoid swap(struct pair *p);\n"},
     {"with space/a b.txt", "one\ntwo\nthree\n"},
 };
 enum { N_FILES = sizeof files / sizeof *files };

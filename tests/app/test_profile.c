@@ -51,6 +51,8 @@ static void profile__defaults_without_a_file(void **state)
     dr_profile_fini(&p);
 }
 
+#define ANSWER(text) "{\"answers\": [{\"text\": \"" text "\", \"status\": \"answered\"}]}"
+
 static void profile__mistakes_are_named(void **state)
 {
     (void)state;
@@ -67,8 +69,17 @@ static void profile__mistakes_are_named(void **state)
         {"{\"sampling\": {\"top_p\": 2}}", "top_p"},
         {"{\"result_lines\": 0}", "result_lines"},
         {"{\"answers\": [{\"text\": \"x\"}]}", "needs \"text\" and \"status\""},
-        {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"check\": \"never\"}]}", "defined, used, absent or unused"},
-        {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"check\": 5}]}", "defined, used, absent or unused"},
+        {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"check\": \"never\"}]}", "is called \"never\""},
+        {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"check\": 5}]}", "\"check\" is a text"},
+        {ANSWER("at {plaec}"), "unknown hole {plaec}"},
+        {ANSWER("at {cite"), "unbalanced braces"},
+        {ANSWER("at cite}"), "unbalanced braces"},
+        {ANSWER("{\\n- {cite}} and {\\n- {cite}}"), "more than one group"},
+        {ANSWER("{\\n- {yes|no}}"), "without a hole"},
+        {ANSWER("{yes||no}"), "an empty word"},
+        {ANSWER("{yes|no} {yes|no}"), "more than one choice"},
+        {ANSWER("{a|b|c|d|e|f|g|h|i|j|k|l|m|n|o|p|q}"), "more than 16 words"},
+        {ANSWER("{}"), "unknown hole {}"},
         {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"chek\": \"used\"}]}", "has a key other"},
         {"{\"pack\": 5}", "\"pack\": expected an object"},
         {"{\"sampling\": []}", "\"sampling\": expected an object"},

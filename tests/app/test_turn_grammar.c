@@ -1,4 +1,5 @@
 /* What a turn may say: calls, sentences and lists, before and after results, for closed and for open models. */
+#include "app/edit.h"
 #include "app/turn_grammar.h"
 #include "tests/app/sample_folder.h"
 
@@ -6,7 +7,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,9 +18,54 @@
     "</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>"
 #define EOS "<｜end▁of▁sentence｜>"
 
+#define CALL3(name, path, old, new)                                                                                        \
+    "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"" name "\">\n<｜DSML｜parameter name=\"path\" string=\"true\">" path     \
+    "</｜DSML｜parameter>\n<｜DSML｜parameter name=\"old\" string=\"true\">" old                                                \
+    "</｜DSML｜parameter>\n<｜DSML｜parameter name=\"new\" string=\"true\">" new                                                \
+    "</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>"
+
+/* Every sentence there is a check for. */
+static const char skills[] = "{\"name\": \"skills\", \"tools\": [\"find_symbol\", \"find_refs\", \"describe\", \"calls\", \"find_file\", \"outline\", \"imports\", "
+    "\"importers\", \"grep\", \"read\", \"edit\", \"rename\"], \"result_columns\": 60, \"result_lines\": 8, \"answers\": ["
+    "{\"text\": \"`{symbol}` is defined at {cite}.\", \"status\": \"answered\", \"check\": \"defined\"}, "
+    "{\"text\": \"`{symbol}` is defined at:{\\n- {cite}}\", \"status\": \"answered\", \"check\": \"defined\"}, "
+    "{\"text\": \"`{symbol}` is used at:{\\n- {cite} in `{enclosing}`}\", \"status\": \"answered\", \"check\": \"used\"}, "
+    "{\"text\": \"`{symbol}` is called at:{\\n- {cite} in `{enclosing}`: {bounded|unbounded|unclear}}\", \"status\": \"answered\", \"check\": \"used\"}, "
+    "{\"text\": \"I found no symbol named `{symbol}`.\", \"status\": \"answered\", \"check\": \"absent\"}, "
+    "{\"text\": \"I found no symbol named `{symbol}`. Similar: {similar}.\", \"status\": \"answered\", \"check\": \"absent\"}, "
+    "{\"text\": \"I found no references to `{symbol}`.\", \"status\": \"answered\", \"check\": \"unused\"}, "
+    "{\"text\": \"`{symbol}` takes `{parameters}` ({cite}).\", \"status\": \"answered\", \"check\": \"described\"}, "
+    "{\"text\": \"`{symbol}` takes no parameters ({cite}).\", \"status\": \"answered\", \"check\": \"no_parameters\"}, "
+    "{\"text\": \"`{symbol}` returns `{returns}` ({cite}).\", \"status\": \"answered\", \"check\": \"described\"}, "
+    "{\"text\": \"`{symbol}` returns nothing ({cite}).\", \"status\": \"answered\", \"check\": \"returns_nothing\"}, "
+    "{\"text\": \"`{symbol}` does not declare what it returns ({cite}).\", \"status\": \"answered\", \"check\": \"returns_undeclared\"}, "
+    "{\"text\": \"`{symbol}` has the fields `{fields}` ({cite}).\", \"status\": \"answered\", \"check\": \"described\"}, "
+    "{\"text\": \"`{symbol}` is `{value}` ({cite}).\", \"status\": \"answered\", \"check\": \"described\"}, "
+    "{\"text\": \"`{symbol}` ({cite}): {doc}\", \"status\": \"answered\", \"check\": \"described\"}, "
+    "{\"text\": \"`{symbol}` has no comment. Its signature ({cite}): `{signature}`\", \"status\": \"answered\", \"check\": \"no_comment\"}, "
+    "{\"text\": \"The file is {path}.\", \"status\": \"answered\", \"check\": \"file\"}, "
+    "{\"text\": \"The files are:{\\n- {path}}\", \"status\": \"answered\", \"check\": \"file\"}, "
+    "{\"text\": \"I found no file named `{symbol}`.\", \"status\": \"answered\", \"check\": \"no_file\"}, "
+    "{\"text\": \"{path} defines:{\\n- `{name}` at {cite}}\", \"status\": \"answered\", \"check\": \"outline\"}, "
+    "{\"text\": \"{path} defines nothing that I know.\", \"status\": \"answered\", \"check\": \"no_outline\"}, "
+    "{\"text\": \"{path} imports:{\\n- `{import}` at {cite}}\", \"status\": \"answered\", \"check\": \"imports\"}, "
+    "{\"text\": \"{path} imports nothing.\", \"status\": \"answered\", \"check\": \"no_imports\"}, "
+    "{\"text\": \"`{symbol}` is imported at:{\\n- {cite}}\", \"status\": \"answered\", \"check\": \"importers\"}, "
+    "{\"text\": \"I found nothing that imports `{symbol}`.\", \"status\": \"answered\", \"check\": \"no_importers\"}, "
+    "{\"text\": \"Yes, `{symbol}` calls `{callee}` at {cite}.\", \"status\": \"answered\", \"check\": \"calls\"}, "
+    "{\"text\": \"No, `{symbol}` does not call `{callee}`.\", \"status\": \"answered\", \"check\": \"no_calls\"}, "
+    "{\"text\": \"`{symbol}` stands at:{\\n- {cite}}\", \"status\": \"answered\", \"check\": \"grep\"}, "
+    "{\"text\": \"I found no line with `{symbol}`.\", \"status\": \"answered\", \"check\": \"no_match\"}, "
+    "{\"text\": \"That is `{symbol}` at {cite}.\", \"status\": \"answered\", \"check\": \"reading\"}, "
+    "{\"text\": \"Done.\", \"status\": \"answered\", \"check\": \"edited\"}, "
+    "{\"text\": \"I could not make that edit.\", \"status\": \"declined\", \"check\": \"not_edited\"}, "
+    "{\"text\": \"I can only find names, files, uses and imports, read signatures, fields, values and comments, and make small edits.\", \"status\": \"declined\"}"
+    "]}";
+
 static sample_folder folder;
 static dr_tokenizer *tokenizer;
-static dr_profile nano, open_model;
+static dr_profile nano, open_model, closed;
+static dr_place reading[3];
 
 static int set_up(void **state)
 {
@@ -27,6 +75,19 @@ static int set_up(void **state)
     if (dr_tokenizer_open(&tokenizer, "models/nano/tokenizer.json", &err) != DR_OK ||
         dr_profile_open(&nano, "models/nano", &err) != DR_OK || dr_profile_open(&open_model, folder.path, &err) != DR_OK)
         fail_msg("%s", err.msg);
+    char dir[] = "/tmp/deepread-test-XXXXXX", path[80];
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/deepread.json", dir);
+    assert_int_equal(dr_write_file(path, skills, strlen(skills), &err), DR_OK);
+    const dr_status st = dr_profile_open(&closed, dir, &err);
+    (void)unlink(path);
+    (void)rmdir(dir);
+    if (st != DR_OK)
+        fail_msg("%s", err.msg);
+    size_t file;
+    assert_true(dr_repo_find(folder.repo, DR_STR("src/main.c"), &file));
+    reading[0] = (dr_place){.file = (uint32_t)file, .line = 3, .hole = {[DR_HOLE_NAME] = DR_STR("helper")}};
+    reading[1] = (dr_place){.file = (uint32_t)file, .line = 8, .hole = {[DR_HOLE_NAME] = DR_STR("main")}};
     return 0;
 }
 
@@ -34,6 +95,7 @@ static int tear_down(void **state)
 {
     (void)state;
     dr_profile_fini(&nano);
+    dr_profile_fini(&closed);
     dr_profile_fini(&open_model);
     dr_tokenizer_close(tokenizer);
     sample_folder_close(&folder);
@@ -43,8 +105,9 @@ static int tear_down(void **state)
 typedef struct scene {
     const dr_profile *profile;
     const char *question;
-    const char *tool, *arguments; /* one call that was made, or NULL */
-    bool may_call;
+    const char *tool, *arguments;   /* one call that was made, or NULL */
+    const char *tool2, *arguments2; /* and another */
+    bool may_call, reads, edits;    /* reads: a full pack stands before the question */
 } scene;
 
 /* Can the text be sampled whole, from the first token to the end of the grammar? */
@@ -52,16 +115,21 @@ static bool says(const scene *sc, const char *text)
 {
     dr_error err = {0};
     dr_words words;
-    dr_tool_result result = {0};
+    dr_tool_result results[2] = {0};
+    size_t n_results = 0;
     dr_turn_grammar g;
     dr_constraint *c = NULL;
     dr_ids ids = {0};
-    const dr_workspace w = sample_folder_workspace(&folder);
+    dr_turn_texts *texts = sc->edits ? dr_turn_texts_new() : NULL;
+    dr_workspace w = sample_folder_workspace(&folder);
     const dr_str paths[] = {DR_STR("src/list.c"), DR_STR("src/list.h"), DR_STR("src/main.c"), DR_STR("tool.py")};
 
+    w.edits = sc->edits ? dr_edits_new(folder.repo) : NULL;
     assert_int_equal(dr_words_init(&words, dr_str_of(sc->question), &err), DR_OK);
     if (sc->tool)
-        assert_int_equal(dr_tool_run(&result, &w, dr_str_of(sc->tool), dr_str_of(sc->arguments), &err), DR_OK);
+        assert_int_equal(dr_tool_run(&results[n_results++], &w, dr_str_of(sc->tool), dr_str_of(sc->arguments), &err), DR_OK);
+    if (sc->tool2)
+        assert_int_equal(dr_tool_run(&results[n_results++], &w, dr_str_of(sc->tool2), dr_str_of(sc->arguments2), &err), DR_OK);
     const dr_turn_context context = {.profile = sc->profile,
                                      .tokenizer = tokenizer,
                                      .workspace = &w,
@@ -69,8 +137,11 @@ static bool says(const scene *sc, const char *text)
                                      .paths = paths,
                                      .n_paths = 4,
                                      .eos_id = dr_tokenizer_special(tokenizer, EOS),
-                                     .results = &result,
-                                     .n_results = sc->tool ? 1 : 0,
+                                     .results = results,
+                                     .n_results = n_results,
+                                     .reading = reading,
+                                     .n_reading = sc->reads ? 2 : 0,
+                                     .texts = texts,
                                      .may_call = sc->may_call};
     if (dr_turn_grammar_build(&g, &context, &err) != DR_OK ||
         dr_constraint_new(&c, g.grammar, g.root, &err) != DR_OK ||
@@ -83,11 +154,23 @@ static bool says(const scene *sc, const char *text)
             assert_int_equal(dr_constraint_advance(c, tokenizer, ids.v[i], &err), DR_OK);
     }
     legal = legal && dr_constraint_done(c);
+    /* What is judged must be what could be sampled. */
+    const dr_moment m = dr_turn_moment(&context);
+    const size_t n_text = strlen(text), n_eos = strlen(EOS);
+    if (sc->profile->n_forms && !strstr(text, "DSML") && n_text > n_eos && strcmp(text + n_text - n_eos, EOS) == 0) {
+        bool sayable = false;
+        for (int i = 0; i < sc->profile->n_forms; i++)
+            sayable = sayable || dr_sentence_says(&sc->profile->forms[i], &m, (dr_str){text, n_text - n_eos});
+        assert_int_equal(sayable, legal);
+    }
     dr_ids_free(&ids);
     dr_constraint_free(c);
     dr_turn_grammar_fini(&g);
-    dr_tool_result_fini(&result);
+    for (size_t i = 0; i < n_results; i++)
+        dr_tool_result_fini(&results[i]);
     dr_words_fini(&words);
+    dr_turn_texts_free(texts);
+    dr_edits_free(w.edits);
     return legal;
 }
 
@@ -124,7 +207,7 @@ static void grammar__sentences_need_results(void **state)
     assert_false(says(&after, "`list_size` is defined at src/list.c:4." EOS));
     assert_false(says(&after, "`list_size` is defined at src/list.c:3" EOS));
     assert_false(says(&before, "I found no symbol named `list_size`." EOS));
-    assert_true(says(&after, "I found no symbol named `list_size`." EOS));
+    assert_false(says(&after, "I found no symbol named `list_size`." EOS)); /* there is one */
     assert_true(says(&before, "I can only say where a name is defined and where it is used." EOS));
     assert_false(says(&before, "Hello." EOS));
 }
@@ -138,11 +221,183 @@ static void grammar__lists_take_each_line_once(void **state)
                       .arguments = "{\"name\": \"helper\"}",
                       .may_call = true};
     assert_true(says(&sc, "`helper` is used at:\n- src/main.c:11 in `main`\n- tool.py:7 in `open`" EOS));
-    assert_true(says(&sc, "`helper` is used at:\n- tool.py:7 in `open`\n- src/main.c:11 in `main`" EOS));
+    assert_false(says(&sc, "`helper` is used at:\n- tool.py:7 in `open`\n- src/main.c:11 in `main`" EOS)); /* in the result's order */
     assert_false(says(&sc, "`helper` is used at:\n- tool.py:7 in `open`" EOS)); /* a list is whole */
     assert_false(says(&sc, "`helper` is used at:\n- tool.py:7 in `open`\n- tool.py:7 in `open`" EOS));
     assert_false(says(&sc, "`helper` is used at:" EOS));
     assert_false(says(&sc, "`helper` is used at:\n- tool.py:7 in `main`" EOS));
+}
+
+#define OUT_OF_SKILL                                                                                                       \
+    "I can only find names, files, uses and imports, read signatures, fields, values and comments, and make small edits."
+
+/* After this call the text may be said (+) or not (-). */
+typedef struct line_said {
+    const char *tool, *arguments;
+    bool may;
+    const char *text;
+} line_said;
+
+static void grammar__every_sentence_when_it_holds(void **state)
+{
+    (void)state;
+    static const line_said lines[] = {
+        {NULL, NULL, true, OUT_OF_SKILL},
+        {NULL, NULL, false, "Done."},
+        {NULL, NULL, false, "That is `helper` at src/main.c:3."}, /* no full pack */
+        {"find_symbol", "{\"name\": \"helper\"}", true, "`helper` is defined at src/main.c:3."},
+        {"find_symbol", "{\"name\": \"helper\"}", true, "`helper` is defined at tool.py:1."},
+        {"find_symbol", "{\"name\": \"helper\"}", true, "`helper` is defined at:\n- src/main.c:3\n- tool.py:1"},
+        {"find_symbol", "{\"name\": \"helper\"}", false, "`helper` is defined at:\n- tool.py:1\n- src/main.c:3"},
+        {"find_symbol", "{\"name\": \"helper\"}", false, "`helper` is defined at:\n- src/main.c:3"},
+        {"find_symbol", "{\"name\": \"list_size\"}", false, "`list_size` is defined at:\n- src/list.c:3"}, /* one, and a prototype */
+        {"find_symbol", "{\"name\": \"list_size\"}", false, "`list_size` is used at:\n- src/list.c:3 in `list_size`"},
+        {"find_symbol", "{\"name\": \"zzz\"}", true, "I found no symbol named `zzz`."},
+        {"find_symbol", "{\"name\": \"zzz\"}", false, "I found no symbol named `zzz`. Similar: ."},
+        {"find_symbol", "{\"name\": \"LIST_SIZE\"}", true, "I found no symbol named `LIST_SIZE`. Similar: list_size."},
+        {"find_symbol", "{\"name\": \"LIST_SIZE\"}", false, "I found no symbol named `LIST_SIZE`."},
+        {"describe", "{\"name\": \"zzz\"}", true, "I found no symbol named `zzz`."},
+        {"find_refs", "{\"name\": \"helper\"}", true,
+         "`helper` is called at:\n- src/main.c:11 in `main`: bounded\n- tool.py:7 in `open`: unclear"},
+        {"find_refs", "{\"name\": \"helper\"}", false,
+         "`helper` is called at:\n- src/main.c:11 in `main`: maybe\n- tool.py:7 in `open`: unclear"},
+        {"find_refs", "{\"name\": \"helper\"}", false, "`helper` is called at:\n- src/main.c:11 in `main`: bounded"},
+        {"find_refs", "{\"name\": \"main\"}", true, "I found no references to `main`."},
+        {"find_refs", "{\"name\": \"helper\"}", false, "I found no references to `helper`."},
+        {"describe", "{\"name\": \"helper\"}", true, "`helper` takes `int x` (src/main.c:3)."},
+        {"describe", "{\"name\": \"helper\"}", true, "`helper` takes `a` (tool.py:1)."},
+        {"describe", "{\"name\": \"helper\"}", false, "`helper` takes `a` (src/main.c:3)."}, /* of one place */
+        {"describe", "{\"name\": \"helper\"}", true, "`helper` returns `int` (src/main.c:3)."},
+        {"describe", "{\"name\": \"helper\"}", true, "`helper` does not declare what it returns (tool.py:1)."},
+        {"describe", "{\"name\": \"helper\"}", false, "`helper` does not declare what it returns (src/main.c:3)."},
+        {"describe", "{\"name\": \"helper\"}", false, "`helper` returns `not declared` (tool.py:1)."},
+        {"describe", "{\"name\": \"helper\"}", false, "`helper` takes no parameters (src/main.c:3)."},
+        {"describe", "{\"name\": \"main\"}", true, "`main` takes no parameters (src/main.c:8)."},
+        {"describe", "{\"name\": \"main\"}", false, "`main` takes `none` (src/main.c:8)."},
+        {"describe", "{\"name\": \"main\"}", true, "`main` has no comment. Its signature (src/main.c:8): `int main(void)`"},
+        {"describe", "{\"name\": \"main\"}", false, "`main` returns nothing (src/main.c:8)."},
+        {"describe", "{\"name\": \"LIST_MAX\"}", true, "`LIST_MAX` is `64` (src/list.h:4)."},
+        {"describe", "{\"name\": \"LIST_MAX\"}", false, "`LIST_MAX` is `65` (src/list.h:4)."},
+        {"describe", "{\"name\": \"LIST_MAX\"}", false, "`main` is `64` (src/list.h:4)."},
+        {"describe", "{\"name\": \"pair\"}", true, "`pair` has the fields `int a; char *b` (src/pair.h:2)."},
+        {"describe", "{\"name\": \"pair\"}", true, "`pair` (src/pair.h:2): Two of a kind."},
+        {"describe", "{\"name\": \"pair\"}", false, "`pair` has no comment. Its signature (src/pair.h:2): `struct pair`"},
+        {"describe", "{\"name\": \"swap\"}", true, "`swap` returns nothing (src/pair.h:3)."},
+        {"find_file", "{\"name\": \"list.c\"}", true, "The file is src/list.c."},
+        {"find_file", "{\"name\": \"list\"}", true, "The files are:\n- src/list.c\n- src/list.h"},
+        {"find_file", "{\"name\": \"list.c\"}", false, "The files are:\n- src/list.c"},
+        {"find_file", "{\"name\": \"zzz\"}", true, "I found no file named `zzz`."},
+        {"outline", "{\"path\": \"zzz.c\"}", true, "I found no file named `zzz.c`."},
+        {"outline", "{\"path\": \"tool.py\"}", true,
+         "tool.py defines:\n- `helper` at tool.py:1\n- `Box` at tool.py:5\n- `open` at tool.py:6"},
+        {"outline", "{\"path\": \"a b.txt\"}", true, "with space/a b.txt defines nothing that I know."},
+        {"imports", "{\"path\": \"main.c\"}", true, "src/main.c imports:\n- `#include \"list.h\"` at src/main.c:1"},
+        {"imports", "{\"path\": \"tool.py\"}", true, "tool.py imports nothing."},
+        {"imports", "{\"path\": \"main.c\"}", false, "src/main.c imports nothing."},
+        {"importers", "{\"name\": \"list.h\"}", true, "`list.h` is imported at:\n- src/list.c:1\n- src/main.c:1"},
+        {"importers", "{\"name\": \"main.c\"}", true, "I found nothing that imports `main.c`."},
+        {"calls", "{\"caller\": \"main\", \"callee\": \"helper\"}", true, "Yes, `main` calls `helper` at src/main.c:11."},
+        {"calls", "{\"caller\": \"main\", \"callee\": \"helper\"}", false, "No, `main` does not call `helper`."},
+        {"calls", "{\"caller\": \"helper\", \"callee\": \"main\"}", true, "No, `helper` does not call `main`."},
+        {"grep", "{\"pattern\": \"three\"}", true, "`three` stands at:\n- with space/a b.txt:3"},
+        {"grep", "{\"pattern\": \"seven\"}", true, "I found no line with `seven`."},
+        {"read", "{\"path\": \"tool.py\", \"line\": 1}", false, "tool.py imports nothing."},
+        {"edit", "{\"path\": \"tool.py\", \"old\": \"class Box\", \"new\": \"class Bag\"}", true, "Done."},
+        {"edit", "{\"path\": \"tool.py\", \"old\": \"class Box\", \"new\": \"class Bag\"}", false, "I could not make that edit."},
+        {"edit", "{\"path\": \"tool.py\", \"old\": \"nowhere\", \"new\": \"x\"}", true, "I could not make that edit."},
+        {"edit", "{\"path\": \"tool.py\", \"old\": \"nowhere\", \"new\": \"x\"}", false, "Done."},
+        {"rename", "{\"path\": \"main.c\", \"old\": \"helper\", \"new\": \"aid\"}", true, "Done."},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char text[400];
+        const scene sc = {.profile = &closed,
+                          .question = "x",
+                          .tool = lines[i].tool,
+                          .arguments = lines[i].arguments,
+                          .may_call = true,
+                          .edits = true};
+        (void)snprintf(text, sizeof text, "%s" EOS, lines[i].text);
+        if (says(&sc, text) != lines[i].may)
+            fail_msg("after %s %s: \"%s\" %s", lines[i].tool ? lines[i].tool : "nothing", lines[i].arguments ? lines[i].arguments : "",
+                     lines[i].text, lines[i].may ? "cannot be said" : "can be said");
+    }
+}
+
+/* Only the last result counts: what was looked up before it has been thought better of. */
+static void grammar__sentences_are_about_the_last_result(void **state)
+{
+    (void)state;
+    const scene sc = {.profile = &closed,
+                      .question = "where is LIST_SIZE?",
+                      .tool = "find_symbol",
+                      .arguments = "{\"name\": \"LIST_SIZE\"}",
+                      .tool2 = "find_symbol",
+                      .arguments2 = "{\"name\": \"list_size\"}",
+                      .may_call = true};
+    assert_true(says(&sc, "`list_size` is defined at src/list.c:3." EOS));
+    assert_false(says(&sc, "`LIST_SIZE` is defined at src/list.c:3." EOS));
+    assert_false(says(&sc, "I found no symbol named `LIST_SIZE`. Similar: list_size." EOS));
+}
+
+static void grammar__reading_names_what_the_pack_holds(void **state)
+{
+    (void)state;
+    const scene before = {.profile = &closed, .question = "adds one", .may_call = true, .reads = true};
+    const scene after = {.profile = &closed,
+                         .question = "adds one",
+                         .tool = "find_symbol",
+                         .arguments = "{\"name\": \"helper\"}",
+                         .may_call = true,
+                         .reads = true};
+    assert_true(says(&before, "That is `helper` at src/main.c:3." EOS));
+    assert_true(says(&before, "That is `main` at src/main.c:8." EOS));
+    assert_false(says(&before, "That is `helper` at src/main.c:8." EOS));
+    assert_false(says(&before, "That is `list_size` at src/list.c:3." EOS));
+    assert_false(says(&after, "That is `helper` at src/main.c:3." EOS));
+}
+
+static void grammar__edits_copy_from_the_file(void **state)
+{
+    (void)state;
+    const scene sc = {.profile = &closed, .question = "in main.c, rename helper to aid", .may_call = true, .edits = true};
+    assert_true(says(&sc, CALL3("edit", "src/main.c", "return x + 1;", "return x + 2;\n    /* <b> */") EOS));
+    assert_true(says(&sc, CALL3("edit", "src/main.c", "{\n    return x", "") EOS));
+    assert_false(says(&sc, CALL3("edit", "src/main.c", "return", "y") EOS)); /* stands twice */
+    assert_false(says(&sc, CALL3("edit", "src/main.c", "return z", "y") EOS));
+    assert_false(says(&sc, CALL3("edit", "src/list.c", "int n = 0;", "y") EOS)); /* neither asked for nor found */
+    assert_false(says(&sc, CALL3("edit", "main.c", "return x + 1;", "y") EOS));
+    assert_true(says(&sc, CALL3("rename", "src/main.c", "helper", "aid") EOS));
+    assert_false(says(&sc, CALL3("rename", "src/main.c", "helper", "aide") EOS)); /* no word of the question */
+    const scene found = {.profile = &closed,
+                         .question = "rename it",
+                         .tool = "find_symbol",
+                         .arguments = "{\"name\": \"list_size\"}",
+                         .may_call = true,
+                         .edits = true};
+    assert_true(says(&found, CALL3("edit", "src/list.c", "int n = 0;", "int n = 1;") EOS)); /* a result stands there */
+    const scene changed = {.profile = &closed,
+                           .question = "in main.c",
+                           .tool = "edit",
+                           .arguments = "{\"path\": \"src/main.c\", \"old\": \"x + 1\", \"new\": \"x + 22\"}",
+                           .may_call = true,
+                           .edits = true};
+    assert_true(says(&changed, CALL3("edit", "src/main.c", "x + 22", "x") EOS)); /* the text as it is staged */
+    assert_false(says(&changed, CALL3("edit", "src/main.c", "x + 1;", "x") EOS));
+    const scene none = {.profile = &closed, .question = "fix it", .may_call = true, .edits = true};
+    assert_false(says(&none, CALL3("edit", "src/main.c", "return x + 1;", "y") EOS));
+    const scene asked = {.profile = &closed, .question = "in main.c", .may_call = true};
+    assert_true(says(&asked, CALL3("edit", "src/main.c", "return x + 1;", "y") EOS)); /* legal, and ends the turn (turn.c) */
+}
+
+static void grammar__paths_of_the_question(void **state)
+{
+    (void)state;
+    const scene sc = {.profile = &closed, .question = "what does ./list.c import? and Makefile.", .may_call = true};
+    assert_true(says(&sc, CALL("imports", "path", "./list.c") EOS));
+    assert_true(says(&sc, CALL("imports", "path", "src/list.c") EOS));
+    assert_false(says(&sc, CALL("imports", "path", "list.h") EOS));
+    assert_true(says(&sc, CALL("find_file", "name", "Makefile") EOS));
+    assert_false(says(&sc, CALL("imports", "path", "Makefile.") EOS));
 }
 
 static void grammar__open_models_write_freely(void **state)
@@ -165,13 +420,20 @@ static void words__are_all_runs(void **state)
     for (size_t i = 0; i < w.n; i++)
         assert_true(dr_str_eq(w.v[i], dr_str_of(wanted[i])));
     dr_words_fini(&w);
+    assert_int_equal(dr_words_init(&w, dr_str_of("In src/a.c: does std::sort, ./b/c.h. or .gitignore-- (a-b) end in x... -"), NULL), DR_OK);
+    const char *paths[] = {"./b/c.h", ".gitignore", "a-b", "src/a.c", "std::sort"};
+    assert_int_equal(w.n_paths, 5);
+    for (size_t i = 0; i < w.n_paths; i++)
+        assert_true(dr_str_eq(w.paths[i], dr_str_of(paths[i])));
+    dr_words_fini(&w);
 }
 
 static void grammar__nothing_to_say_is_the_profiles_fault(void **state)
 {
     (void)state;
     char text[] = "at {cite}.";
-    const dr_profile mute = {.forms = {{.text = text, .status = DR_ANSWERED}}, .n_forms = 1};
+    dr_profile mute = {.forms = {{.text = text, .status = DR_ANSWERED}}, .n_forms = 1};
+    assert_int_equal(dr_answer_form_parse(&mute.forms[0], NULL), DR_OK);
     const dr_workspace w = sample_folder_workspace(&folder);
     const dr_words none = {0};
     const dr_turn_context context = {.profile = &mute, .tokenizer = tokenizer, .workspace = &w, .words = &none};
@@ -186,6 +448,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grammar__calls_of_a_closed_model),   cmocka_unit_test(grammar__sentences_need_results),
         cmocka_unit_test(grammar__lists_take_each_line_once), cmocka_unit_test(grammar__open_models_write_freely),
+        cmocka_unit_test(grammar__every_sentence_when_it_holds),
+        cmocka_unit_test(grammar__sentences_are_about_the_last_result),
+        cmocka_unit_test(grammar__reading_names_what_the_pack_holds),
+        cmocka_unit_test(grammar__edits_copy_from_the_file),
+        cmocka_unit_test(grammar__paths_of_the_question),
         cmocka_unit_test(words__are_all_runs),
         cmocka_unit_test(grammar__nothing_to_say_is_the_profiles_fault),
     };

@@ -1,0 +1,95 @@
+/* app/turn_words.c: the words of a question that a model may copy into a call. */
+#include "app/turn_grammar.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool word_byte(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
+           c == '~' || c >= 0x80;
+}
+
+static bool joins(unsigned char c)
+{
+    return c && strchr("./-+@:", c) != NULL;
+}
+
+static bool path_byte(unsigned char c)
+{
+    return word_byte(c) || joins(c);
+}
+
+static int cmp_str(const void *a, const void *b)
+{
+    return dr_str_cmp(*(const dr_str *)a, *(const dr_str *)b);
+}
+
+/* Sorts and drops doubles; returns how many are left. */
+static size_t sort_unique(dr_str *v, size_t n)
+{
+    size_t kept = 0;
+    if (n)
+        qsort(v, n, sizeof *v, cmp_str);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || !dr_str_eq(v[kept - 1], v[i]))
+            v[kept++] = v[i];
+    return kept;
+}
+
+/* Every run of such bytes. */
+static size_t find_runs(dr_str *v, dr_str text, bool (*in_run)(unsigned char c))
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.n;) {
+        size_t end = i;
+        while (end < text.n && in_run((unsigned char)text.s[end]))
+            end++;
+        if (end > i)
+            v[n++] = (dr_str){text.s + i, end - i};
+        i = end + 1;
+    }
+    return n;
+}
+
+/* What is left of a run that could be a path or a qualified name; empty when it is a plain word or no word at all. */
+static dr_str as_path(dr_str run)
+{
+    bool word = false, joined = false;
+    while (run.n && (run.s[0] == ':' || run.s[0] == '-'))
+        run.s++, run.n--;
+    while (run.n && strchr(".:-", run.s[run.n - 1]))
+        run.n--;
+    for (size_t i = 0; i < run.n; i++) {
+        word = word || word_byte((unsigned char)run.s[i]);
+        joined = joined || joins((unsigned char)run.s[i]);
+    }
+    return word && joined ? run : (dr_str){"", 0};
+}
+
+dr_status dr_words_init(dr_words *out, dr_str question, dr_error *err)
+{
+    *out = (dr_words){0};
+    out->v = calloc(question.n / 2 + 1, sizeof *out->v);
+    out->paths = calloc(question.n / 2 + 1, sizeof *out->paths);
+    if (!out->v || !out->paths) {
+        dr_words_fini(out);
+        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    }
+    out->n = sort_unique(out->v, find_runs(out->v, question, word_byte));
+    const size_t n_runs = find_runs(out->paths, question, path_byte);
+    for (size_t i = 0; i < n_runs; i++) {
+        const dr_str path = as_path(out->paths[i]);
+        if (path.n)
+            out->paths[out->n_paths++] = path;
+    }
+    out->n_paths = sort_unique(out->paths, out->n_paths);
+    return DR_OK;
+}
+
+void dr_words_fini(dr_words *w)
+{
+    free(w->v);
+    free(w->paths);
+    *w = (dr_words){0};
+}
