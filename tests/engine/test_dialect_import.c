@@ -158,6 +158,9 @@ static void dialect_import__other_texts_need_to_be_accepted(void **state)
     static const char other_max[] = TOKENS TEMPLATE "REASONING_EFFORT_MAX = 'Else.\\n'\nREASONING_EFFORT_HIGH = 'High.\\n'\n";
     static const char other_dict[] = TOKENS TEMPLATE "REASONING_EFFORT_PROMPTS = {'low': '', 'high': 'Think.\\nHard.\\n\\n', 'max': 'Else'}\n";
     static const char swapped[] = TOKENS TEMPLATE "REASONING_EFFORT_PROMPTS = {'low': '', 'max': 'Think.\\nHard.\\n\\n', 'high': 'Think \xe2\x80\x94\\nharder.\\n\\n'}\n";
+    static const char other_tail[] = TOKENS "REASONING_EFFORT_MAX = 'Think.\\nHard.\\n\\n'\n"
+                                            "TOOLS_TEMPLATE = '''## Tools\n\nUse <{dsml_token}tool_calls> {{so}}.\n\n### Available Tool Schemas"
+                                            "\n\n{tool_schemas}\n\nBefore.\n'''\n";
     static const char *const own_max[] = {"none", "", "max", "Else.\n", "high", "High.\n", NULL};
     static const char *const own_dict[] = {"low", "", "high", STRONG, "max", "Else", NULL};
     static const char *const none[] = {"none", "", NULL};
@@ -170,6 +173,7 @@ static void dialect_import__other_texts_need_to_be_accepted(void **state)
     hash(hex, DR_STR("Else.\n"));
     (void)snprintf(says, sizeof says, "REASONING_EFFORT_MAX (SHA-256 %.12s...) is of no release known here: --accept takes the file's own texts", hex);
     expect_refused(other_max, false, false, says);
+    expect_refused(other_tail, false, false, "TOOLS_TEMPLATE (SHA-256 ");
     expect_refused(other_dict, false, false, "REASONING_EFFORT_PROMPTS");
     expect_refused(swapped, false, false, "REASONING_EFFORT_PROMPTS");
     expect_refused(TOKENS TEMPLATE, false, false, "neither REASONING_EFFORT_PROMPTS nor REASONING_EFFORT_MAX");

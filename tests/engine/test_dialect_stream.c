@@ -594,6 +594,31 @@ static void dialect_stream__thousands_of_calls_byte_by_byte(void **state)
     dr_buf_free(&text);
 }
 
+static void many_parameters(dr_buf *out, int n, int n_name)
+{
+    dr_buf_clear(out);
+    dr_buf_str(out, "\n\n<" D "tool_calls>\n<" D "invoke name=\"");
+    for (int i = 0; i < n_name; i++)
+        dr_buf_str(out, "n");
+    dr_buf_str(out, "\">\n");
+    for (int i = 0; i < n; i++)
+        dr_buf_printf(out, "%s<" D "parameter name=\"k%d\" string=\"false\">%d</" D "parameter>", i ? "\n" : "", i, i);
+    dr_buf_str(out, "\n</" D "invoke>\n</" D "tool_calls>" EOS);
+}
+
+static void dialect_stream__calls_have_bounds(void **state)
+{
+    (void)state;
+    dr_buf text = {0};
+    many_parameters(&text, 256, 4000);
+    check_sample(&(sample){text.data, false, 1, ""}, false);
+    many_parameters(&text, 257, 1);
+    check_sample(&(sample){text.data, false, -1, "too many parameters"}, false);
+    many_parameters(&text, 1, 5000);
+    check_sample(&(sample){text.data, false, -1, "a call's name does not end"}, false);
+    dr_buf_free(&text);
+}
+
 static void dialect_stream__failed_allocations_are_reported(void **state)
 {
     (void)state;
@@ -624,6 +649,7 @@ int main(void)
         cmocka_unit_test(dialect_stream__quoted_markup_is_text),
         cmocka_unit_test(dialect_stream__damage_invents_no_call),
         cmocka_unit_test(dialect_stream__thousands_of_calls_byte_by_byte),
+        cmocka_unit_test(dialect_stream__calls_have_bounds),
         cmocka_unit_test(dialect_stream__failed_allocations_are_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
