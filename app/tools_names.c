@@ -3,6 +3,7 @@
 
 #include "repo/details.h"
 #include "repo/text.h"
+#include "repo/word_uses.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,34 +48,52 @@ dr_status dr_tool__find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str 
     return st;
 }
 
-dr_status dr_tool__find_refs(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
+/* Uses by the symbol table; of a name that is defined nowhere here, by a search for the word. *uses: to be freed. */
+static dr_status uses_of(dr_word_use **uses, size_t *n, const dr_workspace *w, dr_str name, dr_error *err)
 {
     dr_status st = DR_OK;
     const dr_sym_ref *refs = NULL;
-    const size_t n = dr_symbols_refs(w->symbols, name, &refs);
-    const size_t shown = n < (size_t)w->result_lines ? n : (size_t)w->result_lines;
-    size_t n_names;
+    const dr_sym_def *defs = NULL;
+
+    *n = dr_symbols_refs(w->symbols, name, &refs);
+    if (*n == 0 && dr_symbols_find(w->symbols, name, &defs) == 0)
+        st = dr_word_uses(uses, n, w->repo, name, w->pool, w->cancel, err);
+    else if (*n && !(*uses = malloc(*n * sizeof **uses)))
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    for (size_t i = 0; st == DR_OK && refs && i < *n; i++)
+        (*uses)[i] = (dr_word_use){refs[i].file, refs[i].line, refs[i].is_call};
+    return st;
+}
+
+dr_status dr_tool__find_refs(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_word_use *uses = NULL;
+    size_t n = 0, n_names;
     const dr_str *names = dr_symbols_names(w->symbols, &n_names);
     dr_tool_reader read = {.w = w};
 
-    if (n == 0) {
-        dr_tool__nothing(r, "no references to", name);
-        return DR_OK;
-    }
+    if ((st = uses_of(&uses, &n, w, name, err)) != DR_OK)
+        goto done;
+    const size_t shown = n < (size_t)w->result_lines ? n : (size_t)w->result_lines;
     for (size_t i = 0; i < shown && st == DR_OK; i++) {
-        const dr_sym_def *around = dr_symbols_enclosing(w->symbols, refs[i].file, refs[i].line);
+        const dr_sym_def *around = dr_symbols_enclosing(w->symbols, uses[i].file, uses[i].line);
         const dr_str enclosing = around ? names[around->name] : DR_STR("(top level)");
         dr_place *place;
         dr_tool__begin_line(r);
-        dr_tool__add_str(&r->text, dr_tool__path(w, refs[i].file));
-        dr_buf_printf(&r->text, ":%u: %s in ", (unsigned)refs[i].line, refs[i].is_call ? "call" : "use");
+        dr_tool__add_str(&r->text, dr_tool__path(w, uses[i].file));
+        dr_buf_printf(&r->text, ":%u: %s in ", uses[i].line, uses[i].is_call ? "call" : "use");
         dr_tool__add_str(&r->text, enclosing);
         dr_buf_str(&r->text, ": ");
-        dr_tool__add_excerpt(&r->text, &read, refs[i].file, refs[i].line);
-        if ((st = dr_tool__add_place(r, DR_TOOL_FIND_REFS, refs[i].file, refs[i].line, &place, err)) == DR_OK)
+        dr_tool__add_excerpt(&r->text, &read, uses[i].file, uses[i].line);
+        if ((st = dr_tool__add_place(r, DR_TOOL_FIND_REFS, uses[i].file, uses[i].line, &place, err)) == DR_OK)
             place->hole[DR_HOLE_ENCLOSING] = enclosing;
     }
     dr_tool__add_more(r, n - shown);
+    if (n == 0)
+        dr_tool__nothing(r, "no references to", name);
+done:
+    free(uses);
     dr_buf_free(&read.text);
     return st;
 }

@@ -6,6 +6,25 @@
 #include <string.h>
 #include <strings.h>
 
+/* Uses of a name that is defined nowhere here are no part of the table: they were found by a search, and hold when they are cited from it. */
+static bool found_by_search(const dr_turn *t, dr_str name)
+{
+    const dr_tool_result *r = t->n_results ? &t->results[t->n_results - 1] : NULL;
+    const dr_citations *c = &t->answer->citations;
+    const dr_sym_def *defs;
+
+    if (!r || r->tool != DR_TOOL_FIND_REFS || !dr_str_eq(dr_buf_view(&r->subject), name) || dr_symbols_find(t->s->symbols, name, &defs))
+        return false;
+    for (size_t i = 0; i < c->n; i++) {
+        bool listed = false;
+        for (size_t k = 0; k < r->n_places && !listed; k++)
+            listed = r->places[k].file == c->v[i].file && r->places[k].line == c->v[i].line && c->v[i].end == c->v[i].line;
+        if (!listed)
+            return false;
+    }
+    return c->n > 0;
+}
+
 /* Does the sentence say what the symbol table says? */
 static bool holds(const dr_turn *t, dr_answer_check check, dr_str name)
 {
@@ -24,7 +43,11 @@ static bool holds(const dr_turn *t, dr_answer_check check, dr_str name)
     case DR_CHECK_RETURNS_NOTHING:
     case DR_CHECK_RETURNS_UNDECLARED:
     case DR_CHECK_NO_COMMENT: least = DR_CITE_SYMBOL; break;
-    case DR_CHECK_USED: least = DR_CITE_USED; break;
+    case DR_CHECK_USED:
+        if (found_by_search(t, name))
+            return true;
+        least = DR_CITE_USED;
+        break;
     default: return true; /* nothing but the result it was filled from */
     }
     /* By this name alone: another one in backticks, such as the function around a use, proves nothing about it. */

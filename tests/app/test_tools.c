@@ -61,6 +61,12 @@ static void tools__find_refs(void **state)
     expect("find_refs", "{\"name\": \"LIST_MAX\"}", "src/list.c:8: use in list_size: return n > LIST_MAX ? LIST_MAX : n;", 1,
            false);
     expect("find_refs", "{\"name\": \"main\"}", "no references to main", 0, false);
+    /* Defined nowhere here: searched for, in code only ("of a kind" is a comment). */
+    expect("find_refs", "{\"name\": \"v\"}",
+           "src/main.c:10: use in main: int v[] = {1, 2, 0};\nsrc/main.c:11: use in main: return helper(list_size(v)) + list_size(v + 1);", 2,
+           false);
+    expect("find_refs", "{\"name\": \"kind\"}", "no references to kind", 0, false);
+    expect("find_refs", "{\"name\": \"two\"}", "no references to two", 0, false);
 }
 
 static void tools__grep_and_read(void **state)
