@@ -2,7 +2,15 @@
 #include "app/model_parts.h"
 #include "app/setup.h"
 
+#include "engine/foreign.h"
+
 #include <string.h>
+
+/* What is brought into shape depends on what the folder lacks: the official layout, or its dialect. */
+static dr_status import(const dr_model_command *c, dr_error *err)
+{
+    return dr_foreign_folder(c->dir) ? dr_model_part__convert(c, err) : dr_model_part__import(c, err);
+}
 
 static const struct part {
     const char *name;
@@ -11,7 +19,7 @@ static const struct part {
     {"list", dr_model_part__list},         {"check", dr_model_part__check},
     {"plan", dr_model_part__plan},         {"cost", dr_model_part__cost},
     {"tokenize", dr_model_part__tokenize}, {"logits", dr_model_part__logits},
-    {"import", dr_model_part__import},
+    {"import", import},
     {"render", dr_model_part__render},     {"parse", dr_model_part__parse},
 };
 

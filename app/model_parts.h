@@ -21,6 +21,7 @@ typedef dr_status dr_model_part(const dr_model_command *c, dr_error *err);
 
 dr_model_part dr_model_part__list, dr_model_part__check;                            /* model_files.c */
 dr_model_part dr_model_part__plan, dr_model_part__cost;                             /* model_cost.c */
+dr_model_part dr_model_part__convert;                                               /* model_convert.c */
 dr_model_part dr_model_part__tokenize, dr_model_part__render, dr_model_part__parse; /* model_text.c */
 dr_model_part dr_model_part__import;                                                /* model_import.c */
 dr_model_part dr_model_part__logits;                                                /* model_logits.c */

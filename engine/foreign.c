@@ -144,6 +144,17 @@ bool dr_foreign_is(const dr_safetensors *s)
            (dr_safetensors_find(s, "model.embed_tokens.weight") || dr_safetensors_find(s, "model.norm.weight"));
 }
 
+bool dr_foreign_folder(const char *dir)
+{
+    dr_problems problems = {0};
+    dr_safetensors *s;
+    const bool foreign = dr_safetensors_survey(&s, dir, &problems, NULL) == DR_OK && dr_foreign_is(s);
+
+    dr_safetensors_close(s);
+    dr_problems_fini(&problems);
+    return foreign;
+}
+
 dr_status dr_foreign_refuse(const dr_safetensors *s, const char *dir, dr_error *err)
 {
     if (!dr_foreign_is(s))

@@ -25,5 +25,7 @@ dr_foreign_place dr_foreign_find(const dr_safetensors *s, const char *official);
 /* DR_ERR_FORMAT with the command that converts, when the tensors have transformers' names. */
 dr_status dr_foreign_refuse(const dr_safetensors *s, const char *dir, dr_error *err);
 bool dr_foreign_is(const dr_safetensors *s);
+/* Likewise of a folder, as far as its weights can be looked at. */
+bool dr_foreign_folder(const char *dir);
 
 #endif
