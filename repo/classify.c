@@ -40,6 +40,7 @@ static const struct {
     [DR_WHY_EXPORT_IGNORE] = {DR_FILE_IGNORED, "marked export-ignore"},
     [DR_WHY_EXCLUDED] = {DR_FILE_IGNORED, "excluded by option"},
     [DR_WHY_NOT_INCLUDED] = {DR_FILE_IGNORED, "not among the files to include"},
+    [DR_WHY_NAME_SECRET] = {DR_FILE_REFUSED, "a secret in its name"},
     [DR_WHY_OWN_PACK] = {DR_FILE_IGNORED, "a pack that this program wrote"},
     [DR_WHY_SUBMODULE_ABSENT] = {DR_FILE_SUBMODULE, "a submodule that is not here"},
     [DR_WHY_SUBMODULE_READ] = {DR_FILE_SUBMODULE, "a submodule, its files are listed"},
@@ -108,6 +109,26 @@ bool dr_classify__is_utf8(dr_str text)
     return true;
 }
 
+/* Only names with something long enough to be a key are looked at closely: those of nearly all files are not. */
+static bool names_secret(dr_str path)
+{
+    enum { KEY_MIN = 16 };
+    size_t run = 0, longest = 0;
+
+    for (size_t i = 0; i < path.n; i++) {
+        const char c = path.s[i];
+        const bool of_key = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c == '-';
+        run = of_key ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+    }
+    if (longest < KEY_MIN)
+        return false;
+    dr_secrets found = {0};
+    const bool yes = dr_secrets_scan(&found, path, NULL, NULL) == DR_OK && found.n;
+    dr_secrets_fini(&found);
+    return yes;
+}
+
 dr_why dr_classify__path(dr_str path)
 {
     if (path.n == 0 || path.s[0] == '/')
@@ -142,7 +163,7 @@ dr_why dr_classify__path(dr_str path)
         }
         i += n + 1;
     }
-    return DR_WHY_NONE;
+    return names_secret(path) ? DR_WHY_NAME_SECRET : DR_WHY_NONE;
 }
 
 static bool ends_with(dr_str s, const char *end)

@@ -40,6 +40,7 @@ typedef enum dr_why {
     DR_WHY_NAME_GIT,
     DR_WHY_NAME_LONG,
     DR_WHY_NAME_TWICE,
+    DR_WHY_NAME_SECRET,
     DR_WHY_SPECIAL,
     DR_WHY_DEEPREADIGNORE,
     DR_WHY_EXPORT_IGNORE,
@@ -55,7 +56,7 @@ const char *dr_why__text(dr_why why);    /* NULL for DR_WHY_NONE */
 dr_file_class dr_why__class(dr_why why); /* every reason belongs to one class */
 
 /* DR_WHY_NONE for a path that is safe to use: relative, UTF-8, no control characters, no empty, ".", ".." or ".git"
- * part. */
+ * part, no key or token in it: names are shown everywhere, and one with a mask in it would name nothing. */
 dr_why dr_classify__path(dr_str path);
 
 /* A generator's signature in a comment near the top. */

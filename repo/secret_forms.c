@@ -174,17 +174,39 @@ static bool is_example_host(dr_str text, size_t at)
     return false;
 }
 
-/* SCHEME://USER:PASSWORD@HOST; the anchor is "://". */
+/* The key of a Sentry address, SCHEME://KEY@HOST/PROJECT: 32 hex digits alone before the host, a number at the end. */
+static bool is_sentry_key(dr_str text, size_t from, size_t at_sign)
+{
+    const dr_str key = {text.s + from, at_sign - from};
+
+    if (key.n != 32 || run_end(text, from, DR_CH_HEX, 32) != at_sign || dr_secret__is_placeholder(key) ||
+        dr_secret__surprise(key) < 4)
+        return false;
+    const size_t host = run_end(text, at_sign + 1, DR_CH_URL64 | DR_CH_DOT, 256);
+    const size_t port = host < text.n && text.s[host] == ':' ? run_end(text, host + 1, DR_CH_DIGIT, 5) : host;
+    const size_t end = run_end(text, port, DR_CH_URL64 | DR_CH_B64, 256);
+    return host > at_sign + 1 && end > port && text.s[port] == '/' && dr_secret__is(text.s[end - 1], DR_CH_DIGIT);
+}
+
+/* SCHEME://USER:PASSWORD@HOST, or the key of a Sentry address; the anchor is "://". For a host where something may be kept, a
+ * short password is one that has more than letters or more than digits: words before a host are names and ports as often. */
 bool dr_secret__match_address(dr_secret_place *out, const dr_secret_rule *rule, dr_str text, size_t floor, size_t at,
                               size_t end)
 {
-    size_t p = end;
+    const size_t start = at + 3;
+    size_t p = start;
 
     (void)floor;
+    (void)end;
     if (at == 0 || !dr_secret__is(text.s[at - 1], DR_CH_ALNUM))
         return false;
-    while (p < text.n && p - end < 64 && dr_secret__is(text.s[p], DR_CH_URL64 | DR_CH_DOT | DR_CH_PERCENT))
+    while (p < text.n && p - start < 64 && dr_secret__is(text.s[p], DR_CH_URL64 | DR_CH_DOT | DR_CH_PERCENT))
         p++;
+    const dr_str user = {text.s + start, p - start};
+    if (p < text.n && text.s[p] == '@' && is_sentry_key(text, start, p)) {
+        *out = (dr_secret_place){start, p - start, "sentry key"};
+        return true;
+    }
     if (p == text.n || text.s[p] != ':')
         return false;
     const size_t from = ++p;
@@ -192,12 +214,15 @@ bool dr_secret__match_address(dr_secret_place *out, const dr_secret_rule *rule, 
     while (p < text.n && p - from < 160 && (uint8_t)text.s[p] > ' ' && (uint8_t)text.s[p] < 0x7f &&
            !one_of(text.s[p], "@/\\\"'`<>{}[]()|"))
         p++;
-    if (p == text.n || text.s[p] != '@' || p - from < 5 || p + 1 == text.n ||
+    if (p == text.n || text.s[p] != '@' || p - from < 3 || p + 1 == text.n ||
         !(dr_secret__is(text.s[p + 1], DR_CH_ALNUM) || text.s[p + 1] == '['))
         return false;
     const dr_str password = {text.s + from, p - from};
-    if (password.s[0] == '$' || password.s[0] == '%' || dr_secret__is_placeholder(password) ||
-        dr_secret__surprise(password) < (is_example_host(text, p + 1) ? 24 : 4))
+    const bool example = is_example_host(text, p + 1);
+    const bool drawn = password.n >= 5 && dr_secret__surprise(password) >= (example ? 24 : 4);
+    const bool chosen = !example && dr_secret__oddity(password) >= 5 && !memchr(password.s, '%', password.n);
+    if (password.s[0] == '$' || password.s[0] == '%' || dr_secret__is_placeholder(password) || dr_str_eq(user, password) ||
+        !(drawn || chosen))
         return false;
     *out = (dr_secret_place){from, p - from, rule->kind};
     return true;

@@ -2,7 +2,7 @@
  *
  * Three kinds of evidence, strongest first:
  *   - a form that only one issuer's keys have (prefix, alphabet, length), or a private key block;
- *   - a credential inside something larger: user:password@ in an address, an Authorization header, a signed token;
+ *   - a credential inside something larger: user:password@ in an address, the key of a Sentry address, an Authorization header, a signed token;
  *   - a value given to a name that says what it is (`api_key = "..."`, `PASSWORD=...`, `<secret>...</secret>`), when the
  *     value is neither a placeholder nor a word nor code.
  * Left alone: placeholders (example, changeme, ${VAR}, <password>, xxxx, 12345678), names and calls, checksums and git ids,
@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 /* Raised whenever the same text may give other places: part of every key of something made from masked text. */
-enum { DR_SECRETS_VERSION = 2 };
+enum { DR_SECRETS_VERSION = 3 };
 
 typedef struct dr_secret {
     size_t at, n;         /* bytes of the text */

@@ -432,6 +432,44 @@ static void what_is_no_secret_is_left_alone(void **state)
     }
 }
 
+/* In addresses: keys without a user, and passwords too short to look drawn. The digits stand apart, so that no scanner of
+ * this repository takes them for a key. */
+static void keys_and_short_passwords_in_addresses_are_found(void **state)
+{
+    static const struct {
+        const char *line, *secret; /* % stands for the secret */
+    } found[] = {
+        {"dsn: https://%@o4501.ingest.sentry.io/4502", "7c1fa3" "e09b5d428c" "96d1b07e3fa2c584"},
+        {"SENTRY_DSN=https://%@errors.acme.dev:9000/team/17\n", "7c1fa3" "e09b5d428c" "96d1b07e3fa2c584"},
+        {"redis://cache:%@cache-1.internal.acme.dev:6379/0", "k7!"},
+        {"postgres://app:%@db.acme.dev/app", "sun4moon"},
+        {"amqp://:%@queue.acme.dev", "Tr3e"},
+    };
+    static const char *const left[] = {
+        "https://7c1fa3e09b5d428c@sentry.acme.dev/4", "https://00000000000000000000000000000000@sentry.io/1",
+        "git+ssh://7c1fa3e09b5d428c96d1b07e3fa2c584@host.acme.dev/repo.git", "http://proxy.acme.dev:8080@x.acme.dev",
+        "https://bob:1234@acme.dev", "ftp://anonymous:guest@ftp.acme.dev", "http://app:app@db.acme.dev", "http://u:p1@x.example.com",
+        "postgres://app:a4b@localhost/app", "s://u:a%25b@acme.dev", "mongodb://root:pass1@db.acme.dev",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) {
+        dr_buf line = {0};
+        const char *gap = strchr(found[i].line, '%');
+        dr_buf_printf(&line, "%.*s%s%s", (int)(gap - found[i].line), found[i].line, found[i].secret, gap + 1);
+        dr_secrets s = scan(dr_buf_view(&line));
+        if (s.n != 1 || s.v[0].at != (size_t)(gap - found[i].line) || s.v[0].n != strlen(found[i].secret))
+            fail_msg("%zu places in: %s", s.n, line.data);
+        dr_secrets_fini(&s);
+        dr_buf_free(&line);
+    }
+    for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
+        dr_secrets s = scan(dr_str_of(left[i]));
+        if (s.n)
+            fail_msg("%s in: %s", s.v[0].kind, left[i]);
+        dr_secrets_fini(&s);
+    }
+}
+
 static void fingerprints_name_a_secret_and_an_allow_list_takes_it_out(void **state)
 {
     dr_buf key = {0}, text = {0}, list = {0};
@@ -616,6 +654,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(drawn_values_given_to_names_are_found),
         cmocka_unit_test(chosen_passwords_are_found),
         cmocka_unit_test(what_is_no_secret_is_left_alone),
+        cmocka_unit_test(keys_and_short_passwords_in_addresses_are_found),
         cmocka_unit_test(fingerprints_name_a_secret_and_an_allow_list_takes_it_out),
         cmocka_unit_test(hostile_text_takes_linear_time),
         cmocka_unit_test(where_a_text_is_cut_nothing_is_read_behind),

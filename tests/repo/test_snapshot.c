@@ -90,6 +90,31 @@ static void damaged_git_folders__are_said(void **state)
     world_end(&w);
 }
 
+/* The key is put together here, so that it stands in no file of this repository. */
+static void names_that_hold_a_key__are_refused(void **state)
+{
+    world w = world_begin();
+    char name[64], at[80];
+    (void)state;
+    (void)snprintf(name, sizeof name, "keys/AK%s%s.pem", "IAQ4ZT7XN2", "WVRB5KMC");
+    (void)snprintf(at, sizeof at, "p/%s", name);
+    write_text(in(&w, at), "x\n");
+    write_text(in(&w, "p/keys/0123456789abcdef0123456789abcdef01234567.pem"), "y\n");
+    for (int in_git = 0; in_git < 2; in_git++) {
+        if (in_git) {
+            git_repository *g = new_repo(in(&w, "p"), false);
+            (void)commit_all(g, "c");
+            git_repository_free(g);
+        }
+        dr_repo *r = open_ok(in(&w, "p"), NULL);
+        assert_class(r, name, DR_FILE_REFUSED);
+        assert_string_equal(file_named(r, name)->why, "a secret in its name");
+        assert_class(r, "keys/0123456789abcdef0123456789abcdef01234567.pem", DR_FILE_TEXT);
+        dr_repo_close(r);
+    }
+    world_end(&w);
+}
+
 /* One file of every class that content decides. */
 static void fill_with_classes(const world *w, const char *root)
 {
@@ -570,6 +595,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damaged_git_folders__are_said),
+        cmocka_unit_test(names_that_hold_a_key__are_refused),
         cmocka_unit_test(commit__classes_and_order),
         cmocka_unit_test(folder__same_snapshot_as_the_commit),
         cmocka_unit_test(folder__links_pipes_and_vcs_folders),
