@@ -109,23 +109,21 @@ bool dr_classify__is_utf8(dr_str text)
     return true;
 }
 
-/* Only names with something long enough to be a key are looked at closely: those of nearly all files are not. */
+/* Part by part, for a slash may be inside of a key. Only those long enough for one are looked at closely. */
 static bool names_secret(dr_str path)
 {
     enum { KEY_MIN = 16 };
-    size_t run = 0, longest = 0;
+    bool yes = false;
 
-    for (size_t i = 0; i < path.n; i++) {
-        const char c = path.s[i];
-        const bool of_key = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c == '-';
-        run = of_key ? run + 1 : 0;
-        longest = run > longest ? run : longest;
+    for (size_t at = 0; at < path.n && !yes;) {
+        const char *slash = memchr(path.s + at, '/', path.n - at);
+        const dr_str part = {path.s + at, slash ? (size_t)(slash - path.s) - at : path.n - at};
+        dr_secrets found = {0};
+        if (part.n >= KEY_MIN)
+            yes = dr_secrets_scan(&found, part, NULL, NULL) == DR_OK && found.n;
+        dr_secrets_fini(&found);
+        at += part.n + 1;
     }
-    if (longest < KEY_MIN)
-        return false;
-    dr_secrets found = {0};
-    const bool yes = dr_secrets_scan(&found, path, NULL, NULL) == DR_OK && found.n;
-    dr_secrets_fini(&found);
     return yes;
 }
 
