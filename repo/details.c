@@ -182,7 +182,9 @@ static bool c_returns(dr_buf *type, const dr_syntax *s, TSNode function)
         for (uint32_t k = 0; k < ts_node_named_child_count(pointers[i]) && k < 8; k++)
             if (dr_details__is(ts_node_named_child(pointers[i], k), "type_qualifier")) {
                 const dr_str word = text_of(s, ts_node_named_child(pointers[i], k));
-                add_word(type, word);
+                if (type->data[type->n - 1] != '*')
+                    dr_buf_add(type, " ", 1);
+                dr_buf_add(type, word.s, word.n);
             }
     }
     return type->n > 0;
@@ -239,11 +241,13 @@ static void show_returns(dr_buf *out, const dr_syntax *s, TSNode function, dr_st
 
 /* ---- values ---- */
 
-/* Item k of a list, where name k of as many names stands before it; the list itself where it is none. */
+/* Item k of a list, where name k of as many names stands before it. */
 static TSNode value_for(TSNode names, TSNode leaf, TSNode value)
 {
     const uint32_t n = ts_node_named_child_count(names);
     uint32_t k = 0;
+    if (!strstr(ts_node_type(value), "list")) /* A, B = pair() */
+        return none;
     while (k < n && ts_node_end_byte(ts_node_named_child(names, k)) <= ts_node_start_byte(leaf))
         k++;
     return ts_node_named_child_count(value) == n && k < n ? ts_node_named_child(value, k) : none;
@@ -301,14 +305,16 @@ static TSNode value_of(const dr_syntax *s, TSNode leaf, uint32_t first_line)
     return none;
 }
 
-/* The text of a macro has no tree: comments are looked for, and a backslash at a line's end is left out. */
+/* The text of a macro has no tree, and for the grammar it ends where a comment begins, even one in a string: so it is read from behind its name to
+ * the end of its last line. Comments are left out, and a backslash at a line's end. */
 static void macro_text(dr_buf *out, dr_str t)
 {
     char quote = 0;
-    for (size_t i = 0; i < t.n; i++) {
+    for (size_t i = 0; i < t.n && t.s[i] != '\n'; i++) {
         const char c = t.s[i];
         if (c == '\\' && i + 1 < t.n && (t.s[i + 1] == '\n' || t.s[i + 1] == '\r')) {
-            dr_buf_add(out, " ", 1);
+            dr_buf_add(out, "\n", 1);
+            i += t.s[i + 1] == '\r' && i + 2 < t.n && t.s[i + 2] == '\n' ? 2 : 1;
         } else if (quote || c == '"' || c == '\'') {
             dr_buf_add(out, &c, 1);
             if (quote && c == '\\' && i + 1 < t.n)
@@ -329,22 +335,47 @@ static void macro_text(dr_buf *out, dr_str t)
     }
 }
 
-static void show_value(dr_buf *out, const dr_syntax *s, TSNode value)
+static void show_one_line(dr_buf *out, dr_str t)
 {
-    dr_buf code = {0};
-
-    if (dr_details__is(value, "preproc_arg"))
-        macro_text(&code, text_of(s, value));
-    else
-        dr_details__code(&code, s, value, ts_node_start_byte(value), ts_node_end_byte(value));
-    dr_str t = trimmed(dr_buf_view(&code));
-    if (dr_details__is(value, "equals_value_clause") && t.n && t.s[0] == '=')
-        t = trimmed((dr_str){t.s + 1, t.n - 1});
     if (t.n && memchr(t.s, '\n', t.n))
         dr_text_excerpt(out, t, DR_DETAIL_BYTES);
     else
         dr_text_show(out, t, DR_DETAIL_BYTES); /* as written, blanks in strings too */
+}
+
+static void show_value(dr_buf *out, const dr_syntax *s, TSNode value)
+{
+    dr_buf code = {0};
+
+    dr_details__code(&code, s, value, ts_node_start_byte(value), ts_node_end_byte(value));
+    dr_str t = trimmed(dr_buf_view(&code));
+    if (dr_details__is(value, "equals_value_clause") && t.n && t.s[0] == '=')
+        t = trimmed((dr_str){t.s + 1, t.n - 1});
+    show_one_line(out, t);
     out->failed |= code.failed;
+    dr_buf_free(&code);
+}
+
+/* C's macro whose name ends at `at`. */
+static void show_macro(dr_details *out, dr_str text, size_t at)
+{
+    const char *close = at < text.n && text.s[at] == '(' ? memchr(text.s + at, ')', text.n - at) : NULL;
+    dr_buf code = {0};
+
+    if (close) {
+        const dr_str list = trimmed((dr_str){text.s + at + 1, (size_t)(close - text.s) - at - 1});
+        if (list.n)
+            macro_text(&code, list);
+        if (code.n)
+            dr_text_excerpt(&out->parameters, dr_buf_view(&code), DR_DETAIL_BYTES);
+        else
+            dr_buf_str(&out->parameters, "none");
+        at = (size_t)(close - text.s) + 1;
+    }
+    dr_buf_clear(&code);
+    macro_text(&code, (dr_str){text.s + at, text.n - at});
+    show_one_line(&out->value, trimmed(dr_buf_view(&code)));
+    out->value.failed |= code.failed;
     dr_buf_free(&code);
 }
 
@@ -382,9 +413,10 @@ static bool read_tree(dr_details *out, const dr_syntax *s, const dr_sym_def *d, 
     case DR_SYM_FIELD:
     case DR_SYM_MEMBER:
     case DR_SYM_ENUMERATOR: {
-        const TSNode parent = ts_node_is_null(leaf) ? leaf : ts_node_parent(leaf);
-        if (dr_details__is(parent, "preproc_function_def"))
-            show_parameters(&out->parameters, s, parent);
+        if (d->kind == DR_SYM_MACRO && (s->lang == DR_LANG_C || s->lang == DR_LANG_CPP || s->lang == DR_LANG_CUDA)) {
+            show_macro(out, s->text, at + name.n);
+            return true;
+        }
         const TSNode value = value_of(s, leaf, d->first_line);
         if (!ts_node_is_null(value))
             show_value(&out->value, s, value);

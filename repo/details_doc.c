@@ -45,6 +45,7 @@ static dr_str without_marks(dr_lang lang, dr_str t)
     if (lang == DR_LANG_PYTHON || lang == DR_LANG_RUBY || lang == DR_LANG_BASH || lang == DR_LANG_ELIXIR) {
         while (drop_head(&t, "#"))
             ;
+        (void)drop_head(&t, ":"); /* Sphinx's mark for the comment of a value */
         return trimmed(t);
     }
     (void)drop_tail(&t, "*/");
@@ -58,9 +59,11 @@ static dr_str without_marks(dr_lang lang, dr_str t)
     return trimmed(t);
 }
 
-/* ------, ======, ###### */
+/* ------, ======, ######, and the heading of a part of the file: ---- tools ---- */
 static bool is_rule(dr_str t)
 {
+    if (t.n >= 3 && strchr("-=*#~", t.s[0]) && t.s[1] == t.s[0] && t.s[2] == t.s[0])
+        return true;
     for (size_t i = 0; i < t.n; i++)
         if (!strchr("-=*#/~_+. ", t.s[i]))
             return false;
