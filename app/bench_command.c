@@ -74,6 +74,33 @@ static dr_status bench_cache(json_t *report, const dr_output *out, dr_error *err
     return st;
 }
 
+/* Drafts of this model, and moving timelines of a large one, which takes no weights. */
+static dr_status bench_timelines(dr_setup *s, json_t *report, const dr_output *out, dr_error *err)
+{
+    dr_status st;
+    dr_speculation_bench d;
+    dr_timeline_bench t;
+
+    if ((st = dr_engine_bench_speculation(&d, s->model, s->queue, err)) != DR_OK ||
+        (st = dr_engine_bench_timelines(&t, &s->ops, s->queue, err)) != DR_OK)
+        return st;
+    dr_bench_figure(report, out, "greedy_tokens_s", d.plain_tokens_s, "tokens/s", "256 greedy tokens behind 512, one a pass");
+    dr_bench_figure(report, out, "speculated_tokens_s", d.tokens_s, "tokens/s", "the same tokens, with drafts where they pay");
+    dr_bench_figure(report, out, "speculated_tokens_pass", d.tokens_a_pass, "tokens", "a pass, with two drafts in all of them");
+    dr_bench_figure(report, out, "speculated_accepted", d.accepted, "", "part of those drafts");
+    if (!out->json)
+        printf("a timeline of 100,000 tokens in the shapes of DeepSeek-V4-Flash, %.0f MB; no weights\n", t.state_mb);
+    dr_bench_figure(report, out, "flash_fork_us", t.fork_us, "us", "a second timeline with the same past");
+    dr_bench_figure(report, out, "flash_fork_write_us", t.fork_write_us, "us", "what the first pass of one of the two copies");
+    dr_bench_figure(report, out, "flash_fork_own_mb", t.fork_own_mb, "MB", "memory of its own before that");
+    dr_bench_figure(report, out, "flash_fork_shared_mb", t.fork_shared_mb, "MB", "memory it shares");
+    dr_bench_figure(report, out, "flash_step_back_us", t.step_back_us, "us", "taking 32 tokens back");
+    dr_bench_figure(report, out, "flash_snapshot_us", t.snapshot_us, "us", "going back to a snapshot, before the replay");
+    dr_bench_figure(report, out, "flash_save_ms", t.save_ms, "ms", "the whole timeline into a buffer");
+    dr_bench_figure(report, out, "flash_load_ms", t.load_ms, "ms", "and back");
+    return DR_OK;
+}
+
 static dr_status bench_engine(dr_setup *s, json_t *report, const dr_output *out, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -94,7 +121,7 @@ static dr_status bench_engine(dr_setup *s, json_t *report, const dr_output *out,
     dr_bench_figure(report, out, "state_us", b.state_us, "us", "exporting the anchor of position 512");
     dr_bench_figure(report, out, "restore_us", b.restore_us, "us", "importing it");
     dr_bench_figure(report, out, "peak_mb", peak_mb(), "MB", "most memory");
-    return DR_OK;
+    return bench_timelines(s, report, out, err);
 }
 
 typedef struct kernel_lines {

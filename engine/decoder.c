@@ -51,7 +51,7 @@ static size_t plan_decoder(dr_decoder *d, dr_arena *a, const dr_model *m, int64_
                  pages = (size_t)pages_for(max_tokens) * sizeof(dr_page *);
     const size_t layers = (size_t)(c->n_layers + c->n_mtp) * sizeof(dr_layer_state);
     const size_t waiting =
-        c->n_mtp ? (size_t)(DR_DRAFTS_AT_MOST + 1) * (size_t)c->hc_mult * (size_t)c->dim * sizeof(float) : 0;
+        c->n_mtp ? (size_t)DR_MTP_WAITING * (size_t)c->hc_mult * (size_t)c->dim * sizeof(float) : 0;
 
     if (a) {
         d->tokens = dr_arena_take(a, tokens);

@@ -1,6 +1,7 @@
 /* The MTP block beside a timeline (spec 3.12): a window that follows, and drafts. What it knows is in dr_mtp_state. */
 #include "engine/forward.h"
 
+#include <assert.h>
 #include <string.h>
 
 static int64_t token_values(const dr_decoder *d)
@@ -54,10 +55,15 @@ void dr_mtp__follow(dr_decoder *d, int64_t n, int64_t n_left)
     const int64_t fresh = n - 1 < wanted ? n - 1 : wanted;
     const float *streams = d->scratch->streams + token;
     dr_mtp_state *m = &d->mtp;
+    const bool goes_on = m->next + m->n_waiting == pos;
 
+    if (goes_on && m->n_waiting + n <= DR_MTP_WAITING) {
+        dr_mtp__wait(d, n);
+        return;
+    }
     if (fresh < n - 1)
         forget_pairs(d);
-    else if (m->n_waiting && m->next + m->n_waiting == pos)
+    else if (m->n_waiting && goes_on)
         append_pairs(d, m->waiting, d->tokens + m->next + 1, m->n_waiting);
     append_pairs(d, streams + (n - 1 - fresh) * token, d->tokens + pos + n - fresh, fresh);
     memcpy(m->waiting, streams + (n - 1) * token, (size_t)token * sizeof *streams);
@@ -74,6 +80,7 @@ void dr_mtp__wait(dr_decoder *d, int64_t n)
         m->next = d->position;
         m->n_waiting = 0;
     }
+    assert(m->n_waiting + n <= DR_MTP_WAITING);
     memcpy(m->waiting + m->n_waiting * token, d->scratch->streams + token, (size_t)(n * token) * sizeof *m->waiting);
     m->n_waiting += (int32_t)n;
 }
@@ -100,28 +107,23 @@ void dr_mtp__went_back(dr_decoder *d, int64_t position)
     m->n_waiting = 0;
 }
 
-/* Of the last of the n pairs that went through the block. */
-static void draft_logits(dr_decoder *d, float *logits, int64_t n)
+/* Of the pair that went through the block; its streams stay, and stand in for the backbone's when it goes on. */
+static void draft_logits(dr_decoder *d, float *logits)
 {
-    dr_forward__head(d, logits, &d->model->mtp.head, d->scratch->mtp_streams + (n - 1) * token_values(d), 1);
+    dr_forward__head(d, logits, &d->model->mtp.head, d->scratch->mtp_streams, 1);
 }
 
 bool dr_mtp__draft(dr_decoder *d, float *logits, int32_t id)
 {
     dr_mtp_state *m = &d->mtp;
-    int32_t next_ids[DR_DRAFTS_AT_MOST + 1];
     const int64_t n = d->position - m->next;
 
     if (n <= 0 || n > m->n_waiting)
         return false;
-    memcpy(next_ids, d->tokens + m->next + 1, (size_t)(n - 1) * sizeof *next_ids);
-    next_ids[n - 1] = id;
-    dr_forward__mtp(d, m->waiting, next_ids, m->n_pairs, n);
-    draft_logits(d, logits, n);
-    /* The block's own streams stand in for the backbone's when it goes on. */
-    memmove(d->scratch->mtp_streams, d->scratch->mtp_streams + (n - 1) * token_values(d),
-            (size_t)token_values(d) * sizeof(float));
-    m->n_pairs += n;
+    append_pairs(d, m->waiting, d->tokens + m->next + 1, n - 1);
+    dr_forward__mtp(d, m->waiting + (n - 1) * token_values(d), &id, m->n_pairs, 1);
+    draft_logits(d, logits);
+    m->n_pairs++;
     m->next = d->position;
     m->n_waiting = 0;
     return true;
@@ -130,7 +132,7 @@ bool dr_mtp__draft(dr_decoder *d, float *logits, int32_t id)
 void dr_mtp__draft_on(dr_decoder *d, float *logits, int32_t draft, int64_t n)
 {
     dr_forward__mtp(d, d->scratch->mtp_streams, &draft, d->mtp.n_pairs + n - 1, 1);
-    draft_logits(d, logits, 1);
+    draft_logits(d, logits);
 }
 
 void dr_mtp__drop_drafts(dr_decoder *d)

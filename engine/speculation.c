@@ -8,17 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A number of drafts is an arm; what it gains is measured in tokens and time a pass. */
+/* How many drafts pay is two questions. How often the j-th draft is right when the ones before it were is the text's, and every
+ * pass with drafts tells of it. What a pass with k drafts costs is the machine's: the median of recent ones, because a neighbour
+ * makes a few of them many times as long. */
 enum {
     ARMS = DR_DRAFTS_AT_MOST + 1,
-    TRIALS = 3,  /* passes of every arm before the best one is believed */
-    EXPLORE = 48 /* passes between two looks at an arm that is not the best */
+    RECENT = 9,        /* passes that a median is taken of */
+    TRIALS = 4,        /* passes of every arm before the best one is believed, and of one that is looked at again */
+    EXPLORE = 32,      /* passes until another than the best arm is looked at ... */
+    EXPLORE_MOST = 256 /* ... twice as many each time that it changed nothing */
 };
-static const double FORGET = 0.125; /* weight of the newest pass in an average */
+static const double NEWEST = 0.1; /* weight of the newest draft in how often one is right */
 
 typedef struct arm {
-    double tokens, us; /* a pass, averaged */
-    int64_t n;
+    int64_t n; /* passes so far */
+    uint64_t us[RECENT];
 } arm;
 
 struct dr_speculation {
@@ -32,8 +36,12 @@ struct dr_speculation {
     dr_speculation_stat stat;
 
     arm arms[ARMS];
-    int32_t now; /* arm of the pass under way, -1 before the first */
-    int64_t pass_tokens;
+    double right[ARMS]; /* [j]: the j-th draft, j = 1, 2, .. */
+    int32_t best, trial; /* arm that is looked at, n_trials passes more */
+    int32_t n_trials;
+    int64_t explore_every, explore_at; /* passes */
+    int32_t now, n_now;                /* arm of the pass under way, -1 before the first; its drafts */
+    int32_t n_right;                   /* of them, so far */
     uint64_t pass_us;
 };
 
@@ -61,6 +69,9 @@ dr_status dr_speculation_new(dr_speculation **out, dr_decoder *d, int32_t max_dr
     s->max_drafts = c->n_mtp ? max_drafts : 0;
     s->adaptive = adaptive;
     s->now = -1;
+    s->explore_every = s->explore_at = EXPLORE;
+    for (int j = 0; j < ARMS; j++)
+        s->right[j] = 0.5;
     dr_decoder__settle(d);
     if (d->mtp.next + d->mtp.n_waiting != d->position)
         dr_mtp__reset(d); /* it has not followed: what its window holds is long past */
@@ -101,29 +112,67 @@ static void end_pass(dr_speculation *s)
     if (s->now < 0)
         return;
     arm *a = &s->arms[s->now];
-    const double weight = a->n < 1 / FORGET ? 1.0 / (double)(a->n + 1) : FORGET;
-    a->tokens += weight * ((double)s->pass_tokens - a->tokens);
-    a->us += weight * ((double)s->pass_us - a->us);
-    a->n++;
+    a->us[a->n++ % RECENT] = s->pass_us;
+    for (int32_t j = 1; j <= s->n_now && j <= s->n_right + 1; j++)
+        s->right[j] += NEWEST * ((j <= s->n_right) - s->right[j]);
     s->now = -1;
 }
 
-static int32_t choose_arm(const dr_speculation *s)
+static double median_us(const arm *a)
 {
-    int32_t best = 0, rarest = 0;
+    const int n = a->n < RECENT ? (int)a->n : RECENT;
+    uint64_t sorted[RECENT];
+
+    for (int i = 0; i < n; i++) {
+        int k = i;
+        for (; k > 0 && sorted[k - 1] > a->us[i]; k--)
+            sorted[k] = sorted[k - 1];
+        sorted[k] = a->us[i];
+    }
+    return (double)sorted[n / 2] + 1;
+}
+
+/* Tokens a microsecond that k drafts a pass are expected to bring. */
+static double rate_of(const dr_speculation *s, int32_t k)
+{
+    double tokens = 1, reached = 1;
+
+    for (int32_t j = 1; j <= k; j++)
+        tokens += reached *= s->right[j];
+    return tokens / median_us(&s->arms[k]);
+}
+
+static int32_t choose_arm(dr_speculation *s)
+{
+    int32_t best = 0, rarest = -1;
 
     if (!s->adaptive)
         return s->max_drafts;
-    for (int32_t k = 0; k <= s->max_drafts; k++) {
-        const arm *a = &s->arms[k], *b = &s->arms[best];
-        if (a->n < TRIALS)
-            return k;
-        if (a->tokens * b->us > b->tokens * a->us)
-            best = k;
-        if (a->n < s->arms[rarest].n)
-            rarest = k;
+    if (s->n_trials > 0) {
+        s->n_trials--;
+        return s->trial;
     }
-    return s->stat.n_passes % EXPLORE == 0 ? rarest : best;
+    for (int32_t k = 0; k <= s->max_drafts; k++) {
+        if (s->arms[k].n < TRIALS)
+            return k;
+        if (rate_of(s, k) > rate_of(s, best))
+            best = k;
+    }
+    if (best != s->best)
+        s->explore_every = EXPLORE;
+    s->best = best;
+    if (s->stat.n_passes < s->explore_at)
+        return best;
+    s->explore_every = 2 * s->explore_every < EXPLORE_MOST ? 2 * s->explore_every : EXPLORE_MOST;
+    s->explore_at = s->stat.n_passes + s->explore_every;
+    for (int32_t k = 0; k <= s->max_drafts; k++)
+        if (k != best && (rarest < 0 || s->arms[k].n < s->arms[rarest].n))
+            rarest = k;
+    if (rarest < 0)
+        return best;
+    s->trial = rarest;
+    s->n_trials = TRIALS - 1;
+    return rarest;
 }
 
 /* ---- drafting ---- */
@@ -172,7 +221,7 @@ dr_status dr_speculation_step(dr_speculation *s, int32_t id, float *logits, cons
         take_row(s, logits);
         d->position++;
         d->n_ahead--;
-        s->pass_tokens++;
+        s->n_right++;
         s->stat.n_tokens++;
         s->stat.n_accepted++;
         return DR_OK;
@@ -199,7 +248,8 @@ dr_status dr_speculation_step(dr_speculation *s, int32_t id, float *logits, cons
         d->n_ahead--;
     }
     s->now = arm_now;
-    s->pass_tokens = 1;
+    s->n_now = n;
+    s->n_right = 0;
     s->pass_us = dr_clock_us() - start;
     s->stat.n_tokens++;
     s->stat.n_passes++;

@@ -30,8 +30,11 @@ typedef struct dr_mtp_state {
     int64_t n_pairs;  /* in the window: its end */
     int64_t next;     /* first token whose pair is not in the window ... */
     int32_t n_waiting;
-    float *waiting; /* ... [DR_DRAFTS_AT_MOST + 1][hc_mult][dim]: streams of tokens next .. next + n_waiting - 1 */
+    float *waiting; /* ... [DR_MTP_WAITING][hc_mult][dim]: streams of tokens next .. next + n_waiting - 1 */
 } dr_mtp_state;
+
+/* Plain steps are cheap beside drafting because their pairs enter the window many at a time. */
+enum { DR_MTP_WAITING = 32 };
 
 struct dr_decoder {
     const dr_model *model;
@@ -91,6 +94,8 @@ bool dr_mtp__draft(dr_decoder *d, float *logits, int32_t id);
 void dr_mtp__draft_on(dr_decoder *d, float *logits, int32_t draft, int64_t n);
 /* Takes the rows of drafts out of the window. */
 void dr_mtp__drop_drafts(dr_decoder *d);
+
+enum { DR_ANCHOR_MAGIC = 0x31415244, DR_ANCHOR_VERSION = 1 }; /* transfer.c */
 
 /* Keeps the state of the current position. marked: until the timeline goes back before it. */
 dr_status dr_snapshot__take(dr_decoder *d, bool marked, dr_error *err);

@@ -19,7 +19,7 @@
 
 #include <string.h>
 
-enum { ANCHOR_MAGIC = 0x31415244, ANCHOR_VERSION = 1, ANCHOR_HEADER = 32 };
+enum { ANCHOR_HEADER = 32 };
 
 /* What a block's bytes mean changes with this: layouts above and the canonical order of docs/numerics.md. */
 #define NUMERICS "deepread kv 1, numerics 1"
@@ -79,8 +79,8 @@ dr_status dr_decoder_export_anchor(const dr_decoder *d, void *dst, dr_error *err
     if (!d->state)
         return dr_fail(err, DR_ERR_NOMEM, "anchor: no memory for the state of an empty timeline");
     memset(at, 0, ANCHOR_HEADER);
-    dr_store_u32(at, ANCHOR_MAGIC);
-    dr_store_u32(at + 4, ANCHOR_VERSION);
+    dr_store_u32(at, DR_ANCHOR_MAGIC);
+    dr_store_u32(at + 4, DR_ANCHOR_VERSION);
     dr_store_u64(at + 8, (uint64_t)d->position);
     dr_store_u64(at + 16, dr_decoder_anchor_bytes(d->model, d->position));
     at += ANCHOR_HEADER;
@@ -149,7 +149,7 @@ static dr_status check_anchor(const dr_decoder *d, const uint8_t *src, size_t n_
     if (n_bytes != expected)
         return dr_fail(err, DR_ERR_FORMAT, "stored anchor of position %lld has %zu bytes, expected %zu",
                        (long long)position, n_bytes, expected);
-    if (dr_load_u32(src) != ANCHOR_MAGIC || dr_load_u32(src + 4) != ANCHOR_VERSION ||
+    if (dr_load_u32(src) != DR_ANCHOR_MAGIC || dr_load_u32(src + 4) != DR_ANCHOR_VERSION ||
         dr_load_u64(src + 8) != (uint64_t)position || dr_load_u64(src + 16) != expected)
         return dr_fail(err, DR_ERR_FORMAT, "stored anchor is not one of position %lld", (long long)position);
     return DR_OK;

@@ -260,6 +260,86 @@ static void decoder__forks_share_a_past_and_nothing_else(void **state)
     dr_decoder_free(child);
 }
 
+/* Forks hold next to nothing until they run; then windows, tails and the page they write are their own, and all are counted. */
+static void decoder__forks_share_memory_until_they_run(void **state)
+{
+    (void)state;
+    enum { FORKS = 12, POSITION = 2100 };
+    dr_decoder *d = fresh(CHUNK), *f[FORKS];
+    size_t shared, before_shared;
+    dr_error err = {0};
+
+    to_position(d, POSITION);
+    const size_t before = dr_decoder_memory(d, &before_shared), page = dr_decoder_block_bytes(model);
+    assert_int_equal(before_shared, 0);
+    for (int i = 0; i < FORKS; i++)
+        check(dr_decoder_fork(&f[i], d, &err), &err);
+    const size_t own = dr_decoder_memory(f[0], &shared);
+    assert_true(own < before / 8);
+    assert_true(shared > 2 * page && own + shared <= before + before / 8);
+    assert_int_equal(dr_decoder_memory(d, &shared) + shared, before);
+    for (int i = 0; i < FORKS; i += 2) {
+        goes_on(f[i], 7, "one of many forks");
+        const size_t grown = dr_decoder_memory(f[i], &shared);
+        assert_true(grown >= own + page && shared < before_shared + before);
+        assert_true(shared >= page); /* of the first block, which no one writes any more */
+    }
+    goes_on(d, 7, "what they were forked from");
+    for (int i = 1; i < FORKS; i += 2)
+        goes_on(f[i], 7, "a fork that waited");
+    for (int i = 0; i < FORKS; i++)
+        dr_decoder_free(f[i]);
+    assert_int_equal(dr_decoder_memory(d, &shared) > 0 && shared == 0, 1);
+    dr_decoder_free(d);
+}
+
+/* Whatever is done first with what a fork shares leaves the other timeline alone. */
+static void decoder__forks_may_begin_with_anything(void **state)
+{
+    (void)state;
+    enum { POSITION = 700, WAYS = 5 };
+    dr_error err = {0};
+    size_t n, empty;
+
+    for (int way = 0; way < WAYS; way++) {
+        dr_decoder *d = fresh(CHUNK), *f;
+        to_position(d, 600);
+        check(dr_decoder_mark(d, &err), &err);
+        to_position(d, POSITION);
+        check(dr_decoder_fork(&f, d, &err), &err);
+        void *anchor = exported(d, &n);
+        switch (way) {
+        case 0:
+            dr_decoder_reset(f);
+            free(exported(f, &empty)); /* of position 0 */
+            break;
+        case 1:
+            check(dr_decoder_rewind(f, POSITION - 20, &err), &err);
+            break;
+        case 2:
+            check(dr_decoder_rewind(f, 610, &err), &err);
+            break;
+        case 3:
+            check(dr_decoder_import_begin(f, ids, POSITION, &err), &err);
+            check(dr_decoder_import_anchor(f, anchor, n, &err), &err);
+            break;
+        default:
+            check(dr_decoder_mark(f, &err), &err);
+            free(exported(f, &empty));
+            break;
+        }
+        goes_on(f, 30, "a fork");
+        void *again = exported(d, &empty);
+        assert_int_equal(empty, n);
+        assert_memory_equal(again, anchor, n);
+        goes_on(d, 30, "what it was forked from");
+        free(again);
+        free(anchor);
+        dr_decoder_free(d);
+        dr_decoder_free(f);
+    }
+}
+
 static void decoder__rewound_timelines_go_on_alike(void **state)
 {
     (void)state;
@@ -537,6 +617,8 @@ int main(void)
         cmocka_unit_test(decoder__wide_bits_do_not_depend_on_chunks),
         cmocka_unit_test(decoder__restored_timelines_go_on_alike),
         cmocka_unit_test(decoder__forks_share_a_past_and_nothing_else),
+        cmocka_unit_test(decoder__forks_share_memory_until_they_run),
+        cmocka_unit_test(decoder__forks_may_begin_with_anything),
         cmocka_unit_test(decoder__rewound_timelines_go_on_alike),
         cmocka_unit_test(decoder__mtp_bits_do_not_depend_on_chunks),
         cmocka_unit_test(decoder__says_what_it_cannot_do),
