@@ -145,7 +145,7 @@ static void dialect__official_texts_give_the_official_hashes(void **state)
 {
     (void)state;
     const char *dir = getenv("DR_OFFICIAL_MODEL");
-    dr_dialect *d;
+    dr_dialect *d = NULL;
     dr_error err;
     if (!dir) { /* their sizes at least: 890 and 99 bytes around the schema, 476 in front */
         assert_int_equal(sizeof(BOS "SYS\n\n" SCHEMA USER "Q1" ASST THINK) - 1 + 890 + 99, 1169);
