@@ -12,6 +12,7 @@ enum {
     MAX_FILE = 256 << 20,
     MAX_ID = (1 << 24) - 1,
     MAX_SPLITS = 16,
+    MAX_ADDED = 512, /* bytes; they are looked for at every place of a text */
     BYTE_SYMBOLS = 324, /* the characters that stand for bytes are below this */
 };
 
@@ -119,6 +120,8 @@ static dr_status allocate(loader *l, const dr_json *vocab, const dr_json *added)
             const dr_json *content = dr_json_get(a, "content");
             if (!content || content->type != DR_JSON_STRING || content->n == 0)
                 return bad(l, "added_tokens", "a token without content");
+            if (content->n > MAX_ADDED)
+                return bad(l, "added_tokens", "a token of more than 512 bytes");
             if ((st = check_id(l, dr_json_get(a, "id"), dr_json_text(content), &id)) != DR_OK)
                 return st;
             highest = id > highest ? id : highest;

@@ -153,7 +153,7 @@ typedef struct symbol {
 static void run_long(const dr_merger *m, dr_ids *out, const uint8_t *s, size_t n)
 {
     symbol *sym = malloc(n * sizeof *sym);
-    uint64_t *heap = malloc(3 * n * sizeof *heap); /* n - 1 at first, two more for each of at most n - 1 merges */
+    uint64_t *heap = malloc(2 * n * sizeof *heap); /* n - 1 at first; each of at most n - 1 merges takes one and adds two */
     size_t n_heap = 0;
 
     if (!sym || !heap) {
