@@ -42,7 +42,11 @@ bool dr_pack__link_target(dr_buf *out, const dr_repo *repo, dr_str path, const u
 {
     dr_buf text = {0};
     dr_file_class cls;
-    const bool there = dr_repo_read_blob(repo, id, path, &text, &cls, NULL) == DR_OK && dr_pack__shows(cls);
+    size_t i;
+    /* Of the snapshot itself it may lie on disk only. */
+    const bool listed = dr_repo_find(repo, path, &i) && memcmp(dr_repo_file_at(repo, i)->id, id, 20) == 0;
+    const bool there = (listed && dr_repo_read_link(repo, i, &text, NULL) == DR_OK) ||
+                       (dr_repo_read_blob(repo, id, path, &text, &cls, NULL) == DR_OK && dr_pack__shows(cls));
     if (there)
         dr_text_excerpt(out, dr_buf_view(&text), 0);
     dr_buf_free(&text);

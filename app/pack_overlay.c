@@ -426,6 +426,72 @@ static size_t compare(delta *out, const dr_repo *old_repo, const dr_repo *new_re
     return n;
 }
 
+static dr_str last_name(dr_str path)
+{
+    const char *slash = memrchr(path.s, '/', path.n);
+    return slash ? (dr_str){slash + 1, path.n - (size_t)(slash + 1 - path.s)} : path;
+}
+
+static int by_old_id(const void *a, const void *b)
+{
+    const delta *x = *(delta *const *)a, *y = *(delta *const *)b;
+    const int c = memcmp(x->old_side.id, y->old_side.id, 20);
+    return c ? c : dr_str_cmp(x->old_side.path, y->old_side.path);
+}
+
+/* Something deleted with the same content and type: with the same last name, if asked. NULL: none is left. */
+static delta *find_origin(delta *const *gone, size_t n_gone, const delta *d, bool same_name)
+{
+    size_t low = 0, high = n_gone;
+    while (low < high) {
+        const size_t mid = low + (high - low) / 2;
+        if (memcmp(gone[mid]->old_side.id, d->new_side.id, 20) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (; low < n_gone && memcmp(gone[low]->old_side.id, d->new_side.id, 20) == 0; low++)
+        if (gone[low]->kind == DR_CHANGE_DELETED && gone[low]->old_type == d->new_type &&
+            (!same_name || dr_str_eq(last_name(gone[low]->old_side.path), last_name(d->new_side.path))))
+            return gone[low];
+    return NULL;
+}
+
+/* Pairs what is gone with what is new as dr_history_changes does between commits. Returns how many changes are left. */
+static size_t pair_renames(delta *deltas, size_t n, dr_status *st, dr_error *err)
+{
+    static const uint8_t none[20]; /* of what is not hashed */
+    delta **gone = malloc((n ? n : 1) * sizeof *gone);
+    size_t n_gone = 0, n_left = 0;
+
+    if (!gone) {
+        *st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        return n;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (deltas[i].kind == DR_CHANGE_DELETED && deltas[i].old_type == DR_TYPE_FILE &&
+            memcmp(deltas[i].old_side.id, none, sizeof none) != 0)
+            gone[n_gone++] = &deltas[i];
+    if (n_gone)
+        qsort(gone, n_gone, sizeof *gone, by_old_id);
+    for (int same_name = 1; same_name >= 0 && n_gone; same_name--)
+        for (size_t i = 0; i < n; i++) {
+            delta *d = &deltas[i], *from = NULL;
+            if (d->kind != DR_CHANGE_ADDED || !(from = find_origin(gone, n_gone, d, same_name)))
+                continue;
+            d->kind = DR_CHANGE_RENAMED;
+            d->old_type = from->old_type;
+            d->old_side = from->old_side;
+            from->kind = DR_CHANGE_RENAMED;
+            from->new_type = DR_TYPE_NONE; /* and so it is known from the other half */
+        }
+    for (size_t i = 0; i < n; i++)
+        if (deltas[i].kind != DR_CHANGE_RENAMED || deltas[i].new_type != DR_TYPE_NONE)
+            deltas[n_left++] = deltas[i];
+    free(gone);
+    return n_left;
+}
+
 static dr_status working_tree(dr_pack *out, const dr_maker *m, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -447,8 +513,8 @@ static dr_status working_tree(dr_pack *out, const dr_maker *m, dr_error *err)
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
         goto done;
     }
-    const size_t n = compare(deltas, head, m->repo);
-    if (n == 0)
+    const size_t n = pair_renames(deltas, compare(deltas, head, m->repo), &st, err);
+    if (st != DR_OK || n == 0)
         goto done;
     if ((st = dr_pack__entry(out, "", err)) != DR_OK ||
         (st = dr_pack__line(out, m, DR_SEG_ENTRY, entry, DR_STR(""), DR_STR("working tree\n"), err)) != DR_OK ||

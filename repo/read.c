@@ -120,13 +120,18 @@ static dr_status read_object(git_odb *odb, const uint8_t id[20], const char *pat
     return st;
 }
 
+static git_odb *odb_of_entry(const dr_repo *r, const dr_entry *e)
+{
+    return e->storage ? r->submodules[e->storage - 1].odb : r->odb;
+}
+
 dr_status dr_snapshot__read(const dr_repo *r, const dr_entry *e, dr_buf *out, dr_error *err)
 {
     const char *path = e->file.path.s;
     uint8_t id[20];
 
     if (!e->on_disk)
-        return read_object(e->storage ? r->submodules[e->storage - 1].odb : r->odb, e->file.id, path, out, err);
+        return read_object(odb_of_entry(r, e), e->file.id, path, out, err);
     dr_status st = dr_disk__read(out, r->root_fd, path, r->max_file_bytes, err);
     if (st == DR_ERR_NOT_FOUND || st == DR_ERR_LIMIT)
         return dr_fail(err, DR_ERR_AGAIN, "%s changed on disk meanwhile", path);
@@ -228,6 +233,24 @@ dr_status dr_repo_read(const dr_repo *r, size_t index, dr_buf *out, dr_error *er
 dr_status dr_repo_read_exact(const dr_repo *r, size_t index, dr_buf *out, dr_error *err)
 {
     return read_shown(r, index, true, out, err);
+}
+
+dr_status dr_repo_read_link(const dr_repo *r, size_t index, dr_buf *out, dr_error *err)
+{
+    dr_status st = DR_OK;
+    uint8_t id[20];
+    const dr_entry *e = index < r->n ? &r->entries[index] : NULL;
+
+    if (!e || e->kind != DR_ENTRY_LINK || e->why != DR_WHY_SYMLINK)
+        return dr_fail(err, DR_ERR_ARG, "file %zu is no link that is shown", index);
+    if (!e->on_disk)
+        st = read_object(odb_of_entry(r, e), e->file.id, e->file.path.s, out, err);
+    else if ((st = dr_disk__read_link(out, r->root_fd, e->file.path.s, err)) == DR_OK) {
+        dr_disk__blob_id(id, dr_buf_view(out));
+        if (memcmp(id, e->file.id, sizeof id) != 0)
+            st = dr_fail(err, DR_ERR_AGAIN, "%s changed on disk meanwhile", e->file.path.s);
+    }
+    return st == DR_OK ? show(out, r, NULL, false, true, err) : st;
 }
 
 dr_status dr_repo_read_blob(const dr_repo *r, const uint8_t id[20], dr_str path, dr_buf *out, dr_file_class *cls,

@@ -116,6 +116,10 @@ dr_status dr_repo_read_exact(const dr_repo *r, size_t index, dr_buf *out, dr_err
  * shown. */
 dr_status dr_repo_read_raw(const dr_repo *r, size_t index, dr_buf *out, dr_error *err);
 
+/* Where a symbolic link points, secrets masked, replacing what *out holds: any bytes. DR_ERR_ARG for anything else; DR_ERR_AGAIN,
+ * DR_ERR_IO, DR_ERR_FORMAT as above. */
+dr_status dr_repo_read_link(const dr_repo *r, size_t index, dr_buf *out, dr_error *err);
+
 /* The shown text of any blob of the object database as if it stood at `path` in this snapshot, replacing what *out
  * holds. *cls TEXT or GENERATED: the text. Any other *cls: *out is empty, DR_OK all the same (binary, too large, not
  * there, ignored, a name that is refused). */

@@ -83,6 +83,9 @@ dr_status dr_snapshot__list_tree(dr_repo *r, git_repository *git, const git_oid 
 /* The trees of submodules, at the commits that their gitlinks name, under the entries settled so far. */
 dr_status dr_snapshot__list_submodules(dr_repo *r, dr_error *err);
 
+/* Gives the gitlinks of a working tree the commits that are checked out there, where their repositories are here and say so. */
+void dr_snapshot__move_submodules(dr_repo *r);
+
 /* What lies under root_fd over the entries of HEAD listed and settled so far (none outside git). Loads the rules on the
  * way: which they are is known once the disk has been looked at. */
 dr_status dr_snapshot__overlay(dr_repo *r, const dr_repo_options *opt, dr_error *err);

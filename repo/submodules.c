@@ -150,6 +150,24 @@ done:
     return st;
 }
 
+void dr_snapshot__move_submodules(dr_repo *r)
+{
+    for (size_t i = 0, n = 0; i < r->n && n < MAX_SUBMODULES; i++) {
+        dr_entry *e = &r->entries[i];
+        git_oid head;
+        if (e->kind != DR_ENTRY_GITLINK || e->storage || (e->why != DR_WHY_NONE && e->why != DR_WHY_SUBMODULE_READ))
+            continue;
+        n++;
+        git_repository *git = find_repository(r, r->n, e->file.path, 0);
+        if (git && git_reference_name_to_id(&head, git, "HEAD") == 0 && memcmp(head.id, e->file.id, sizeof head.id) != 0) {
+            memcpy(e->file.id, head.id, sizeof head.id);
+            e->file.dirty = true;
+            r->id.n_dirty++;
+        }
+        git_repository_free(git);
+    }
+}
+
 /* Round by round, so that the .gitmodules of one level is in the settled list when the next looks for it. */
 dr_status dr_snapshot__list_submodules(dr_repo *r, dr_error *err)
 {

@@ -472,6 +472,8 @@ dr_status dr_snapshot__overlay(dr_repo *r, const dr_repo_options *opt, dr_error 
             st = apply(&o, f, n_settled, err);
     }
     dr_snapshot__settle(r);
+    if (st == DR_OK && r->git)
+        dr_snapshot__move_submodules(r);
 done:
     dr_stat_cache__close(o.cache, st == DR_OK);
     dr_buf_free(&prefix);

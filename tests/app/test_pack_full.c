@@ -94,6 +94,58 @@ static void full__every_byte(void **state)
     pack_world_end(&p);
 }
 
+/* What is moved, linked or checked out elsewhere, and not committed. */
+static void full__working_tree_moves(void **state)
+{
+    (void)state;
+    pack_world p;
+    packed got;
+    char at[400];
+    git_oid first, second;
+
+    pack_world_begin(&p);
+    pack_world_fill(&p);
+    (void)snprintf(at, sizeof at, "%s/lib", p.path);
+    git_repository *lib = new_repo(at, false);
+    pack_world_write(&p, "lib/l.c", "int l;\n");
+    first = commit_all(lib, "l");
+    git_index *index = NULL;
+    const git_index_entry link = {.path = "lib", .mode = GIT_FILEMODE_COMMIT, .id = first};
+    assert_int_equal(git_repository_index(&index, p.git), 0);
+    assert_int_equal(git_index_add(index, &link), 0);
+    assert_int_equal(git_index_write(index), 0);
+    git_index_free(index);
+    (void)pack_world_commit(&p, "lib");
+    pack_world_write(&p, "lib/l.c", "int more;\n");
+    second = commit_all(lib, "more");
+    git_repository_free(lib);
+    pack_world_remove(&p, "src/new.c");
+    pack_world_write(&p, "src/deep/newer.c", "int fresh;\n");
+    pack_world_remove(&p, "COPYING");
+    pack_world_write(&p, "legal/COPYING", "You may.\nYou must not.\n");
+    pack_world_write(&p, "legal/AGAIN", "You may.\nYou must not.\n");
+    (void)snprintf(at, sizeof at, "%s/way", p.path);
+    assert_int_equal(symlink("src/list.c", at), 0);
+    const dr_pack_options opt = {.base = p.commits[4]};
+    packed_open(&got, &p, p.path, NULL, &opt);
+    const char *tree = strstr(got.text.data, "working tree\n");
+    char want[600], a[41];
+    assert_non_null(tree);
+    (void)git_oid_tostr(a, 13, &second);
+    (void)snprintf(want, sizeof want,
+                   "working tree\n"
+                   "added legal/AGAIN lines 2\nYou may.\nYou must not.\n"
+                   "renamed COPYING to legal/COPYING\n"
+                   "submodule lib at %s\n"
+                   "renamed src/new.c to src/deep/newer.c\n"
+                   "link way to src/list.c\n"
+                   "end of repository", a);
+    assert_string_equal(tree, want);
+    check_segments(&got.pack);
+    packed_close(&got);
+    pack_world_end(&p);
+}
+
 static void full__ids_of_the_whole(void **state)
 {
     (void)state;
@@ -519,6 +571,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full__every_byte),
+        cmocka_unit_test(full__working_tree_moves),
         cmocka_unit_test(full__ids_of_the_whole),
         cmocka_unit_test(full__one_more_commit_only_appends),
         cmocka_unit_test(full__same_bytes_everywhere),
