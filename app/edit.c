@@ -343,6 +343,8 @@ dr_status dr_edits_rename(dr_edits *e, dr_edit_report *out, size_t file, dr_str 
         out->outcome = DR_EDIT_NO_NAME;
         goto done;
     }
+    if (!dr_syntax_is_name(old_name))
+        goto done;
     if ((st = dr_syntax_open(&syntax, dr_lang_of(dr_repo_file_at(e->repo, file)->path, plain), plain, err)) != DR_OK ||
         (st = dr_syntax_names(&places, &n, syntax, old_name, err)) != DR_OK ||
         (st = dr_syntax_names(&taken, &n_taken, syntax, new_name, err)) != DR_OK || n == 0)

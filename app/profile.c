@@ -316,6 +316,8 @@ dr_status dr_profile_open(dr_profile *out, const char *dir, dr_error *err)
             goto done;
         }
     }
+    if (out->n_forms && out->thinking) /* the default of "mode" */
+        st = dr_fail(err, DR_ERR_FORMAT, "%s: \"answers\" need \"mode\": \"chat\": a closed model does not think aloud", path.data);
 done:
     json_decref(root);
     dr_buf_free(&text);

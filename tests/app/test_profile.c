@@ -81,6 +81,7 @@ static void profile__mistakes_are_named(void **state)
         {ANSWER("{a|b|c|d|e|f|g|h|i|j|k|l|m|n|o|p|q}"), "more than 16 words"},
         {ANSWER("{}"), "unknown hole {}"},
         {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"chek\": \"used\"}]}", "has a key other"},
+        {"{\"answers\": [{\"text\": \"x\", \"status\": \"declined\"}]}", "\"mode\": \"chat\""},
         {"{\"pack\": 5}", "\"pack\": expected an object"},
         {"{\"sampling\": []}", "\"sampling\": expected an object"},
         {"{\"name\": \"a\", \"name\": \"b\"}", "duplicate"},

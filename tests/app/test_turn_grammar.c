@@ -25,7 +25,7 @@
     "</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>"
 
 /* Every sentence there is a check for. */
-static const char skills[] = "{\"name\": \"skills\", \"tools\": [\"find_symbol\", \"find_refs\", \"describe\", \"calls\", \"find_file\", \"outline\", \"imports\", "
+static const char skills[] = "{\"name\": \"skills\", \"mode\": \"chat\", \"tools\": [\"find_symbol\", \"find_refs\", \"describe\", \"calls\", \"find_file\", \"outline\", \"imports\", "
     "\"importers\", \"grep\", \"read\", \"edit\", \"rename\"], \"result_columns\": 60, \"result_lines\": 8, \"answers\": ["
     "{\"text\": \"`{symbol}` is defined at {cite}.\", \"status\": \"answered\", \"check\": \"defined\"}, "
     "{\"text\": \"`{symbol}` is defined at:{\\n- {cite}}\", \"status\": \"answered\", \"check\": \"defined\"}, "
