@@ -163,8 +163,12 @@ static bool holds_any(const dr_safetensors *files, const char *prefix)
 /* A checkpoint stripped of what it drafts with is told once, not once for each of 1,575 tensors. */
 static bool stripped(const matcher *x, const dr_plan_weight *w)
 {
-    const dr_shard *s = dr_safetensors_indexed(x->files, w->name);
-    return w->part != DR_PART_BACKBONE && !s && !holds_any(x->files, "mtp.");
+    dr_plan_tensor t[2];
+
+    if (w->part == DR_PART_BACKBONE || holds_any(x->files, "mtp."))
+        return false;
+    (void)dr_plan_tensors(t, w, DR_STORED_BF16);
+    return !dr_safetensors_indexed(x->files, t[0].name); /* its shard is yet to come */
 }
 
 dr_status dr_binding__match(dr_binding *b, const dr_config *c, const dr_safetensors *files, dr_problems *problems,
