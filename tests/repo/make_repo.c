@@ -224,3 +224,26 @@ const dr_repo_file *file_named(const dr_repo *r, const char *path)
     size_t i;
     return dr_repo_find(r, dr_str_of(path), &i) ? dr_repo_file_at(r, i) : NULL;
 }
+
+void assert_class(const dr_repo *r, const char *path, dr_file_class cls, const char *why)
+{
+    const dr_repo_file *f = file_named(r, path);
+    if (!f)
+        fail_msg("%s is not listed", path);
+    if (f->cls != cls || (why && (!f->why || !strstr(f->why, why))))
+        fail_msg("%s is %s (%s)", path, dr_file_class_name(f->cls), f->why ? f->why : "");
+    assert_true((f->why == NULL) == (cls == DR_FILE_TEXT));
+}
+
+void assert_content(const dr_repo *r, const char *path, const char *text)
+{
+    size_t i;
+    dr_buf b = {0};
+    dr_error err = {0};
+    assert_true(dr_repo_find(r, dr_str_of(path), &i));
+    if (dr_repo_read(r, i, &b, &err) != DR_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(b.n, strlen(text));
+    assert_memory_equal(b.data, text, b.n);
+    dr_buf_free(&b);
+}

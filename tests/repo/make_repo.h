@@ -61,4 +61,9 @@ void memory_store_fini(memory_store *m);
 dr_repo *open_ok(const char *path, const dr_repo_options *opt);
 const dr_repo_file *file_named(const dr_repo *r, const char *path); /* NULL when not listed */
 
+/* why: a part of the reason; NULL: any. */
+void assert_class(const dr_repo *r, const char *path, dr_file_class cls, const char *why);
+/* The shown text, whole. */
+void assert_content(const dr_repo *r, const char *path, const char *text);
+
 #endif

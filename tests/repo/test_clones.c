@@ -13,28 +13,6 @@ const char *__lsan_default_suppressions(void)
     return "leak:libpcre2";
 }
 
-static void assert_class(const dr_repo *r, const char *path, dr_file_class cls, const char *why)
-{
-    const dr_repo_file *f = file_named(r, path);
-    if (!f)
-        fail_msg("%s is not listed", path);
-    if (f->cls != cls || (why && (!f->why || !strstr(f->why, why))))
-        fail_msg("%s is %s (%s)", path, dr_file_class_name(f->cls), f->why ? f->why : "");
-}
-
-static void assert_content(const dr_repo *r, const char *path, const char *text)
-{
-    size_t i;
-    dr_buf b = {0};
-    dr_error err = {0};
-    assert_true(dr_repo_find(r, dr_str_of(path), &i));
-    if (dr_repo_read(r, i, &b, &err) != DR_OK)
-        fail_msg("%s", err.msg);
-    assert_int_equal(b.n, strlen(text));
-    assert_memory_equal(b.data, text, b.n);
-    dr_buf_free(&b);
-}
-
 /* A repository whose tree has these files, and a submodule `lib` at that commit. */
 static void make_outer(const char *path, git_oid commit, const char *gitmodules)
 {

@@ -10,15 +10,6 @@ const char *__lsan_default_suppressions(void)
     return "leak:libpcre2";
 }
 
-static void assert_class(const dr_repo *r, const char *path, dr_file_class cls, const char *why)
-{
-    const dr_repo_file *f = file_named(r, path);
-    if (!f)
-        fail_msg("%s is not listed", path);
-    if (f->cls != cls || (why && (!f->why || !strstr(f->why, why))))
-        fail_msg("%s is %s (%s)", path, dr_file_class_name(f->cls), f->why ? f->why : "");
-}
-
 static void assert_explained(const dr_repo *r, const char *path, const char *says)
 {
     dr_buf text = {0};

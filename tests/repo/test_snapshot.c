@@ -14,29 +14,6 @@ const char *__lsan_default_suppressions(void)
     return "leak:libpcre2";
 }
 
-static void assert_class(const dr_repo *r, const char *path, dr_file_class cls)
-{
-    const dr_repo_file *f = file_named(r, path);
-    if (!f)
-        fail_msg("%s is not listed", path);
-    if (f->cls != cls)
-        fail_msg("%s is %s, not %s", path, dr_file_class_name(f->cls), dr_file_class_name(cls));
-    assert_true((f->why == NULL) == (cls == DR_FILE_TEXT));
-}
-
-static void assert_content(const dr_repo *r, const char *path, const char *text)
-{
-    size_t i;
-    dr_buf b = {0};
-    dr_error err = {0};
-    assert_true(dr_repo_find(r, dr_str_of(path), &i));
-    if (dr_repo_read(r, i, &b, &err) != DR_OK)
-        fail_msg("%s", err.msg);
-    assert_int_equal(b.n, strlen(text));
-    assert_memory_equal(b.data, text, b.n);
-    dr_buf_free(&b);
-}
-
 static dr_status open_fails(const char *path, const char *rev, const char *says)
 {
     dr_repo *r = NULL;
@@ -107,9 +84,9 @@ static void names_that_hold_a_key__are_refused(void **state)
             git_repository_free(g);
         }
         dr_repo *r = open_ok(in(&w, "p"), NULL);
-        assert_class(r, name, DR_FILE_REFUSED);
+        assert_class(r, name, DR_FILE_REFUSED, NULL);
         assert_string_equal(file_named(r, name)->why, "a secret in its name");
-        assert_class(r, "keys/0123456789abcdef0123456789abcdef01234567.pem", DR_FILE_TEXT);
+        assert_class(r, "keys/0123456789abcdef0123456789abcdef01234567.pem", DR_FILE_TEXT, NULL);
         dr_repo_close(r);
     }
     world_end(&w);
@@ -151,25 +128,25 @@ static void fill_with_classes(const world *w, const char *root)
 
 static void check_classes(const dr_repo *r)
 {
-    assert_class(r, "src/a.c", DR_FILE_TEXT);
-    assert_class(r, "nul.bin", DR_FILE_BINARY);
-    assert_class(r, "wide.txt", DR_FILE_TEXT);
-    assert_class(r, "latin.txt", DR_FILE_TEXT);
+    assert_class(r, "src/a.c", DR_FILE_TEXT, NULL);
+    assert_class(r, "nul.bin", DR_FILE_BINARY, NULL);
+    assert_class(r, "wide.txt", DR_FILE_TEXT, NULL);
+    assert_class(r, "latin.txt", DR_FILE_TEXT, NULL);
     assert_true(file_named(r, "latin.txt")->converted);
     assert_false(file_named(r, "src/a.c")->converted);
-    assert_class(r, "made.c", DR_FILE_GENERATED);
-    assert_class(r, "writer.py", DR_FILE_TEXT);
-    assert_class(r, "x.min.js", DR_FILE_GENERATED);
-    assert_class(r, "kept.min.js", DR_FILE_TEXT);
-    assert_class(r, "src/uv.lock", DR_FILE_GENERATED);
-    assert_class(r, "src/try.lock", DR_FILE_TEXT);
-    assert_class(r, "media.dat", DR_FILE_LFS_POINTER);
-    assert_class(r, "marked.c", DR_FILE_GENERATED);
-    assert_class(r, "vendor/v.c", DR_FILE_TEXT);
-    assert_class(r, "blob.c", DR_FILE_BINARY);
-    assert_class(r, "empty.c", DR_FILE_TEXT);
-    assert_class(r, "big.txt", DR_FILE_TOO_LARGE);
-    assert_class(r, "fits.txt", DR_FILE_TEXT);
+    assert_class(r, "made.c", DR_FILE_GENERATED, NULL);
+    assert_class(r, "writer.py", DR_FILE_TEXT, NULL);
+    assert_class(r, "x.min.js", DR_FILE_GENERATED, NULL);
+    assert_class(r, "kept.min.js", DR_FILE_TEXT, NULL);
+    assert_class(r, "src/uv.lock", DR_FILE_GENERATED, NULL);
+    assert_class(r, "src/try.lock", DR_FILE_TEXT, NULL);
+    assert_class(r, "media.dat", DR_FILE_LFS_POINTER, NULL);
+    assert_class(r, "marked.c", DR_FILE_GENERATED, NULL);
+    assert_class(r, "vendor/v.c", DR_FILE_TEXT, NULL);
+    assert_class(r, "blob.c", DR_FILE_BINARY, NULL);
+    assert_class(r, "empty.c", DR_FILE_TEXT, NULL);
+    assert_class(r, "big.txt", DR_FILE_TOO_LARGE, NULL);
+    assert_class(r, "fits.txt", DR_FILE_TEXT, NULL);
     assert_true(file_named(r, "vendor/v.c")->vendored);
     assert_false(file_named(r, "src/a.c")->vendored);
     assert_int_equal(file_named(r, "big.txt")->size, 3000);
@@ -252,12 +229,12 @@ static void folder__links_pipes_and_vcs_folders(void **state)
     write_text(in(&w, "f/latin\xe9.c"), "int c;\n");
     dr_repo *r = open_ok(in(&w, "f"), NULL);
     assert_int_equal(dr_repo_n_files(r), 7);
-    assert_class(r, "leak", DR_FILE_SYMLINK);
-    assert_class(r, "loop", DR_FILE_SYMLINK);
-    assert_class(r, "up", DR_FILE_SYMLINK);
-    assert_class(r, "pipe", DR_FILE_REFUSED);
-    assert_class(r, "bad\001name.c", DR_FILE_REFUSED);
-    assert_class(r, "latin\xe9.c", DR_FILE_REFUSED);
+    assert_class(r, "leak", DR_FILE_SYMLINK, NULL);
+    assert_class(r, "loop", DR_FILE_SYMLINK, NULL);
+    assert_class(r, "up", DR_FILE_SYMLINK, NULL);
+    assert_class(r, "pipe", DR_FILE_REFUSED, NULL);
+    assert_class(r, "bad\001name.c", DR_FILE_REFUSED, NULL);
+    assert_class(r, "latin\xe9.c", DR_FILE_REFUSED, NULL);
 
     /* A file that a link replaces after the snapshot is not read through the link. */
     size_t i;
@@ -323,7 +300,7 @@ static void working_tree__overlays_head(void **state)
     assert_null(file_named(r, "x.o"));
     assert_null(file_named(r, "build/out.c"));
     assert_null(file_named(r, "inner/i.c"));
-    assert_class(r, "becomes_link.c", DR_FILE_SYMLINK);
+    assert_class(r, "becomes_link.c", DR_FILE_SYMLINK, NULL);
     assert_true(file_named(r, "edited.c")->dirty);
     assert_true(file_named(r, "untracked.c")->dirty);
     assert_false(file_named(r, "same.c")->dirty);
@@ -456,14 +433,14 @@ static void hostile__tree_entries(void **state)
     static const char *const refused[] = {"..",          ".git", ".GIT/ok.c", "/abs", "bad\nname", "rtl\xe2\x80\xae.c",
                                           "sub/../../x", "z\xff"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-        assert_class(r, refused[i], DR_FILE_REFUSED);
-    assert_class(r, longest, DR_FILE_REFUSED);
-    assert_class(r, "link", DR_FILE_SYMLINK);
-    assert_class(r, "lost.c", DR_FILE_MISSING);
-    assert_class(r, "lostdir", DR_FILE_MISSING);
-    assert_class(r, "module", DR_FILE_SUBMODULE);
-    assert_class(r, "sub/ok.c", DR_FILE_TEXT);
-    assert_class(r, "b\\ack", DR_FILE_TEXT);
+        assert_class(r, refused[i], DR_FILE_REFUSED, NULL);
+    assert_class(r, longest, DR_FILE_REFUSED, NULL);
+    assert_class(r, "link", DR_FILE_SYMLINK, NULL);
+    assert_class(r, "lost.c", DR_FILE_MISSING, NULL);
+    assert_class(r, "lostdir", DR_FILE_MISSING, NULL);
+    assert_class(r, "module", DR_FILE_SUBMODULE, NULL);
+    assert_class(r, "sub/ok.c", DR_FILE_TEXT, NULL);
+    assert_class(r, "b\\ack", DR_FILE_TEXT, NULL);
     size_t n_twice = 0;
     for (size_t i = 0; i < dr_repo_n_files(r); i++)
         n_twice += dr_str_eq(dr_repo_file_at(r, i)->path, DR_STR("a.c"));
@@ -472,7 +449,7 @@ static void hostile__tree_entries(void **state)
     dr_repo_close(r);
     r = open_ok(in(&w, "evil.git"), &(dr_repo_options){.store = &store.store});
     assert_int_equal(store.n_items, n_kept); /* nothing is kept of what is missing: it may be there next time */
-    assert_class(r, "lost.c", DR_FILE_MISSING);
+    assert_class(r, "lost.c", DR_FILE_MISSING, NULL);
     dr_repo_close(r);
     memory_store_fini(&store);
     git_repository_free(g);
