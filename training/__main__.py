@@ -1,8 +1,9 @@
 """python3 -m training STAGE ...: one stage, or `all` for everything up to the exported model.
 
-    all --binary PATH [--model DIR]         sources, index, product, tokenizer, data, train, export to DIR
-    sources | index | product | tokenizer | data | train | export    one of them
-    eval --binary PATH --model DIR [--n 200] [--random-weights]      through the program
+    all --binary PATH [--model DIR]         sources, product, reading, tokenizer, data, train, export to DIR
+    sources | product | reading | tokenizer | data | train | export    one of them
+    eval --binary PATH --model DIR [--n 100] [--random-weights] [--no-constraints] [--long] [--skills A,B] [--out FILE]
+                                                                     through the program
     logits MODEL_DIR TOKENS.json OUT.npy [--mtp]                     from the exported files alone
 
 Every stage skips what is already there, so an interrupted run continues where it stopped.
@@ -11,26 +12,26 @@ import argparse
 import os
 
 
-STAGES = ('sources', 'index', 'product', 'tokenizer', 'data', 'train', 'export')
+STAGES = ('sources', 'product', 'reading', 'tokenizer', 'data', 'train', 'export')
 
 
 def make(args, names):
-    from . import data, dialect, export, index, product, recipe, sources, tokenizer, train
+    from . import data, export, product, reading, sources, tokenizer, train
     token_file = os.path.join(args.work, 'model', 'tokenizer.json')
     for name in names:
         if name == 'sources':
             sources.run(args.work)
-        elif name == 'index':
-            index.run(args.work, [row['package'] for row in sources.table()])
         elif name == 'product':
             if not args.binary:
                 raise SystemExit('product: say where the program is: --binary PATH')
-            product.run(args.work, args.binary, dialect.NANO)
+            product.run(args.work, args.binary)
+        elif name == 'reading':
+            reading.run(args.work)
         elif name == 'tokenizer' and not os.path.exists(token_file):
             tokenizer.train(data.tokenizer_texts(args.work), token_file)
         elif name == 'data':
-            for rows, settings in recipe.ROWS.items():
-                data.run(args.work, token_file, rows, **settings)
+            for rows in data.SETS:
+                data.run(args.work, token_file, rows)
         elif name == 'train':
             train.run(args.work)
         elif name == 'export':
@@ -45,8 +46,12 @@ def main():
     p.add_argument('--work', default=os.path.expanduser('~/.cache/deepread-train'), help='everything made is kept here')
     p.add_argument('--model', help='a model folder')
     p.add_argument('--binary', help='the deepread program')
-    p.add_argument('--n', type=int, default=200)
+    p.add_argument('--n', type=int, default=100, help='eval: cases a skill')
     p.add_argument('--random-weights', action='store_true')
+    p.add_argument('--no-constraints', action='store_true', help='eval: sample freely')
+    p.add_argument('--long', action='store_true', help='eval: direct reading at 32k and 128k tokens too')
+    p.add_argument('--skills', help='eval: these only, by commas')
+    p.add_argument('--out', help='eval: the table as JSON')
     p.add_argument('--mtp', action='store_true')
     args = p.parse_args()
     if args.stage == 'all':
@@ -55,7 +60,8 @@ def main():
         make(args, [args.stage])
     elif args.stage == 'eval':
         from . import evaluate
-        evaluate.run(args.work, args.binary, args.model, args.n, random_weights=args.random_weights)
+        evaluate.run(args.work, args.binary, args.model, args.n, random_weights=args.random_weights, constraints=not args.no_constraints,
+                     skills=args.skills and args.skills.split(','), lengths=tuple(evaluate.READ) if args.long else evaluate.SHORT, out=args.out)
     elif args.stage == 'logits':
         from . import reference
         reference.run(*args.files, mtp=args.mtp)

@@ -1,7 +1,8 @@
 """Texts for the tokenizer and rows of token ids for training, made once and kept on disk.
 
-A row is T + 1 ids with one role byte each: 0 unlearned, 1 context, 2 learned text (call or answer),
-3 practice.  Rows hold one conversation each; what is left over is padding with role 0.
+A row is T + 1 ids, each with a role (0 unlearned, 1 context, 2 learned: a call or an answer, 3 practice) and a segment: the number of
+the dialogue in the row that it belongs to, 255 for padding.  Dialogues begin at multiples of ALIGN, so that a compressed entry never
+spans two, and nothing attends from one to another.
 """
 import os
 import random
@@ -10,54 +11,49 @@ from multiprocessing import Pool
 
 import numpy as np
 
-from . import dialect, dialogues, index, questions, sources, tokenizer
+from . import corpus, dialect, dialogues, product, questions, reading, sources, tokenizer
 
 NONE, CONTEXT, LEARNED, PRACTICE = 0, 1, 2, 3
-PAD_ID = 2
+ROLES = {'ctx': CONTEXT, 'call': LEARNED, 'ans': LEARNED, 'none': NONE}
+PAD_ID, PAD_SEGMENT, ALIGN = 2, 255, 128
 
 
-def packages(work, split, made_by='index'):
-    return [r['package'] for r in sources.table() if r['split'] == split
-            and os.path.exists(os.path.join(work, made_by, r['package'] + '.pkl'))]
-
-
-def words_of(repos):
+def words_of(packages):
     """Pieces of real names (cut at `_` and humps), to invent names from."""
     out = set()
-    for repo in repos:
-        for name in repo.names:
+    for package in packages:
+        for name in package.names:
             out.update(p.lower() for p in re.findall(r'[A-Z]?[a-z]{2,9}', name))
     return sorted(out)
 
 
 def tokenizer_texts(work, seed=11):
+    """Source of all languages in like amounts, and our own texts."""
     rng = random.Random(seed)
-    for package in packages(work, 'train'):
-        repo = index.load(work, package)
-        if len(repo.names) < 50:
-            continue
-        for name in rng.sample(repo.names, min(1200, len(repo.names))):
-            yield repo.find_symbol(name)[0]
-            if name in repo.refs:
-                yield repo.find_refs(name)[0]
-        for path in rng.sample(sorted(repo.files), min(40, len(repo.files))):
-            yield '\n'.join(repo.files[path][:120])
-        teller = dialogues.Teller(repo, rng, dialogues.Style(False), [])
-        for _ in range(6):
-            for text, _ in dialogues.conversation(teller, 8, 6):
-                for piece in re.split('|'.join(map(re.escape, dialect.SPECIAL)), text):
-                    yield piece
-    for _ in range(300):                                     # the frozen texts must end up in few tokens
-        for group in (questions.DEFINE_TRAIN, questions.USES_TRAIN, questions.QUALIFIED_TRAIN, questions.DECLINE_TRAIN):
-            yield '\n'.join(re.sub(r'\{\w\}', 'x', w) for w in group)
+    rows = [r for r in sources.table() if r['split'] == 'train' and os.path.isdir(os.path.join(work, 'src', r['package']))]
+    count = {}
+    for row in rows:
+        count[row['language']] = count.get(row['language'], 0) + 1
+    for row in rows:
+        budget = min(900_000, 3_000_000 // count[row['language']])
+        for _, text in corpus.sample(os.path.join(work, 'src', row['package']), 200, rng):
+            yield text[:12000]
+            budget -= min(len(text), 12000)
+            if budget < 0:
+                break
+    for _ in range(1200):                                    # the frozen texts must end up in few tokens
         yield from tokenizer.LITERALS
+    for _ in range(400):
+        for wordings in questions.WORDINGS.values():
+            yield re.sub(r'\{\w\}', 'x', '\n'.join(questions.side(wordings, False)))
 
 
-def encode(tok, segments):
+def encode(tok, parts):
+    """(ids, roles) of [(text, role)]."""
     ids, roles = [], []
-    for (text, role), e in zip(segments, tok.encode_batch([t for t, _ in segments], add_special_tokens=False)):
+    for (_, role), e in zip(parts, tok.encode_batch([t for t, _ in parts], add_special_tokens=False)):
         ids += e.ids
-        roles += [CONTEXT if role == 'ctx' else LEARNED] * len(e.ids)
+        roles += [ROLES[role]] * len(e.ids)
     return ids, roles
 
 
@@ -71,64 +67,112 @@ def repeat_practice(rng, vocabulary, room):
     return ids, roles
 
 
-def make_row(tok, rng, tellers, weights, words, length, practice, bare, long_pack):
-    """One row: a conversation cut where it is full, or practice."""
+def tool_dialogue(tok, rng, teller, room, settings):
+    """(ids, roles) of one conversation in whole turns, at most `room` long; None when not even one fits."""
     u = rng.random()
-    if u < practice:
-        if rng.random() < .5:
-            ids, roles = repeat_practice(rng, tok.get_vocab_size(), length + 1)
-        else:
-            ids, roles = [], []
-            while len(ids) < length:
-                a, b = encode(tok, dialogues.table_practice(rng, words))
-                ids, roles = ids + a, roles + b
-    else:
-        teller = rng.choices(tellers, weights)[0]
+    lines = rng.choice([18, 22, 26, 30]) if u < settings['long_map'] else rng.choice([2, 4, 8, 12]) if u < .8 else 0
+    bare = rng.random() < settings['bare']
+    if room < 800 and not bare:
+        lines = min(lines, 6)
+    turns = dialogues.disguise(rng, [teller.turn(settings.get('skills')) for _ in range(max(1, room // 150))], teller.words)
+    head = '' if bare else dialect.system(teller.map(lines))
+    ids, roles = encode(tok, [(dialect.BOS + head, 'ctx')])
+    n = 0
+    for turn in turns:
+        a, b = encode(tok, turn)
+        if len(ids) + len(a) <= room:
+            ids, roles, n = ids + a, roles + b, n + 1
+    return (ids, roles) if n else None
+
+
+def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length, settings):
+    """One row: dialogues one behind the other until no other fits."""
+    ids, roles, segment, number = [], [], [], 0
+    whole = rng.random() < settings['whole']                  # the row is one dialogue
+    reads = rng.random() < settings['reading']
+    while length + 1 - len(ids) >= settings['least']:
+        room = length + 1 - len(ids)
         u = rng.random()
-        lines = rng.choice([18, 22, 24, 26]) if u < long_pack else rng.choice([2, 4, 8, 12]) if u < .7 else 0
-        segments = dialogues.conversation(teller, length // 70, lines, system=rng.random() >= bare)
-        ids, roles = encode(tok, segments)
-    ids, roles = ids[:length + 1], roles[:length + 1]
-    if LEARNED not in roles and PRACTICE not in roles:       # the map alone filled the row
-        return make_row(tok, rng, tellers, weights, words, length, practice, bare, 0)
+        if u < settings['practice']:
+            if rng.random() < .5:
+                made = repeat_practice(rng, tok.get_vocab_size(), min(room, rng.choice([256, 384, 512])))
+            else:
+                made = encode(tok, dialogues.table_practice(rng, words))
+        elif reads:
+            made = rng.choices(readers, reader_weights)[0].dialogue(tok, rng, min(room, rng.choice(settings['read_lengths'])), words)
+        else:
+            size = room if whole else min(room, rng.choice([384, 512, 640, 896]))
+            made = tool_dialogue(tok, rng, rng.choices(tellers, weights)[0], size, settings)
+        if not made or len(made[0]) > room or not (LEARNED in made[1] or PRACTICE in made[1]):
+            settings['missed'] = settings.get('missed', 0) + 1
+            if settings['missed'] % 20 == 0:                  # rather padding than for ever
+                break
+            continue
+        ids += made[0]
+        roles += made[1]
+        segment += [number] * len(made[0])
+        number += 1
+        fill = min(-len(ids) % ALIGN, length + 1 - len(ids))
+        ids, roles, segment = ids + [PAD_ID] * fill, roles + [NONE] * fill, segment + [PAD_SEGMENT] * fill
     fill = length + 1 - len(ids)
-    return ids + [PAD_ID] * fill, roles + [NONE] * fill
+    return ids + [PAD_ID] * fill, roles + [NONE] * fill, segment + [PAD_SEGMENT] * fill
 
 
+# practice: share of plain copying; bare: of dialogues without system text; long_map: of those that open with a long map; whole: of rows
+# that are one dialogue; reading: of rows that are packs and questions about their functions
+SETS = {
+    'early': dict(n_rows=1200, length=1024, practice=.25, bare=.5, long_map=.03, whole=.3, seed=1),
+    'main': dict(n_rows=10000, length=1024, practice=.02, bare=.12, long_map=.1, whole=.4, seed=2),
+    'read1': dict(n_rows=8000, length=1024, reading=1., read_lengths=(512, 640, 1024), seed=3),
+    'long': dict(n_rows=3000, length=2048, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
+    'read4': dict(n_rows=1000, length=4096, reading=.8, read_lengths=(2048, 4096, 4096), long_map=.7, whole=.2, seed=5),
+}
+DEFAULTS = dict(practice=0., bare=0., long_map=.15, whole=.4, reading=0., read_lengths=(1024,), least=260)
 _STATE = {}
 
 
-def _start(work, token_file, made_by):
-    repos = [index.load(work, p, made_by) for p in packages(work, 'train', made_by)]
-    repos = [r for r in repos if len(r.names) > 200 and len(r.refs) > 100]
+def _start(work, token_file, seed):
+    packages = [product.load(work, p) for p in product.there(work, 'train')]
+    packages = [p for p in packages if len(p.names) > 100 and p.asked.get('find_symbol')]
+    rng = random.Random(seed)
     _STATE['tok'] = tokenizer.load(token_file)
-    _STATE['words'] = words_of(repos)
-    _STATE['repos'] = repos
+    _STATE['words'] = words_of(packages)
+    _STATE['tellers'] = [dialogues.Teller(p, rng, False, _STATE['words']) for p in packages]
+    _STATE['readers'] = reading.readers(work, 'train')
 
 
 def _shard(job):
-    goal, seed, n_rows, length, practice, bare, long_pack = job
+    goal, seed, n_rows, length, settings = job
     rng = random.Random(seed)
-    style = dialogues.Style(False)
-    tellers = [dialogues.Teller(r, rng, style, _STATE['words']) for r in _STATE['repos']]
-    weights = [len(t.strong) ** .5 for t in tellers]
-    rows = [make_row(_STATE['tok'], rng, tellers, weights, _STATE['words'], length, practice, bare, long_pack)
+    for teller in _STATE['tellers']:
+        teller.rng = rng
+    weights = [len(t.strong) ** .5 for t in _STATE['tellers']]
+    readers = _STATE['readers']
+    reader_weights = [len(r.functions) ** .6 for r in readers]
+    if not readers:
+        settings = {**settings, 'reading': 0.}
+    rows = [make_row(_STATE['tok'], rng, _STATE['tellers'], weights, readers, reader_weights, _STATE['words'], length, settings)
             for _ in range(n_rows)]
-    np.savez(goal + '.part.npz', ids=np.array([a for a, _ in rows], np.uint16),
-             roles=np.array([b for _, b in rows], np.uint8))
+    np.savez(goal + '.part.npz', ids=np.array([r[0] for r in rows], np.uint16), roles=np.array([r[1] for r in rows], np.uint8),
+             segment=np.array([r[2] for r in rows], np.uint8))
     os.replace(goal + '.part.npz', goal)
     return goal
 
 
-def run(work, token_file, name, n_rows, length, practice=0.0, bare=0.0, long_pack=0.1, seed=1, shard=400,
-        made_by='index'):
-    """Stage `data`: shards of rows under work/rows/NAME, those already made skipped."""
+def _plan(name):
+    settings = {**DEFAULTS, **SETS[name]}
+    return [settings.pop(k) for k in ('n_rows', 'length', 'seed')] + [min(200, 204_800 // SETS[name]['length']), settings]
+
+
+def run(work, token_file, name, first=0, last=None, processes=2):
+    """Stage `data`: shards of rows of a set under work/rows/NAME, those already made skipped."""
+    n_rows, length, seed, shard, settings = _plan(name)
     folder = os.path.join(work, 'rows', name)
     os.makedirs(folder, exist_ok=True)
-    jobs = [(os.path.join(folder, f'{i:04d}.npz'), seed * 100003 + i, shard, length, practice, bare, long_pack)
-            for i in range(-(-n_rows // shard))]
+    shards = range(first, min(-(-n_rows // shard), last or n_rows))
+    jobs = [(os.path.join(folder, f'{i:04d}.npz'), seed * 100003 + i, shard, length, dict(settings)) for i in shards]
     jobs = [j for j in jobs if not os.path.exists(j[0])]
     if jobs:
-        with Pool(2, _start, (work, token_file, made_by)) as pool:
+        with Pool(processes, _start, (work, token_file, seed)) as pool:
             for goal in pool.imap(_shard, jobs):
                 print('rows', goal, flush=True)

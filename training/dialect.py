@@ -1,7 +1,8 @@
 """The text around a question: the official chat format with this model's own profile and texts.
 
 Everything the C program renders is rendered here the same way: system text = PACK, blank line,
-instructions, blank line, tools block; then turns.  Texts come from models/nano, never from here.
+instructions, blank line, tools block; then turns.  Instructions, tools head and the sentences come from
+training/profile, never from here; the schema lines follow docs/tools.md byte by byte.
 """
 import functools
 import json
@@ -10,6 +11,7 @@ import re
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
+PROFILE = os.path.join(HERE, 'profile')
 NANO = os.path.join(ROOT, 'models', 'nano')
 
 BOS, EOS, PAD = '<｜begin▁of▁sentence｜>', '<｜end▁of▁sentence｜>', '<｜▁pad▁｜>'
@@ -18,25 +20,49 @@ SPECIAL = [BOS, EOS, PAD, USER, ASSISTANT, THINK, END_THINK, DSML, '<｜latest_r
            '<｜action｜>', '<｜query｜>', '<｜authority｜>', '<｜domain｜>', '<｜title｜>', '<｜read_url｜>',
            '<｜fim▁hole｜>', '<｜fim▁begin｜>', '<｜fim▁end｜>']
 
+# The frozen roster: name, description, arguments (all required; strings but `line`).
+ROSTER = [
+    ('find_symbol', 'where a name is defined', ('name',)),
+    ('find_refs', 'where a name is used', ('name',)),
+    ('describe', 'signature, parameters, fields, value, comment of a name', ('name',)),
+    ('calls', 'whether one function calls another', ('caller', 'callee')),
+    ('find_file', 'files by name', ('name',)),
+    ('outline', 'what a file defines', ('path',)),
+    ('imports', 'what a file imports', ('path',)),
+    ('importers', 'what imports a file or module', ('name',)),
+    ('grep', 'lines that match a pattern', ('pattern',)),
+    ('read', 'lines of a file', ('path', 'line')),
+    ('edit', 'replace text that occurs once', ('path', 'old', 'new')),
+    ('rename', 'rename a name in a file', ('path', 'old', 'new')),
+]
+
 
 def read_json(path):
     with open(path, encoding='utf-8') as f:
         return json.load(f)
 
 
-@functools.cache
+def schema(name, description, arguments):
+    properties = ', '.join('"%s": {"type": "%s"}' % (a, 'integer' if a == 'line' else 'string') for a in arguments)
+    required = ', '.join('"%s"' % a for a in arguments)
+    return ('{"name": "%s", "description": "%s", "parameters": {"type": "object", "properties": {%s}, "required": [%s]}}'
+            % (name, description, properties, required))
+
+
 def schemas():
-    """The four schema lines of docs/tools.md, the frozen roster."""
-    with open(os.path.join(ROOT, 'docs', 'tools.md'), encoding='utf-8') as f:
-        return re.findall(r'^\{"name": .*\}$', f.read(), re.M)
+    return [schema(*row) for row in ROSTER]
 
 
 @functools.cache
-def behind_pack(nano=NANO):
+def profile():
+    return read_json(os.path.join(PROFILE, 'deepread.json'))
+
+
+@functools.cache
+def behind_pack():
     """Instructions and tools block: what follows the map in every conversation."""
-    words = read_json(os.path.join(nano, 'dialect.json'))
-    return (read_json(os.path.join(nano, 'deepread.json'))['instructions'] + '\n\n'
-            + words['tools_head'] + '\n'.join(schemas()) + words['tools_tail'])
+    words = read_json(os.path.join(PROFILE, 'dialect.json'))
+    return profile()['instructions'] + '\n\n' + words['tools_head'] + '\n'.join(schemas()) + words['tools_tail']
 
 
 def system(pack):
@@ -58,20 +84,54 @@ def call(tool, **arguments):
             + f'\n</{DSML}invoke>\n</{DSML}tool_calls>' + EOS)
 
 
-def found(name, path, line):
-    return f'`{name}` is defined at {path}:{line}.' + EOS
+# The profile's sentences, by a name of their own: what dialogues say and what evaluation expects.
+SENTENCES = {
+    'defined': '`{symbol}` is defined at {cite}.',
+    'several': '`{symbol}` is defined at:{\n- {cite}}',
+    'used': '`{symbol}` is used at:{\n- {cite} in `{enclosing}`}',
+    'judged': '`{symbol}` is called at:{\n- {cite} in `{enclosing}`: {bounded|unbounded|unclear}}',
+    'absent': 'I found no symbol named `{symbol}`.',
+    'similar': 'I found no symbol named `{symbol}`. Similar: {similar}.',
+    'unused': 'I found no references to `{symbol}`.',
+    'takes': '`{symbol}` takes `{parameters}` ({cite}).',
+    'takes nothing': '`{symbol}` takes no parameters ({cite}).',
+    'returns': '`{symbol}` returns `{returns}` ({cite}).',
+    'returns nothing': '`{symbol}` returns nothing ({cite}).',
+    'returns undeclared': '`{symbol}` does not declare what it returns ({cite}).',
+    'fields': '`{symbol}` has the fields `{fields}` ({cite}).',
+    'value': '`{symbol}` is `{value}` ({cite}).',
+    'doc': '`{symbol}` ({cite}): {doc}',
+    'no doc': '`{symbol}` has no comment. Its signature ({cite}): `{signature}`',
+    'file': 'The file is {path}.',
+    'files': 'The files are:{\n- {path}}',
+    'no file': 'I found no file named `{symbol}`.',
+    'outline': '{path} defines:{\n- `{name}` at {cite}}',
+    'no outline': '{path} defines nothing that I know.',
+    'imports': '{path} imports:{\n- `{import}` at {cite}}',
+    'no imports': '{path} imports nothing.',
+    'importers': '`{symbol}` is imported at:{\n- {cite}}',
+    'no importers': 'I found nothing that imports `{symbol}`.',
+    'calls': 'Yes, `{symbol}` calls `{callee}` at {cite}.',
+    'no call': 'No, `{symbol}` does not call `{callee}`.',
+    'stands': '`{symbol}` stands at:{\n- {cite}}',
+    'no line': 'I found no line with `{symbol}`.',
+    'packed': 'That is `{symbol}` at {cite}.',
+    'done': 'Done.',
+    'no edit': 'I could not make that edit.',
+    'decline': 'I can only find names, files, uses and imports, read signatures, fields, values and comments, and make small edits.',
+}
+GROUP = re.compile(r'\{([^{}|]*(?:\{[^{}]*\}[^{}|]*)+)\}', re.S)
 
 
-def used(name, rows):
-    return f'`{name}` is used at:' + ''.join(f'\n- {p}:{n} in `{e}`' for p, n, e in rows) + EOS
+def say(which, places=(), **holes):
+    """A sentence filled in; `places`, a list of dicts, fills the group.  `cite` may be a (path, line)."""
+    def fill(text, row):
+        return re.sub(r'\{(\w+|bounded\|unbounded\|unclear)\}', lambda m: cite(row[m[1].split('|')[0]]), text)
 
-
-def no_symbol(name):
-    return f'I found no symbol named `{name}`.' + EOS
-
-
-def no_references(name):
-    return f'I found no references to `{name}`.' + EOS
-
-
-DECLINE = 'I can only say where a name is defined and where it is used.' + EOS
+    def cite(value):
+        return f'{value[0]}:{value[1]}' if isinstance(value, tuple) else str(value)
+    text = SENTENCES[which]
+    m = GROUP.search(text)
+    if m:
+        return fill(text[:m.start()], holes) + ''.join(fill(m[1], {**holes, **row}) for row in places)
+    return fill(text, holes)

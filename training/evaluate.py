@@ -1,14 +1,14 @@
-"""Asks the program itself: held-out questions over held-out repositories, answers compared exactly.
+"""Asks the program itself: held-out wordings over held-out repositories, answers compared byte for byte.
 
-A definition is right when the cited path:line is a definition that universal-ctags knows too (never a
-prototype), fits what the question said of kind, file or folder, and is the first such line of the
-program's own result.  Uses are right when the answer cites exactly the (path, line) pairs of the result
-of find_refs on that name, or says that there are none when there are none.  Beside these, and not counted
-with them: names that do not exist, and questions that are out of reach.  Nothing is read but the program's
-JSON events.
+A case of a tool skill is right when the program's last answer is the one sentence that its own tools' results make true; a case of
+an edit skill when the proposed diff is, byte for byte, the diff of the right edit; a case of direct reading when the answer names the
+function whose comment was taken out, at its line.  Nothing is read but the program's JSON events.  Packages are those of the split
+`test`; the same questions go to a random twin of the model as the control row.
 """
+import collections
 import json
 import os
+import pickle
 import random
 import re
 import shutil
@@ -16,11 +16,17 @@ import subprocess
 
 import numpy as np
 
-from . import data, dialect, dialogues, index
-from .reference import read_safetensors
+from . import corpus, data, dialect, dialogues, product, reading, sources, tokenizer
+from .dialogues import MARKED
 
-HELD_THREE = ('redis', 'jinja2', 'golang-github-gorilla-mux')
-REF_LINE = re.compile(r'^(\S.*?):(\d+): ', re.M)
+ASK = ('define', 'several', 'uses', 'parameters', 'returns', 'fields', 'value', 'doc', 'file', 'outline', 'imports', 'importers', 'calls', 'grep',
+       'risky', 'absent', 'case', 'decline')
+EDIT = ('constant', 'rename', 'include', 'start')
+READ = {2048: (25, 4), 8192: (13, 8), 32768: (2, 20), 131072: (1, 40)}      # tokens of a pack: packs, questions of each
+SHORT = (2048, 8192)
+DECLINE = dialect.SENTENCES['decline']
+
+Case = collections.namedtuple('Case', 'skill package question expected')      # expected: the answer, or the diff
 
 
 def repository(work, package):
@@ -36,93 +42,233 @@ def repository(work, package):
     return goal
 
 
+def index(work, package, binary):
+    """The program's answers about a package of the test split; None when there is too little to ask about."""
+    goal = os.path.join(work, 'eval', package + '.pkl')
+    if not os.path.exists(goal):
+        try:
+            made = product.Package(package, binary, repository(work, package))
+        except ValueError:
+            made = None
+        with open(goal + '.part', 'wb') as f:
+            pickle.dump(made, f)
+        os.replace(goal + '.part', goal)
+    with open(goal, 'rb') as f:
+        return pickle.load(f)
+
+
 def question_of(turn):
     return turn[0][0][len(dialect.USER):].split(dialect.ASSISTANT)[0]
 
 
-def questions(work, n, seed, names=HELD_THREE):
-    """[(package, task, question, name, good)]: n of them half definitions, half uses, in turns over the
-    repositories; then n / 10 each of absent names and of what should be declined.  good: the (path, line) set."""
-    rng, out, tellers = random.Random(seed), [], {}
-    for package in names:
-        repo = index.scan(repository(work, package), package, None)
-        tellers[package] = dialogues.Teller(repo, rng, dialogues.Style(True), data.words_of([repo]))
-    for i in range(n):
-        package = names[i % len(names)]
-        teller = tellers[package]
-        task = 'define' if i // len(names) % 2 == 0 else 'uses'
-        while True:
-            turn = teller.define(rng.random() < .35) if task == 'define' else teller.uses()
-            name = re.search(r'string="true">(.*?)</', turn[1][0])[1]
-            good = {(p, line) for p, line, kind in teller.repo.by_name[name] if index.RANK.get(kind, 0) == 0}
-            if task == 'uses':
-                if good and name in teller.repo.refs:
-                    break
-                continue
-            target = re.search(r' is defined at (\S+):(\d+)\.<', turn[3][0])
-            target = (target[1], int(target[2]))
-            if target in good:                                # a question that asks for a definition, not a prototype
-                good = {target} if target != sorted(good)[0] else good
-                break
-        out.append((package, task, question_of(turn), name, good))
-    for task in ('absent', 'decline'):
-        for i in range(n // 10):
-            package = names[i % len(names)]
-            turn = getattr(tellers[package], task)()
-            while task == 'absent' and 'I found no' not in turn[3][0]:
-                turn = tellers[package].absent()
-            out.append((package, task, question_of(turn), turn[-1][0].removesuffix(dialect.EOS), set()))
+def last_call(turn):
+    """(tool, arguments) of a turn's last call."""
+    text = MARKED.sub(lambda m: m[1], ''.join(t for t, role in turn if role == 'call').rsplit('tool_calls>\n<', 1)[1])
+    tool = re.search(r'invoke name="(\w+)"', text)[1]
+    found = re.findall(r'parameter name="(\w+)" string="(true|false)">(.*?)</' + dialect.DSML + 'parameter>', text, re.S)
+    return tool, {k: v if s == 'true' else int(v) for k, s, v in found}
+
+
+def answer_of(turn):
+    """The text of the last answer."""
+    end = max(i for i, (_, role) in enumerate(turn) if role in ('ctx', 'call')) + 1
+    return MARKED.sub(lambda m: m[1], ''.join(t for t, _ in turn[end:])).removesuffix(dialect.EOS)
+
+
+def make_turn(teller, skill):
+    if skill in ('parameters', 'returns', 'fields', 'value', 'doc'):
+        return teller.described(skill)
+    turn = {'several': teller.define, 'case': teller.absent}.get(skill, getattr(teller, skill, None))()
+    if not turn:
+        return None
+    answer = answer_of(turn)
+    if skill in ('absent', 'case') and answer.startswith('I found no') != (skill == 'absent'):
+        return None
+    if skill in ('define', 'several') and (' is defined at:' in answer) != (skill == 'several'):
+        return None
+    if skill in EDIT and answer != 'Done.':
+        return None
+    if skill == 'risky' and (re.search(r'no references to', turn[-2][0])):
+        return None
+    return turn
+
+
+def tool_cases(work, binary, skill, n, seed):
+    """n cases of a skill, spread over the test packages."""
+    rng, out, seen = random.Random(f'{seed}/{skill}'), [], set()
+    tellers = []
+    for package in packages():
+        made = index(work, package, binary)
+        if made:
+            tellers.append(dialogues.Teller(made, rng, True, data.words_of([made])))
+    tries = 0
+    while tellers and len(out) < n and tries < 60 * n:
+        teller = tellers[tries % len(tellers)]
+        tries += 1
+        if skill == 'risky':
+            teller._made_calls = lambda t=teller: _real_call(t)
+        turn = make_turn(teller, skill)
+        if not turn or dialogues_length(turn) > 3200:
+            continue
+        key = (teller.p.name, question_of(turn))
+        if key in seen or skill == 'risky' and not _unchanged(teller, turn):
+            continue
+        seen.add(key)
+        expected = last_call(turn) if skill in EDIT else answer_of(turn)
+        out.append(Case(skill, teller.p.name, question_of(turn), expected))
+    return out if skill not in EDIT else _diffs(work, binary, out)
+
+
+def _real_call(teller):
+    name = teller.rng.choice(teller.library if teller.library and teller.rng.random() < .7 else teller.called)
+    return name, teller.reply('find_refs', name)['text']
+
+
+def _unchanged(teller, turn):
+    name = last_call(turn)[1]['name']
+    reply = teller.reply('find_refs', name)
+    return reply and reply['text'] in MARKED.sub(lambda m: m[1], turn[-2][0])
+
+
+def dialogues_length(turn):
+    return sum(len(t) for t, _ in turn)
+
+
+def _diffs(work, binary, cases):
+    """The cases with the diffs of their edits, as the program's own tools make them; those that its tools refuse are left out."""
+    out = []
+    for package in sorted({c.package for c in cases}):
+        own = [c for c in cases if c.package == package]
+        for c, reply in zip(own, product.batch(binary, repository(work, package), [c.expected for c in own])):
+            if reply.get('diff'):
+                out.append(c._replace(expected=reply['diff']))
     return out
 
 
-def ask(binary, repo, model, question, timeout=120):
-    """The program's events; an empty list if it failed to answer at all."""
-    try:
-        run = subprocess.run([binary, '-C', repo, '--model', model, '--json', 'ask', question],
-                             capture_output=True, text=True, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        return []
-    events = []
+def packages():
+    return [row['package'] for row in sources.table() if row['split'] == 'test']
+
+
+# ---- direct reading
+
+def reading_packs(work, tokens, n_packs, n_questions, token_file, seed):
+    """[(folder, [(question, expected)])]: folders of whole files of one test package, all their functions' comments taken out."""
+    rng = random.Random(f'{seed}/{tokens}')
+    tok = tokenizer.load(token_file)
+    readers = [reading.Reader(p, reading.scan(os.path.join(work, 'src', p), p)) for p in packages() if os.path.isdir(os.path.join(work, 'src', p))]
+    readers = [r for r in readers if len(r.functions) >= n_questions]
+    out, tries = [], 0
+    while len(out) < n_packs and tries < 40 * n_packs and readers:
+        reader = readers[tries % len(readers)]
+        tries += 1
+        made = _reading_pack(reader, tok, rng, tokens, n_questions)
+        if made:
+            folder = os.path.join(work, 'eval', 'reading', str(tokens), f'{len(out)}')
+            shutil.rmtree(folder, ignore_errors=True)
+            for piece in made[0]:
+                path = os.path.join(folder, piece.path)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, 'w', encoding='utf-8', newline='') as f:
+                    f.write(piece.text)
+            out.append((folder, made[1]))
+    return out
+
+
+def _reading_pack(reader, tok, rng, tokens, n_questions):
+    paths = [p for p in reader.paths]
+    start = rng.choice(paths)
+    order = sorted(paths, key=lambda p: (os.path.commonprefix([p, start]).count('/') * -1, rng.random()))
+    pieces, room = [], tokens - 60
+    for path in order:
+        text, found = reader.files[path]
+        piece = reading.Piece(path, text.split('\n'), found, found)
+        size = len(tok.encode(piece.text, add_special_tokens=False).ids) + 20
+        if size <= room:
+            pieces.append((piece, found))
+            room -= size
+        if room < tokens * .12:
+            break
+    if room > tokens * .35:
+        return None
+    count = collections.Counter(f.name for piece, _ in pieces for f, _ in piece.functions)
+    all_ = [(piece, f, line) for piece, _ in pieces for f, line in piece.functions if count[f.name] == 1]
+    if len(all_) < n_questions:
+        return None
+    asked = []
+    for piece, f, line in rng.sample(all_, n_questions):
+        text = dialogues.ask(rng, rng.choice(reading.WORDINGS_HELD), exact=True, q=reading.question_of(rng, f, True))
+        asked.append((text, f'That is `{f.name}` at {piece.path}:{line}.', f.name in f.doc))
+    return [p for p, _ in pieces], asked
+
+
+# ---- running
+
+def run_batch(binary, command, root, model, asked, flags=()):
+    """The events of every question, in order; an empty list where the program failed to answer at all."""
+    text = ''.join(q.replace('\n', ' ') + '\n' for q in asked)
+    run = subprocess.run([binary, '-C', root, '--model', model, '--json', *flags, command, '--batch'], input=text, capture_output=True, text=True)
+    out, now = [], None
     for line in run.stdout.splitlines():
         try:
-            events.append(json.loads(line))
+            event = json.loads(line)
         except ValueError:
             continue
-    return events
+        if event.get('type') == 'question':
+            now = []
+            out.append(now)
+        elif now is not None:
+            now.append(event)
+    return out + [[]] * (len(asked) - len(out))
 
 
-def judge(task, name, good, events):
-    """None when the answer is exact, else what is wrong with it."""
-    calls = [e for e in events if e.get('type') == 'tool_call']
-    results = [e for e in events if e.get('type') == 'tool_result']
+def judge(case, events):
+    """None when exact, else what is wrong."""
     answers = [e for e in events if e.get('type') == 'answer']
-    tool = 'find_symbol' if task == 'define' else 'find_refs'
     if not answers:
         return 'no answer'
-    if task in ('absent', 'decline'):                         # name is the whole sentence expected
-        return None if answers[-1].get('text') == name else f'answered {answers[-1].get("text")!r}'
-    if not calls:
-        return f'no call, answered {answers[-1].get("text")!r}'
-    last = calls[-1]
-    if last.get('name') != tool or (last.get('arguments') or {}).get('name') != name:
-        return f'called {last.get("name")} {last.get("arguments")}'
-    shown = [(p, int(n)) for p, n in REF_LINE.findall(results[-1]['text'] if results else '')]
-    text = answers[-1].get('text', '')
-    if task == 'uses' and not shown:                          # the program's index knows no use: to say so is exact
-        return None if text == dialect.no_references(name).removesuffix(dialect.EOS) else f'answered {text!r}'
-    if task == 'uses':
-        cited = {(p, int(n)) for p, n in re.findall(r'^- (\S.*?):(\d+) in `', text, re.M)}
-        return None if cited and cited == set(shown) else f'cited {len(cited)} of {len(shown)} lines'
-    cited = re.search(r' is defined at (.+):(\d+)\.$', text)
-    if not cited:
-        return f'answered {text!r}'
-    cited = (cited[1], int(cited[2]))
-    first = next((row for row in shown if row in good), None)
-    return None if cited == first else f'cited {cited}, expected {first}'
+    if case.skill in EDIT:
+        diff = ''.join(e['diff'] for e in events if e.get('type') == 'edit')
+        return None if diff == case.expected else f'proposed {diff!r}' if diff else f'answered {answers[-1]["text"]!r}'
+    text = answers[-1]['text']
+    return None if text == case.expected else f'answered {text!r}'
+
+
+class Table:
+    """Counts by skill, the figures beside them, and examples of failures."""
+
+    def __init__(self):
+        self.rows, self.failures = {}, []
+        self.beside = dict(answerable=0, declined=0, malformed=0, cited=0, cited_nothing=0)
+
+    def add(self, skill, case, events, wrong):
+        row = self.rows.setdefault(skill, [0, 0])
+        row[0] += wrong is None
+        row[1] += 1
+        for e in events:
+            if e.get('type') == 'answer':
+                self.beside['malformed'] += e.get('malformed', 0)
+                for c in e.get('citations', ()):
+                    self.beside['cited'] += 1
+                    self.beside['cited_nothing'] += c.get('check') == 'failed'
+        if skill not in ('decline', 'absent'):
+            self.beside['answerable'] += 1
+            self.beside['declined'] += any(e.get('type') == 'answer' and e.get('text') == DECLINE for e in events)
+        if wrong:
+            self.failures.append(dict(skill=skill, package=case.package, question=case.question, expected=case.expected, wrong=wrong))
+            print(f'{skill} {case.package} {case.question!r}: {wrong[:300]}; expected {str(case.expected)[:300]!r}', flush=True)
+
+    def show(self, title):
+        print(f'\n{title}')
+        for skill, (right, n) in self.rows.items():
+            print(f'  {skill:24} {right:4} of {n:4}  {100 * right / max(n, 1):5.1f} %')
+        b = self.beside
+        print(f'  answerable questions declined: {b["declined"]} of {b["answerable"]}; malformed calls: {b["malformed"]}; '
+              f'citations of nothing: {b["cited_nothing"]} of {b["cited"]}', flush=True)
 
 
 def random_twin(model, goal, seed=1):
     """The same folder with random tensors of the same shapes and formats."""
+    from .reference import read_safetensors                      # needs PyTorch, which nothing else here does
     shutil.rmtree(goal, ignore_errors=True)
     shutil.copytree(model, goal)
     rng = np.random.default_rng(seed)
@@ -155,22 +301,38 @@ def random_twin(model, goal, seed=1):
         f.write(raw)
 
 
-def run(work, binary, model, n=200, seed=5, random_weights=False):
-    """Stage `eval`: prints failures, then the table."""
+def run(work, binary, model, n=100, seed=5, random_weights=False, skills=None, lengths=SHORT, constraints=True, out=None):
+    """Stage `eval`: prints failures, then the table; writes it as JSON to `out`."""
     if random_weights:
         twin = os.path.join(work, 'random-twin')
         random_twin(model, twin)
         model = twin
-    table = {}
-    for package, task, question, name, good in questions(work, n, seed):
-        wrong = judge(task, name, good, ask(binary, repository(work, package), model, question))
-        row = table.setdefault(task, [0, 0])
-        row[0] += wrong is None
-        row[1] += 1
-        if wrong:
-            print(f'{package} {task} {question!r}: {wrong}', flush=True)
-    for task, (right, all_) in table.items():
-        print(f'{task}: {right} of {all_} exact')
-    right, all_ = (table['define'][i] + table['uses'][i] for i in (0, 1))
-    print(f'define and uses: {right} of {all_} exact ({100 * right / all_:.1f} %)'
-          + (', random weights' if random_weights else ''))
+    table, flags = Table(), () if constraints else ('--no-constraints',)
+    wanted = [s for s in (*ASK, *EDIT) if not skills or s in skills]
+    for command, group in (('ask', ASK), ('edit', EDIT)):
+        cases = [c for s in group if s in wanted for c in tool_cases(work, binary, s, n, seed)]
+        events = {}
+        for package in sorted({c.package for c in cases}):
+            own = [c for c in cases if c.package == package]
+            events.update(zip(map(id, own), run_batch(binary, command, repository(work, package), model, [c.question for c in own], flags)))
+        for c in cases:
+            table.add(c.skill, c, events[id(c)], judge(c, events[id(c)]))
+    token_file = os.path.join(model, 'tokenizer.json')
+    for tokens in lengths if not skills or 'reading' in skills else ():
+        packs, questions = READ[tokens]
+        for folder, asked in reading_packs(work, tokens, packs, questions, token_file, seed):
+            got = run_batch(binary, 'ask', folder, model, [q for q, _, _ in asked], (*flags, '--mode', 'full', '--budget', '0'))
+            for (q, expected, named), events in zip(asked, got):
+                case = Case(f'reading {tokens}', os.path.basename(folder), q, expected)
+                wrong = judge(case, events)
+                table.add(case.skill, case, events, wrong)
+                if not named:                                 # the comment does not say the function's own name
+                    row = table.rows.setdefault(f'reading {tokens}, unnamed', [0, 0])
+                    row[0] += wrong is None
+                    row[1] += 1
+    table.show(f'{model}' + (', random weights' if random_weights else '') + ('' if constraints else ', without constraints'))
+    if out:
+        with open(out, 'w', encoding='utf-8') as f:
+            json.dump(dict(model=model, random=random_weights, constraints=constraints, seed=seed, rows=table.rows, **table.beside,
+                           failures=table.failures), f, indent=1, ensure_ascii=False)
+    return table

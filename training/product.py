@@ -1,91 +1,263 @@
-"""An index made by the program itself: tool results in training are then the product's, byte for byte.
+"""What the program itself says about a package: tool results in training are the product's, byte for byte.
 
-`deepread tool --batch` reads one call a line and answers one line each, so two runs make an index: one
-that lists the names, one that asks for the results of as many of them as are wanted.
+`deepread tool --batch` reads one call a line and answers one line each, so three runs make an index: one that lists the
+names, one that asks about a sample of names and files, and one whose questions hang on those answers (who calls whom, edits).
 """
 import json
 import os
 import pickle
-import random
 import re
 import subprocess
 
-from . import index, sources
+from . import corpus, dialect, sources
 
-NAMES = 1600                # names a repository is asked about, at most
-SYMBOL_LINE = re.compile(r'^(\S.*?):(\d+): (\w+) ?(.*)$')
-REFERENCE_LINE = re.compile(r'^(\S.*?):(\d+): (call|use) in (.*?): (.*)$')
+NAMES, DOUBLES, DESCRIBED, FILES = 500, 150, 170, 40       # asked about in a package, at most
+SMALL_FILE = 40_000                                        # bytes; `describe` parses the whole file
+NAME = re.compile(r'[A-Za-z_$][A-Za-z0-9_$]*')
+STRONG = {'function', 'method', 'class', 'struct', 'union', 'enum', 'interface', 'trait', 'type', 'macro', 'constant', 'module'}
+REFERENCE = re.compile(r'^(\S.*?):(\d+): (call|use) in (.*?): (.*)$')
+DEFINITION = re.compile(r'^(\S.*?):(\d+): (\w+) ?(.*)$')
+RISKY = ['strcpy', 'strcat', 'sprintf', 'vsprintf', 'gets', 'memcpy', 'memmove', 'strncpy', 'strncat', 'snprintf', 'alloca', 'system', 'popen',
+         'eval', 'exec', 'execl', 'scanf', 'sscanf', 'strlcpy', 'bcopy', 'wcscpy', 'stpcpy', 'realpath', 'getwd', 'unserialize', 'copy_from_user']
+RISKY_CALL = re.compile(r'(?<![\w$.>])(' + '|'.join(RISKY) + r') ?\(')
+WORD = re.compile(r'[A-Za-z]{4,}(?: [A-Za-z]{3,}){0,2}')
 
 
-def batch(binary, model, root, calls):
-    """The program's replies to a list of calls."""
-    text = ''.join(json.dumps(c) + '\n' for c in calls)
-    run = subprocess.run([binary, '-C', root, '--model', model, 'tool', '--batch'], input=text,
-                         capture_output=True, text=True, check=True)
+def batch(binary, root, calls, model=dialect.NANO, flags=()):
+    """The program's replies to a list of (tool, arguments)."""
+    text = ''.join(json.dumps({'name': t, 'arguments': a} if a else {'name': t}) + '\n' for t, a in calls)
+    run = subprocess.run([binary, '-C', root, '--model', model, '--exclude', 'debian/', *flags, 'tool', '--batch'],
+                         input=text, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
-class ProductRepo(index.Repo):
-    """As index.Repo, with the program's own texts."""
+def key(tool, arguments):
+    return (tool, *arguments.values())
 
-    def __init__(self, name, binary, model, root):
-        symbols, overview = batch(binary, model, root, [{'name': 'symbols'}, {'name': 'map'}])
-        self.name = name
+
+class Package:
+    """by_name: {name: [(path, line, kind)]} of every defined name, in result order; uses: {name: count}; replies: {(tool,
+    arguments...): reply}; asked: {tool: [arguments]}; edits: {skill: [case]}."""
+
+    def __init__(self, name, binary, root):
+        rng = corpus.seeded('product', name)
+        self.name, self.replies, self.asked, self.edits = name, {}, {}, {}
+        symbols, overview = batch(binary, root, [('symbols', None), ('map', None)])
         head = re.match(r'repository .*?, (\d+) files', overview['text'])
-        self.files = range(int(head[1]) if head else 0)
+        self.n_files = int(head[1]) if head else 0
         self.map_lines = {}
-        for row in overview['text'].split('\n')[1:-1]:
-            path, _, names = row.partition(': ')
-            self.map_lines[path] = names.split()
-        known = [s for s in symbols['symbols'] if index.NAME.fullmatch(s[0]) and 2 <= len(s[0]) <= 48]
-        if len(known) > NAMES:
-            rng = random.Random(name)
-            several = [s for s in known if len(s[2]) > 1]
-            known = rng.sample(several, min(len(several), NAMES // 3)) + rng.sample(known, NAMES - NAMES // 3)
-        known = {s[0]: s for s in known}
-        self.by_name, self.refs, self.texts, self.shown = {}, {}, {}, {}
-        asked = [('find_symbol', n) for n in known] + [('find_refs', n) for n in known if known[n][1]]
-        replies = batch(binary, model, root, [{'name': t, 'arguments': {'name': n}} for t, n in asked])
-        for (tool, n), reply in zip(asked, replies):
-            self.texts[tool, n] = reply['text']
-            if tool == 'find_symbol':
-                rows = [m for m in map(SYMBOL_LINE.match, reply['text'].split('\n')) if m]
-                self.by_name[n] = [(m[1], int(m[2]), m[3]) for m in rows]
-                self.shown.update({(m[1], int(m[2])): m[4] for m in rows})
-            else:
-                rows = [m for m in map(REFERENCE_LINE.match, reply['text'].split('\n')) if m]
-                self.refs[n] = [(m[1], int(m[2]), m[3] == 'call', m[4]) for m in rows]
-        self.by_name = {n: rows for n, rows in self.by_name.items() if rows}
-        self.refs = {n: rows for n, rows in self.refs.items() if rows}
-        self.names = sorted(self.by_name)
+        for row in overview['text'].split('\n')[1:]:
+            path, colon, names = row.partition(': ')
+            if colon:
+                self.map_lines[path] = names.split()
+        self.by_name = {n: [tuple(r) for r in rows] for n, _, rows in symbols['symbols'] if NAME.fullmatch(n) and 2 <= len(n) <= 48}
+        self.uses = {n: k for n, k, _ in symbols['symbols']}
+        self.paths = corpus.paths(root)
+        known = set(self.paths)
+        size = {p: os.path.getsize(os.path.join(root, p)) for p in self.paths}
+        self.by_name = {n: rows for n, rows in self.by_name.items() if any(r[0] in known for r in rows)}
+        names = sorted(self.by_name)
+        if len(names) < 30 or len(self.paths) < 3:
+            raise ValueError(f'{name}: {len(names)} names in {len(self.paths)} files')
+        strong = [n for n in names if any(r[2] in STRONG for r in self.by_name[n])]
+        strong_set = set(strong)
+        double = [n for n in names if len(self.by_name[n]) > 1]
+        small = [n for n in names if all(size.get(r[0], 1 << 30) <= SMALL_FILE for r in self.by_name[n]) and len(self.by_name[n]) <= 3]
+        pick = list(dict.fromkeys(_sample(rng, strong, NAMES) + _sample(rng, double, DOUBLES) + _sample(rng, names, NAMES // 8)))
+        described = _sample(rng, [n for n in small if n in strong_set], DESCRIBED) + _sample(rng, [n for n in small if n not in strong_set], DESCRIBED // 4)
         self.folded = {}
-        for n in self.names:
+        for n in names:
             self.folded.setdefault(n.lower(), []).append(n)
+        wrong = _misremembered(rng, pick, 60, self.by_name)
+        wrong_described = _misremembered(rng, described, 40, self.by_name)
+        files = _sample(rng, [p for p in self.paths if size[p] < 200_000], FILES)
+        calls = [('find_symbol', {'name': n}) for n in pick + wrong]
+        calls += [('find_refs', {'name': n}) for n in pick if self.uses.get(n)] + [('find_refs', {'name': n}) for n in pick[:40] + wrong[:20] if not self.uses.get(n)]
+        calls += [('describe', {'name': n}) for n in list(dict.fromkeys(described)) + wrong_described]
+        calls += [('outline', {'path': p}) for p in files] + [('imports', {'path': p}) for p in files]
+        calls += [('find_file', {'name': n}) for n in self._file_names(rng, names)]
+        calls += [('grep', {'pattern': t}) for t in self._texts(rng, root, files)]
+        self._ask(binary, root, calls)
+        more = [('importers', {'name': n}) for n in self._modules(rng)]
+        more += [('calls', {'caller': a, 'callee': b}) for a, b in self._pairs(rng, strong)]
+        more += [('find_refs', {'name': n}) for n in self._risky(rng, root)]
+        self._ask(binary, root, more)
+        self._edit_cases(rng, root)
+        calls = [('read', {'path': c['path'], 'line': c['line']}) for c in self.edits['start']]
+        self._ask(binary, root, calls)
+        used = {n for k in self.replies for n in k[1:] if isinstance(n, str)} | {n for a in self.asked.values() for x in a for n in x if isinstance(n, str)}
+        self.names = [n for n in names if n in used]
+        self.by_name = {n: self.by_name[n] for n in self.names}
 
-    def line(self, path, number):
-        return self.shown[path, number]
+    def _ask(self, binary, root, calls):
+        calls = list({key(*c): c for c in calls}.values())
+        for (tool, arguments), reply in zip(calls, batch(binary, root, calls)):
+            reply.pop('diff', None)
+            self.replies[key(tool, arguments)] = reply
+            self.asked.setdefault(tool, []).append(tuple(arguments.values()))
 
-    def find_symbol(self, name):
-        if ('find_symbol', name) in self.texts:
-            return self.texts['find_symbol', name], self.by_name[name]
-        return super().find_symbol(name)
+    def _file_names(self, rng, names):
+        out = []
+        for p in _sample(rng, self.paths, 40):
+            base = p.rsplit('/', 1)[-1]
+            stem = base.rsplit('.', 1)[0]
+            out.append(rng.choice([base, base, base, base, stem, stem, base.upper() if base.upper() != base else base.lower(), stem[:max(3, len(stem) // 2)], p]))
+        for _ in range(12):
+            stem = rng.choice(names).lower()[:12]
+            out.append(stem + rng.choice(['.c', '.h', '.py', '.go', '.rs', '.js', '.md', '.txt', '', '.java', '.rb', '.json']))
+        return [n for n in out if len(n) > 2 and re.fullmatch(r'[\w./+@-]+', n)]
 
-    def find_refs(self, name):
-        if ('find_refs', name) in self.texts:
-            return self.texts['find_refs', name], self.refs.get(name, [])
-        return super().find_refs(name)
+    def _texts(self, rng, root, files):
+        out = ['TODO', 'FIXME']
+        for p in files[:24]:
+            text = corpus.read(root, p)
+            words = WORD.findall(text[:20000]) if text else []
+            out += _sample(rng, words, 2)
+        for p in files[:6]:
+            text = corpus.read(root, p) or ''
+            quoted = re.findall(r'"([A-Za-z][A-Za-z ,:-]{4,30})"', text)
+            out += _sample(rng, quoted, 1)
+        return [t for t in out if '{' not in t]
+
+    def _modules(self, rng):
+        out = []
+        for (tool, *_), reply in list(self.replies.items()):
+            if tool != 'imports':
+                continue
+            for hole in reply.get('holes', []):
+                text = hole['import']
+                m = re.search(r'["<]([\w./@+-]+)[">]', text) or re.search(r'[\'"]([\w./@+-]+)[\'"]', text) or \
+                    re.search(r'^(?:from|import|use|using|require|package)\s+(?:static\s+)?([\w.:]+)', text)
+                if m:
+                    out.append(m[1].strip(':.'))
+        out = _sample(rng, sorted(set(out)), 40)
+        out += [p if rng.random() < .4 else p.rsplit('/', 1)[-1] for p in _sample(rng, self.paths, 20)]
+        return [m for m in dict.fromkeys(out) if re.fullmatch(r'[\w./+@:-]{2,60}', m)]
+
+    def _risky(self, rng, root):
+        """Functions of the C library and the like that an audit asks for and these files call."""
+        found = set()
+        for path in self.paths[:400]:
+            text = corpus.read(root, path)
+            found.update(RISKY_CALL.findall(text) if text else ())
+        return _sample(rng, sorted(n for n in found if n not in self.by_name), 6)
+
+    def _pairs(self, rng, strong):
+        out = []
+        for (tool, *arguments), reply in list(self.replies.items()):
+            if tool == 'find_refs':
+                for row in reply['text'].split('\n'):
+                    m = REFERENCE.match(row)
+                    if m and NAME.fullmatch(m[4]) and m[4] != arguments[0]:
+                        out.append((m[4], arguments[0]))
+        out = _sample(rng, sorted(set(out)), 120)
+        callers = [a for a, _ in out]
+        out += [(rng.choice(callers), rng.choice(strong)) for _ in range(70) if callers]
+        return out
+
+    def _edit_cases(self, rng, root):
+        texts = {}
+
+        def text_of(path):
+            if path not in texts:
+                texts[path] = corpus.read(root, path)
+            return texts[path]
+        self.edits = {'constant': [], 'include': [], 'start': [], 'rename': []}
+        for (tool, *arguments), reply in self.replies.items():
+            if tool == 'describe' and len(reply.get('places', [])) == 1 and 'holes' in reply:
+                (path, line), hole = reply['places'][0], reply['holes'][0]
+                m = re.search(r'^line: (.*)$', reply['text'], re.M)
+                text = text_of(path)
+                if m and text and 'value' in hole and text.count(m[1]) == 1 and m[1].count(hole['value']) == 1 and len(hole['value']) <= 60:
+                    self.edits['constant'].append(dict(name=arguments[0], path=path, line=line, old=m[1], value=hole['value']))
+            elif tool == 'imports' and reply.get('holes'):
+                path = arguments[0]
+                text, last = text_of(path), reply['holes'][-1]['import']
+                if text and text.count(last) == 1 and not last.endswith(('{', '(', ',', '\\')) and '(' not in last.replace('require(', ''):
+                    at = text.index(last)
+                    indent = text[text.rfind('\n', 0, at) + 1:at]
+                    if indent == ('\t' if path.endswith('.go') and last.startswith(('"', '_ "')) else ''):
+                        self.edits['include'].append(dict(path=path, old=last, indent=indent))
+        seen = {}
+        for name, rows in self.by_name.items():
+            if len(rows) == 1 and rows[0][2] in ('function', 'method'):
+                seen[name] = rows[0]
+        for name in _sample(rng, sorted(seen), 90):
+            path, line, _ = seen[name]
+            text = text_of(path)
+            case = text and start_of_body(text, path, line)
+            if case and ('find_symbol', name) in self.replies:
+                self.edits['start'].append(dict(name=name, path=path, line=line, **case))
+        for name in _sample(rng, sorted(seen), 60):
+            if ('find_symbol', name) in self.replies:
+                self.edits['rename'].append(dict(name=name, path=seen[name][0]))
 
 
-def run(work, binary, model):
-    """Stage `product`: an index by the program for every package, under work/product."""
+def _misremembered(rng, names, n, known):
+    """Names as people misremember them: wrong case half of the time, else cut or with something added."""
+    out = []
+    for name in _sample(rng, sorted(names), n):
+        case = rng.choice([name.lower(), name.upper(), name.capitalize(), name[0].swapcase() + name[1:], name.replace('_', '').lower()])
+        out.append(rng.choice([case, case, name + 's', name[:max(3, len(name) * 2 // 3)], name[:-1], name + '_t', name + 'Ex', name[1:]]))
+    return [x for x in dict.fromkeys(out) if x not in known and len(x) > 1 and NAME.fullmatch(x)]
+
+
+def start_of_body(text, path, line):
+    """What stands from a function's name line up to the opening of its body, and the body's indentation; None when that is not plain."""
+    lines = text.split('\n')
+    python = path.endswith('.py')
+    if path.endswith(('.rb', '.sh', '.php', '.ts', '.js')) and not path.endswith(('.php', '.ts', '.js')):
+        return None
+    for n in range(line - 1, min(line + 8, len(lines) - 1)):
+        row = lines[n].rstrip()
+        if row.endswith(':') if python else row.endswith('{'):
+            break
+        if row.endswith((';', '}')) or len(row) > 120 or not row:
+            return None
+    else:
+        return None
+    after = lines[n + 1]
+    indent = re.match(r'[ \t]*', after)[0]
+    first = lines[line - 1]
+    margin = re.match(r'[ \t]*', first)[0]
+    if not after.strip() or len(indent) <= len(margin) or after.strip().startswith(('}', '#', '/*', '//')):
+        return None
+    old = '\n'.join([first.strip()] + [r for r in lines[line:n + 1]]).rstrip() if n > line - 1 else first.strip()
+    if text.count(old) != 1 or len(old) > 300:
+        return None
+    return dict(old=old, indent=indent)
+
+
+def _sample(rng, rows, n):
+    return rng.sample(rows, min(n, len(rows)))
+
+
+def load(work, package):
+    with open(os.path.join(work, 'product', package + '.pkl'), 'rb') as f:
+        return pickle.load(f)
+
+
+def there(work, split):
+    """Packages of a split that have an index."""
+    return [r['package'] for r in sources.table() if r['split'] == split and os.path.exists(os.path.join(work, 'product', r['package'] + '.pkl'))]
+
+
+def run(work, binary, splits=('train',)):
+    """Stage `product`: an index by the program for every package of the splits, under work/product."""
     os.makedirs(os.path.join(work, 'product'), exist_ok=True)
     for row in sources.table():
         goal = os.path.join(work, 'product', row['package'] + '.pkl')
         root = os.path.join(work, 'src', row['package'])
-        if os.path.exists(goal) or not os.path.isdir(root):
+        if row['split'] not in splits or os.path.exists(goal) or os.path.exists(goal + '.no') or not os.path.isdir(root):
             continue
-        repo = ProductRepo(row['package'], binary, model, root)
+        try:
+            made = Package(row['package'], binary, root)
+        except (ValueError, subprocess.CalledProcessError) as e:
+            with open(goal + '.no', 'w') as f:                 # nothing to ask about: not tried again
+                f.write(f'{e}\n')
+            print(f'product {row["package"]}: left out: {e}', flush=True)
+            continue
         with open(goal + '.part', 'wb') as f:
-            pickle.dump(repo, f)
+            pickle.dump(made, f)
         os.replace(goal + '.part', goal)
-        print(f'product {row["package"]}: {len(repo.names)} names, {len(repo.refs)} with uses', flush=True)
+        print(f'product {row["package"]}: {len(made.names)} names, {len(made.replies)} results', flush=True)

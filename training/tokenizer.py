@@ -4,7 +4,7 @@ stands.
 Letters, digits and marks never share a token with anything beside them; digits are single; `_` stands
 alone, and words split at the humps of camelCase, so that names share their parts.  Frozen pieces of the
 prompt's own markup (LITERALS) may become one token each: they hold no part of a name, and they cut
-the tokens of a call from about sixty to about twenty.
+the tokens of a call from about sixty to about fifteen.
 """
 import os
 import re
@@ -14,16 +14,32 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from . import dialect
 
 VOCABULARY = 6144
-# No literal joins a newline to a letter or digit, so texts may be cut there and tokenised apart.
-LITERALS = [
-    'tool_calls>\n<', 'invoke name="', '">\n<', 'parameter name="', '" string="true">', '" string="false">',
-    'parameter>\n</', 'invoke>\n</', '<tool_result>', '</tool_result>', '\n\n<', '\n- ', '</',
-    '` is defined at ', '` is used at:', ' in `', ': call in ', ': use in ', 'I found no ', ' named `', ' to `',
-    'no symbol named ', 'no references to ', '\nsimilar: ',
-    'I can only say where a name is defined and where it is used.',
-    '", "description": "', '", "parameters": {"type": "object", "properties": {"',
-    '": {"type": "string"}', '": {"type": "integer"}', '}, "required": ["', '"]}}\n', '{"name": "', '", "', ': ',
-]
+
+
+def _literals():
+    """Pieces of our own markup, sentences and results.  None holds a digit or a character beyond ASCII, and none that
+    holds a newline reads as the head of a pack's unit, so texts may be cut there and tokenised apart."""
+    out = ['tool_calls>\n<', '">\n<', 'parameter>\n</', 'invoke>\n</', 'parameter name="', '" string="true">', '" string="false">',
+           '<tool_result>', '</tool_result>', '\n\n<', '\n- ', '</', '{"name": "', '", "', ': ',
+           ': call in ', ': use in ', 'no symbol named ', 'no references to ', '\nsimilar: ', 'no file named ',
+           'several files end in ', ' does not call ', 'nothing imports ', 'no match for ', 'no such text in ',
+           ' places in ', ': lines ', 'Answer questions about this repository. Use the tools. Cite path:line.',
+           '## Tools', 'Call a tool like this:', '### Available Tool Schemas', 'Copy names, paths and lines exactly.',
+           '": {"type": "string"}', '": {"type": "integer"}',
+           '\t']          # between a line's number and its text, apart from the indentation that follows
+    out += [f'\n{word}: ' for word in ('signature', 'parameters', 'returns', 'fields', 'value', 'line', 'doc')]
+    for name, description, arguments in dialect.ROSTER:
+        line = dialect.schema(name, description, arguments)
+        border = line.index('"properties": {') + len('"properties": {')
+        out += [f'invoke name="{name}">\n<', line[:border], line[border:]]
+    # what a sentence says between its holes
+    for text in dialect.SENTENCES.values():
+        out += [p for p in re.split(r'\{\w+\}|\{\w+(?:\|\w+)+\}|[{}]', text) if len(p) > 1]
+    # one that begins like a name could be the end of one: `jobDone.` must hold the tokens of `jobDone`
+    return sorted(set(x for x in out if x not in ('Done.', 'Yes, `', 'No, `')), key=lambda x: (-len(x), x))
+
+
+LITERALS = _literals()
 WORDS = (r'\p{Lu}?\p{Ll}+|\p{Lu}+(?!\p{Ll})|\p{Lu}|[\p{L}\p{M}]|\p{N}|_|[ \t]+|[\r\n]+|[^\p{L}\p{M}\p{N}]')
 
 
@@ -48,7 +64,7 @@ def train(texts, path):
     tokenizer.pre_tokenizer = pre_tokenizer()
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(texts, trainers.BpeTrainer(
-        vocab_size=VOCABULARY, special_tokens=dialect.SPECIAL, max_token_length=80,
+        vocab_size=VOCABULARY, special_tokens=dialect.SPECIAL, max_token_length=160,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     tokenizer.save(path)

@@ -3,8 +3,6 @@
 Run by hand, `python3 tests/training/test_training.py`: it needs PyTorch, which ./dev test does not.
 """
 import os
-import random
-import re
 import sys
 import tempfile
 import unittest
@@ -14,8 +12,7 @@ import torch
 os.environ.setdefault('TORCH_COMPILE_DISABLE', '1')
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from training import (dialect, dialogues, evaluate, export, index, quant, questions, reference,  # noqa: E402
-                      sources, tokenizer)
+from training import dialect, export, quant, reference  # noqa: E402
 from training.model import MODE, Config, Nano  # noqa: E402
 
 TOKENIZER = os.path.join(dialect.NANO, 'tokenizer.json')
@@ -60,70 +57,6 @@ class ExportedModel(unittest.TestCase):
             theirs = back.logits(ids)
             kl = (theirs.softmax(-1) * (theirs.log_softmax(-1) - ours.log_softmax(-1))).sum(-1).mean().item()
             self.assertLess(kl, 0.02)
-
-
-class TokenizerIsCopyInvariant(unittest.TestCase):
-    def test_names_paths_and_numbers_are_the_same_tokens_everywhere(self):
-        tok = tokenizer.load(TOKENIZER)
-
-        def ids(text):
-            return tok.encode(text, add_special_tokens=False).ids
-        rng = random.Random(5)
-        for _ in range(300):
-            name = dialogues.invent(rng, ['listen', 'http', 'Server'])
-            for before, after in (('where is ', ' defined?'), ('`', '` is defined at '), ('string="true">', '</'),
-                                  ('call in ', ': '), ('(', '('), ('\n- ', ''), (' in `', '`'), ('*', ')')):
-                text = before + name + after
-                self.assertEqual(ids(text), ids(before) + ids(name) + ids(after), text)
-
-    def test_texts_may_be_cut_at_a_newline_between_letters(self):
-        tok = tokenizer.load(TOKENIZER)
-        whole, parts = 'x = 1\nand 3 more\n- a', ['x = 1\n', 'and 3 more', '\n- a']
-        self.assertEqual(tok.encode(whole).ids, [i for p in parts for i in tok.encode(p).ids])
-
-    def test_decoding_gives_the_text_back(self):
-        tok = tokenizer.load(TOKENIZER)
-        text = 'Größe\t\tπ = 3.14;\r\n  if (a && b) { return "ß"; }\n'
-        self.assertEqual(tok.decode(tok.encode(text).ids, skip_special_tokens=False), text)
-
-
-class Wordings(unittest.TestCase):
-    def test_held_out_wordings_are_not_trained_on(self):
-        def plain(w):
-            return re.sub(r'[^a-z{} ]', '', w.lower()).strip()
-        for kind in ('DEFINE', 'QUALIFIED', 'USES', 'DECLINE', 'TASKS'):
-            train, held = (set(map(plain, getattr(questions, f'{kind}_{tail}'))) for tail in ('TRAIN', 'HELD'))
-            self.assertFalse(train & held, kind)
-            self.assertGreaterEqual(3 * len(held), len(train) if kind in ('DEFINE', 'USES') else 0)
-
-    def test_packages_held_out_are_not_trained_on(self):
-        rows = sources.table()
-        self.assertEqual(len({r['package'] for r in rows}), len(rows))
-        held = {r['package'] for r in rows if r['split'] == 'held'}
-        self.assertGreaterEqual(len(held), 6)
-        self.assertTrue(set(evaluate.HELD_THREE) <= held)
-
-
-class ToolTexts(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        with open(os.path.join(self.folder.name, 'a.c'), 'w', encoding='utf-8') as f:
-            f.write('int  twice(int x);\nint twice(int x)\n{\n    return 2 * x;\n}\n'
-                    'int main(void)\n{\n    /* twice */\n    return twice(1) + (int)&twice;\n}\n')
-        self.repo = index.scan(self.folder.name, 'a')
-
-    def tearDown(self):
-        self.folder.cleanup()
-
-    def test_definitions_come_before_prototypes(self):
-        self.assertEqual(self.repo.find_symbol('twice')[0],
-                         'a.c:2: function int twice(int x)\na.c:1: prototype int twice(int x);')
-
-    def test_one_line_of_source_is_one_line_of_uses(self):
-        self.assertEqual(self.repo.find_refs('twice')[0], 'a.c:9: call in main: return twice(1) + (int)&twice;')
-
-    def test_what_is_absent_is_said_and_neighbours_named(self):
-        self.assertEqual(self.repo.find_symbol('Twice')[0], 'no symbol named Twice\nsimilar: twice')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,294 @@
+"""What must hold of the data that the bundled model is trained on: texts as the program writes them, wordings and packages held apart.
+
+Run by hand, `python3 tests/training/test_data.py`; DEEPREAD=PATH names the program for the tests that ask it.
+"""
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+from training import corpus, data, dialect, dialogues, evaluate, product, questions, reading, sources, tokenizer  # noqa: E402
+
+BINARY = os.environ.get('DEEPREAD')
+SOURCE = '''#include <stdio.h>
+#include <string.h>
+
+#define LIMIT 128
+
+/* Doubles a number that is not too large. */
+int twice(int x)
+{
+    return 2 * x;
+}
+
+/*
+ * Copies a name into the buffer of its owner.
+ *
+ * Nothing is checked.
+ */
+static void keep(char *to, const char *name) {
+    strcpy(to, name);
+}
+
+int run(void)
+{
+    char to[LIMIT];
+    keep(to, "x");
+    return twice(1);
+}
+'''
+
+
+def folder_of(files):
+    folder = tempfile.TemporaryDirectory()
+    for path, text in files.items():
+        full = os.path.join(folder.name, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, 'w', encoding='utf-8', newline='') as f:
+            f.write(text)
+    return folder
+
+
+def small_tokenizer(folder):
+    return tokenizer.train([*tokenizer.LITERALS] * 50 + [SOURCE] * 50, os.path.join(folder, 'tokenizer.json'))
+
+
+class Tokens(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.tok = small_tokenizer(cls.folder.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def ids(self, text):
+        return self.tok.encode(text, add_special_tokens=False).ids
+
+    def test_names_paths_and_numbers_are_the_same_tokens_everywhere(self):
+        rng = random.Random(5)
+        around = [('where is ', ' defined?'), ('`', '` is defined at '), ('string="true">', '</'), ('call in ', ': '), ('(', '('), ('\n- ', ''), (' in `', '`'),
+                  ('*', ')'), ('rename ', ' to x'), ('/', '.c:'), ('12\t', '('), ('\nsignature: int ', '(')]
+        names = [dialogues.invent(rng, ['listen', 'http', 'Server', 'renamed', 'done', 'edited', 'line', 'value']) for _ in range(300)]
+        for name in names + ['isDone', 'Done', 'x_renamed', 'doc', 'no', 'Yes', 'value', 'more']:
+            for before, after in around:
+                text = before + name + after
+                self.assertEqual(self.ids(text), self.ids(before) + self.ids(name) + self.ids(after), text)
+
+    def test_texts_may_be_cut_at_a_newline_between_letters(self):
+        parts = ['x = 1\n', 'and 3 more', '\n- a']
+        self.assertEqual(self.ids(''.join(parts)), [i for p in parts for i in self.ids(p)])
+        for literal in tokenizer.LITERALS:                    # a unit of a pack ends with a newline, the next begins with a letter
+            for head in ('file ', 'folder ', 'signatures ', 'not shown', 'end of ', 'commit ', 'changed ', 'added '):
+                self.assertFalse(literal.startswith('\n' + head[:3]) and literal.startswith('\n' + head.strip()), literal)
+
+    def test_the_frozen_texts_are_few_tokens(self):
+        self.assertEqual([x for x in tokenizer.LITERALS if len(self.ids(x)) > 1], [])
+        self.assertLess(len(self.ids(dialect.system(''))), 100)
+
+    def test_literals_hold_no_digit_and_only_ascii(self):
+        for literal in tokenizer.LITERALS:
+            self.assertTrue(literal.isascii() and not re.search(r'\d', literal), literal)
+
+    def test_decoding_gives_the_text_back(self):
+        text = 'Größe\t\tπ = 3.14;\r\n  if (a && b) { return "ß"; }\n'
+        self.assertEqual(self.tok.decode(self.ids(text), skip_special_tokens=False), text)
+
+
+class Wordings(unittest.TestCase):
+    MAIN = ('define', 'uses', 'parameters', 'returns', 'fields', 'value', 'doc', 'file', 'outline', 'imports', 'importers', 'calls', 'constant edit',
+            'include edit', 'early return', 'log line', 'risky', 'grep', 'reading')
+
+    def test_a_third_is_never_trained_on(self):
+        for skill, text in questions.WORDINGS.items():
+            train, held = (list(map(questions.plain, questions.side(text, h))) for h in (False, True))
+            self.assertFalse(set(train) & set(held), skill)
+            self.assertEqual(len(held), (len(train) + len(held)) // 3)
+
+    def test_there_are_many(self):
+        count = {k: len(questions.rows(v)) for k, v in questions.WORDINGS.items()}
+        for skill in self.MAIN:
+            self.assertGreaterEqual(count[skill], 60, skill)
+        self.assertGreaterEqual(count['rename'] + count['rename in file'], 60)
+        self.assertGreaterEqual(count['decline'], 150)
+
+    def test_every_wording_can_be_filled_in(self):
+        rng, fields = random.Random(1), {k: k.upper() for k in 'xyfdkvwsmtq'}
+        for skill, text in questions.WORDINGS.items():
+            for row in questions.rows(text):
+                self.assertNotIn('{', dialogues.ask(rng, row, **fields), row)
+
+
+class Packages(unittest.TestCase):
+    def test_splits(self):
+        rows = sources.table()
+        self.assertEqual(len({r['package'] for r in rows}), len(rows))
+        count = {s: sum(r['split'] == s for r in rows) for s in ('train', 'dev', 'test', 'held')}
+        self.assertGreaterEqual(len(rows), 200)
+        self.assertGreaterEqual(count['test'], 20)
+        self.assertGreaterEqual(count['dev'], 10)
+        self.assertEqual([r['package'] for r in rows if r['split'] == 'held'], ['node-express'])
+        self.assertTrue(sources.ALWAYS_TEST <= {r['package'] for r in rows if r['split'] == 'test'})
+        self.assertGreaterEqual(len({r['language'] for r in rows}), 6)
+        self.assertFalse([r['package'] for r in rows if sources.COPYLEFT.search(r['licence']) and ' or ' not in r['licence'].lower() and ' of ' not in r['licence']])
+
+    def test_no_repository_is_on_two_sides(self):
+        side = {}
+        for r in sources.table():
+            family = sources.family(r['package'])
+            self.assertEqual(side.setdefault(family, r['split'] == 'train'), r['split'] == 'train', r['package'])
+
+
+class Licences(unittest.TestCase):
+    def check(self, text):
+        with folder_of({'debian/copyright': text}) as folder:
+            return sources.licence(folder)
+
+    def test_what_is_permissive(self):
+        self.assertEqual(self.check('Files: *\nCopyright: A\nLicense: MIT\n'), 'MIT')
+        self.assertTrue(self.check('Files: *\nLicense: GPL-2 or MIT\n'))
+        self.assertTrue(self.check('Files: *\nLicense: Expat\n\nFiles: debian/*\nLicense: GPL-2+\n'))
+
+    def test_what_is_not(self):
+        self.assertIsNone(self.check('Files: *\nLicense: GPL-2+\n'))
+        self.assertIsNone(self.check('Files: *\nLicense: MIT\n\nFiles: src/x.c\nLicense: LGPL-2.1\n'))
+        self.assertIsNone(self.check('It was downloaded from somewhere.\n'))
+
+
+class Sentences(unittest.TestCase):
+    def test_they_are_those_of_the_profile(self):
+        self.assertEqual(sorted(a['text'] for a in dialect.profile()['answers']), sorted(dialect.SENTENCES.values()))
+        self.assertEqual(dialect.profile()['tools'], [row[0] for row in dialect.ROSTER])
+
+    def test_schemas_are_those_of_the_documentation(self):
+        with open(os.path.join(dialect.ROOT, 'docs', 'tools.md'), encoding='utf-8') as f:
+            text = f.read()
+        for line in dialect.schemas():
+            self.assertIn('\n' + line + '\n', text)
+
+    def test_groups_repeat_for_every_place(self):
+        self.assertEqual(dialect.say('judged', [dict(cite=('a.c', 3), enclosing='f', bounded='unclear')], symbol='strcpy'),
+                         '`strcpy` is called at:\n- a.c:3 in `f`: unclear')
+        self.assertEqual(dialect.say('defined', symbol='a{b}', cite=('x', 1)), '`a{b}` is defined at x:1.')
+
+
+class Judgements(unittest.TestCase):
+    def test_a_call_is_judged_by_its_own_line(self):
+        for line, verdict in (('strcpy(a, "x");', 'bounded'), ('strcpy(a, b);', 'unbounded'), ('memcpy(a, b, sizeof(a));', 'bounded'),
+                              ('memcpy(a, b, n);', 'unbounded'), ('memcpy(a, b, MAX_LEN);', 'bounded'), ('sprintf(a, "%d", n);', 'bounded'),
+                              ('sprintf(a, "%s", n);', 'unbounded'), ('memcpy(a, f(b, c),', 'unclear'), ('x = y;', 'unclear')):
+            self.assertEqual(dialogues.judge_call(line.split('(')[0] if '(' in line else 'f', line), verdict, line)
+
+
+class Disguise(unittest.TestCase):
+    def test_names_paths_and_lines_change_alike_everywhere(self):
+        turn = dialogues.Turn([(dialect.user('where is frobnicate?'), 'ctx'), (dialect.call('find_symbol', name='frobnicate'), 'call'),
+                               (dialect.tool_result(dialogues.mark_result('find_symbol', 'zork/a.c:7: function int frobnicate(void)')), 'ctx'),
+                               (dialect.say('defined', symbol='frobnicate', cite=('zork/a.c', dialogues.mark(7))) + dialect.EOS, 'ans')])
+        changed = 0
+        for seed in range(60):
+            rng = random.Random(seed)
+            made = dialogues.disguise(rng, [turn], ['foo'])[0]
+            name = re.search(r'string="true">([^<]+)<', made[1][0])[1]
+            path, line = re.search(r'<tool_result>(\S+):(\d+): ', made[2][0]).groups()
+            self.assertEqual(made[3][0], f'`{name}` is defined at {path}:{line}.' + dialect.EOS)
+            self.assertIn(f'where is {name}?', made[0][0])
+            self.assertNotIn(dialogues.OPEN, ''.join(t for t, _ in made))
+            changed += name != 'frobnicate'
+        self.assertTrue(10 < changed < 50, changed)
+
+    def test_words_of_our_sentences_are_never_swapped(self):
+        self.assertTrue({'defined', 'function', 'find_symbol', 'imports', 'calls'} <= dialogues.KEPT)
+
+
+class Reading(unittest.TestCase):
+    def test_functions_and_their_comments(self):
+        found = reading.functions('a.c', SOURCE)
+        self.assertEqual([(f.name, f.doc) for f in found], [('twice', 'Doubles a number that is not too large.'),
+                                                            ('keep', 'Copies a name into the buffer of its owner.')])
+        python = 'def aa(x):\n    """Gives back what it was given, twice."""\n    return x, x\n\n\nclass B:\n    @property\n    def c(self):\n        # no docstring\n        return 1\n'
+        self.assertEqual([(f.name, f.line, f.first, f.last) for f in reading.functions('a.py', python)], [('aa', 0, 1, 1)])
+        go = '// Open opens the file that was named.\nfunc (f *File) Open(name string) error {\n\treturn nil\n}\n'
+        self.assertEqual([f.name for f in reading.functions('a.go', go)], ['Open'])
+        rust = '/// Counts the words of a text.\n#[inline]\npub fn count(text: &str) -> usize {\n    0\n}\n'
+        self.assertEqual([f.name for f in reading.functions('a.rs', rust)], ['count'])
+        java = 'class A {\n    /**\n     * Closes the stream and forgets it.\n     * @param x nothing\n     */\n    @Override\n    public void close(int x) {\n    }\n}\n'
+        self.assertEqual([(f.name, f.doc) for f in reading.functions('A.java', java)], [('close', 'Closes the stream and forgets it.')])
+
+    def test_a_comment_that_is_taken_out_moves_the_lines(self):
+        found = reading.functions('a.c', SOURCE)
+        piece = reading.Piece('a.c', SOURCE.split('\n'), found, found)
+        self.assertNotIn('Doubles', piece.text)
+        for f, line in piece.functions:
+            self.assertIn(f.name + '(', piece.lines[line - 1])
+
+    @unittest.skipUnless(BINARY, 'DEEPREAD is not set')
+    def test_packs_are_laid_out_as_the_program_does(self):
+        files = {'src/a.c': SOURCE, 'b.py': 'x = 1', 'src/deep/c.h': '', 'src/z.c': '\nint a;\n'}
+        with folder_of(files) as folder:
+            out = os.path.join(folder + '.pack')
+            subprocess.run([BINARY, '-C', folder, '--model', dialect.NANO, 'pack', '--mode', 'full', '--budget', '0', '--out', out], check=True, capture_output=True)
+            with open(out, encoding='utf-8') as f:
+                text = f.read()
+            os.unlink(out)
+        self.assertEqual(reading.pack([reading.Piece(p, t.split('\n'), [], []) for p, t in files.items()]), text)
+
+
+@unittest.skipUnless(BINARY, 'DEEPREAD is not set')
+class Turns(unittest.TestCase):
+    """Every turn about a small package is one the program itself would come to."""
+
+    @classmethod
+    def setUpClass(cls):
+        files = {f'src/part{i}.c': SOURCE.replace('twice', f'twice{i}').replace('keep', f'keep{i}').replace('run', f'run{i}').replace('LIMIT', f'LIMIT{i}')
+                 + f'struct pair{i} {{ int a; char *b; }};\n#include "part.h"\n' for i in range(8)}
+        files['src/part.h'] = 'int twice0(int x);\n'
+        cls.folder = folder_of(files)
+        cls.package = product.Package('small', BINARY, cls.folder.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def test_every_skill_makes_turns(self):
+        teller = dialogues.Teller(self.package, random.Random(2), False, ['foo', 'bar'])
+        for skill in dialogues.Teller.SKILLS:
+            made = [evaluate.make_turn(teller, skill) if skill in evaluate.ASK else getattr(teller, skill)() for _ in range(60)]
+            self.assertTrue(any(made) or skill in ('outline',), skill)
+
+    def test_edits_are_those_the_tools_accept(self):
+        teller = dialogues.Teller(self.package, random.Random(3), False, ['foo', 'bar'])
+        calls = []
+        for skill in evaluate.EDIT:
+            for _ in range(20):
+                turn = evaluate.make_turn(teller, skill)
+                if turn:
+                    calls.append(evaluate.last_call(turn))
+        replies = product.batch(BINARY, self.folder.name, calls)
+        self.assertTrue(calls)
+        for call, reply in zip(calls, replies):
+            self.assertIn('diff', reply, (call, reply['text']))
+
+    def test_a_row_begins_its_dialogues_at_borders(self):
+        with tempfile.TemporaryDirectory() as folder:
+            tok, rng = small_tokenizer(folder), random.Random(4)
+            teller = dialogues.Teller(self.package, rng, False, ['foo'])
+            for _ in range(10):
+                ids, roles, segment = data.make_row(tok, rng, [teller], [1], [], [], ['foo'], 1024, {**data.DEFAULTS, 'whole': 0.})
+                self.assertEqual({len(ids), len(roles), len(segment)}, {1025})
+                for i, number in enumerate(segment):
+                    if number != data.PAD_SEGMENT and (i == 0 or segment[i - 1] != number):
+                        self.assertEqual((i % data.ALIGN, ids[i]), (0, 0))
+                    if number == data.PAD_SEGMENT:
+                        self.assertEqual((ids[i], roles[i]), (data.PAD_ID, data.NONE))
+                self.assertIn(data.LEARNED, roles)
+
+
+if __name__ == '__main__':
+    unittest.main()
