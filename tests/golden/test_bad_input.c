@@ -226,6 +226,30 @@ static void bad_input__unknown_layer_kind(void **state)
     refused("check", 2, "config.json", "linear_attention");
 }
 
+/* Plan and cost need no weights; what they cannot make sense of they refuse as `check` does. */
+static void bad_input__configs_to_plan_and_cost(void **state)
+{
+    static const char *const whats[] = {"plan", "cost"};
+
+    (void)state;
+    unlink(in_folder("model.safetensors"));
+    for (size_t i = 0; i < 2; i++) {
+        char text[TEXT];
+        if (run(text, whats[i]) != 0)
+            fail_msg("model %s: %s", whats[i], text);
+    }
+    edit("config.json", "\"n_routed_experts\": 8", "\"n_routed_experts\": 65536");
+    edit("config.json", "\"num_hidden_layers\": 1", "\"num_hidden_layers\": 1000");
+    for (size_t i = 0; i < 2; i++)
+        refused(whats[i], 2, "config.json", "entries");
+    edit("config.json", "\"model_type\": \"deepseek_v4\"", "\"model_type\": \"deepseek_v41\"");
+    for (size_t i = 0; i < 2; i++)
+        refused(whats[i], 2, "config.json", "DeepSeek-V4.1 is another architecture");
+    unlink(in_folder("config.json"));
+    for (size_t i = 0; i < 2; i++)
+        refused(whats[i], 1, "config.json");
+}
+
 static void bad_input__dims_of_another_model(void **state)
 {
     (void)state;
@@ -381,7 +405,8 @@ static void bad_input__index_of_shards(void **state)
     save_text("model.safetensors.index.json", "{\"weight_map\": {\"embed.weight\": \"../elsewhere.safetensors\"}}");
     refused("check", 2, "model.safetensors.index.json", "elsewhere");
     save_text("model.safetensors.index.json", "{\"weight_map\": {\"embed.weight\": \"a.safetensors\"}}");
-    refused("check", 1, "a.safetensors");
+    refused("check", 2, "a.safetensors", "1 of 1 shards is missing");
+    refused("check --json", 4, "\"good\":false", "\"state\":\"missing\"", "\"missing_bytes\":24576", "a.safetensors");
     save_text("model.safetensors.index.json", "{\"weight_map\": []}");
     refused("check", 1, "model.safetensors.index.json");
     save_text("model.safetensors.index.json", "{");
@@ -405,7 +430,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         CASE(sound_folder_is_accepted), CASE(missing_files), CASE(config_is_not_json), CASE(config_values),
-        CASE(unknown_layer_kind), CASE(dims_of_another_model), CASE(truncated_file), CASE(bytes_after_the_last_tensor),
+        CASE(unknown_layer_kind), CASE(configs_to_plan_and_cost), CASE(dims_of_another_model), CASE(truncated_file), CASE(bytes_after_the_last_tensor),
         CASE(header_length_lies), CASE(header_is_not_json), CASE(overlapping_tensors), CASE(offsets_lie),
         CASE(unknown_dtype), CASE(shape_overflows), CASE(tensor_twice), CASE(wrong_shape_and_dtype),
         CASE(missing_and_unknown_tensors), CASE(nan_scale), CASE(scale_out_of_range), CASE(expert_table_out_of_range),

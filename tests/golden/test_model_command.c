@@ -250,9 +250,102 @@ static void check__full_adds_digests(void **state)
     dr_buf_free(&out);
 }
 
+static void put_config(const char *name, const char *from)
+{
+    dr_buf file = {0};
+    dr_error err = {0};
+    if (dr_read_file(&file, from, 1 << 20, &err) != DR_OK)
+        fail_msg("%s", err.msg);
+    put(name, file.data, file.n);
+    dr_buf_free(&file);
+}
+
+/* The folder's own tensors are those of its plan: as many lines as `check` counts tensors. */
+static void plan__lists_every_tensor(void **state)
+{
+    (void)state;
+    put("in", "", 0);
+    done(run("plan ."));
+    dr_buf out = get("out");
+    size_t lines = 0;
+    for (const char *at = out.data; (at = strchr(at, '\n')); at++)
+        lines++;
+    assert_non_null(strstr(out.data, "embed.weight\tBF16\t96x128\t24576\n"));
+    assert_non_null(strstr(out.data, "mtp.0.e_proj.scale\tF8_E8M0\t1x1\t1\n"));
+    dr_buf_free(&out);
+    done(run("check ."));
+    out = get("out");
+    char tensors[64];
+    snprintf(tensors, sizeof tensors, "\"tensors\":%zu,", lines - 1);
+    assert_non_null(strstr(out.data, tensors));
+    dr_buf_free(&out);
+
+    put_config("flash.json", "tests/engine/configs/flash.json");
+    done(run("plan flash.json"));
+    out = get("out");
+    assert_non_null(strstr(out.data, "\n69,187 tensors, 148.66 GiB with the headers of their files (linears FP8, experts FP4)\n"));
+    dr_buf_free(&out);
+    done(run("plan flash.json --json"));
+    out = get("out");
+    assert_non_null(strstr(out.data, "{\"type\":\"tensor\",\"name\":\"layers.42.attn.indexer.wq_b.scale\",\"dtype\":\"F8_E8M0\","
+                                     "\"shape\":[64,8],\"bytes\":512}"));
+    assert_non_null(strstr(out.data, "\"type\":\"plan\",\"schema\":1,\"tensors\":69187,"));
+    dr_buf_free(&out);
+}
+
+static void cost__says_what_a_token_takes(void **state)
+{
+    (void)state;
+    put("in", "", 0);
+    put_config("pro.json", "tests/engine/configs/pro.json");
+    done(run("cost pro.json"));
+    dr_buf out = get("out");
+    assert_non_null(strstr(out.data, "145,116 tensors, 805.33 GiB of files; context 1,048,576 tokens"));
+    assert_non_null(strstr(out.data, "compute 26.2 %, in FP8 equivalents 26.5 %, KV 10.5 %"));
+    assert_non_null(strstr(out.data, "NVIDIA H200"));
+    dr_buf_free(&out);
+    done(run("cost pro.json --context 4096 --chunk 1000 --json"));
+    out = get("out");
+    assert_non_null(strstr(out.data, "\"context\":4096,\"chunk\":1024,"));
+    assert_non_null(strstr(out.data, "\"per_token\":5031.4375"));
+    dr_buf_free(&out);
+    assert_int_equal(run("cost pro.json --context 2000000"), 2);
+    done(run("cost"));  /* the bundled model */
+    done(run("cost ."));
+}
+
+static void assert_error(const char *says)
+{
+    dr_buf err = get("err");
+    if (!strstr(err.data, says))
+        fail_msg("expected \"%s\": %s", says, err.data);
+    dr_buf_free(&err);
+}
+
+/* What transformers wrote is refused with the command that converts it; that command asks where to, and tells what is missing. */
+static void import__of_foreign_names(void **state)
+{
+    static const char header[] = "{\"model.norm.weight\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}} ";
+    char file[8 + sizeof header - 1 + 4] = {0}, path[128];
+
+    (void)state;
+    put("in", "", 0);
+    dr_store_u64(file, sizeof header - 1);
+    memcpy(file + 8, header, sizeof header - 1);
+    put("model.safetensors", file, sizeof file);
+    assert_int_equal(run("check ."), 2);
+    assert_error("\"deepread model import . --out FOLDER\"");
+    assert_int_equal(run("import ."), 2);
+    assert_error("--out FOLDER");
+    assert_int_equal(run("import . --out elsewhere"), 2);
+    assert_error("embed.weight: missing (model.embed_tokens.weight in transformers' names)");
+    snprintf(path, sizeof path, "%s/elsewhere", folder);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void usage__is_refused_with_a_sentence(void **state)
 {
-    static const char *const wrong[] = {"", "frob", "check a b", "logits .", "logits . --tokens tokens.json",
+    static const char *const wrong[] = {"", "frob", "check a b", "plan nowhere", "cost nowhere.json", "plan a b", "logits .", "logits . --tokens tokens.json",
                                         "logits . --tokens tokens.json --out a.npy --backend cuda",
                                         "logits . --tokens tokens.json --out a.npy --backend ref --isa amx",
                                         "logits . --tokens tokens.json --out a.npy --wide --isa ref",
@@ -279,7 +372,8 @@ int main(int argc, char **argv)
         CASE(logits__every_way_gives_the_same_file), CASE(logits__mtp_file_beside),
         CASE(logits__no_tokens_give_an_empty_matrix), CASE(logits__a_failed_run_leaves_no_file),
         CASE(tokenize__bytes_come_back), CASE(tokenize__lines_show_every_token), CASE(render_and_parse__are_reachable),
-        CASE(check__full_adds_digests), CASE(usage__is_refused_with_a_sentence),
+        CASE(check__full_adds_digests), CASE(plan__lists_every_tensor), CASE(cost__says_what_a_token_takes),
+        CASE(import__of_foreign_names), CASE(usage__is_refused_with_a_sentence),
     };
 
     if (argc < 2) {
