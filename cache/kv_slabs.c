@@ -144,14 +144,14 @@ dr_status dr_slabs__write(dr_cache *c, dr_slab_write *writes, size_t n, dr_error
         else
             fresh[n_fresh++] = &writes[i];
     }
-    if (rc == 0 && n_fresh < n && fdatasync(c->kv.fd) < 0)
-        rc = errno;
-    if ((st = dr_env__status(&c->kv, rc, "writing slabs", err)) != DR_OK)
-        goto done;
+    st = dr_env__status(&c->kv, rc, "writing slabs", err);
     for (size_t k = 0; st == DR_OK && k < n_fresh; k += SLABS_PER_TXN) {
         slab_batch b = {c, fresh + k, n_fresh - k < SLABS_PER_TXN ? n_fresh - k : SLABS_PER_TXN};
         st = dr_env__update(&c->kv, write_new, &b, err);
     }
+    /* Of new ones the pages are synced, but not the meta page that leads to them. */
+    if (st == DR_OK && n > 0 && fdatasync(c->kv.fd) < 0)
+        st = dr_env__status(&c->kv, errno, "writing slabs", err);
 done:
     free(at);
     free(fresh);
