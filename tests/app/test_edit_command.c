@@ -1,5 +1,5 @@
-/* `deepread edit` as a user runs it. The model is the bundled one's weights under a profile that leaves it one tool and a handful of words: which
- * of them it takes is left to the seed, so every outcome comes up, and each has to be told as it is. */
+/* `deepread edit`, and `deepread ask` where little is left to choose, as a user runs them. The model has the bundled one's weights under a profile of
+ * one tool and a handful of words: where it still can choose, the seed does, so every outcome comes up, and each has to be told as it is. */
 #include "tests/app/program.h"
 
 #include <jansson.h>
@@ -167,6 +167,51 @@ static void ask__sends_edits_elsewhere(void **state)
     expect_file("say old\n");
 }
 
+/* One tool, one sentence and a repository of one name leave a model nothing to choose: so every step from the call to the verdict is seen, with any
+ * weights. */
+static void ask__one_way_to_answer(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pack, *tool, *question, *sentence, *check, *answer, *status;
+    } v[] = {
+        {"none", "\"describe\"", "only", "`{symbol}` takes no parameters ({cite}).", "no_parameters", "`only` takes no parameters (one.c:2).",
+         "answered"},
+        {"none", "\"describe\"", "only", "`{symbol}` ({cite}): {doc}", "described", "`only` (one.c:2): One, see no.c:9.", "answered"},
+        {"none", "\"find_refs\"", "only", "I found no references to `{symbol}`.", "unused", "I found no references to `only`.", "answered"},
+        {"none", "\"outline\"", "one.c", "{path} defines:{\\n- `{name}` at {cite}}", "outline", "one.c defines:\n- `only` at one.c:2",
+         "answered"},
+        /* True, and not what was asked. */
+        {"none", "\"outline\"", "only", "{path} defines:{\\n- `{name}` at {cite}}", "outline", "one.c defines:\n- `only` at one.c:2",
+         "unverified"},
+        {"none", "\"calls\"", "only", "No, `{symbol}` does not call `{callee}`.", "no_calls", "No, `only` does not call `only`.", "answered"},
+        {"full", "", "gives one", "That is `{symbol}` at {cite}.", "reading", "That is `only` at one.c:2.", "answered"},
+    };
+    char small[] = "/tmp/deepread-test-XXXXXX", text[800], arguments[300], command[100];
+    assert_non_null(mkdtemp(small));
+    write_text(small, "one.c", "/* One, see no.c:9. */\nint only(void) { return 1; }\n");
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        (void)snprintf(text, sizeof text,
+                       "{\"name\": \"narrow\", \"mode\": \"chat\", \"pack\": {\"mode\": \"%s\"}, \"tools\": [%s], \"max_calls\": 1, "
+                       "\"answers\": [{\"text\": \"%s\", \"status\": \"answered\", \"check\": \"%s\"}]}",
+                       v[i].pack, v[i].tool, v[i].sentence, v[i].check);
+        write_text(model, "deepread.json", text);
+        (void)snprintf(arguments, sizeof arguments, "-C %%R --model %s --json ask '%s'", model, v[i].question);
+        run r = program_run(NULL, small, arguments, "2>/dev/null");
+        json_t *e = event(&r, "answer");
+        if (!e)
+            fail_msg("%s: %s", text, r.out.data);
+        assert_string_equal(json_string_value(json_object_get(e, "text")), v[i].answer);
+        assert_string_equal(json_string_value(json_object_get(e, "status")), v[i].status);
+        assert_int_equal(r.exit, strcmp(v[i].status, "answered") == 0 ? 0 : 1);
+        json_decref(e);
+        dr_buf_free(&r.out);
+    }
+    write_text(model, "deepread.json", profile);
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", small);
+    assert_int_equal(system(command), 0);
+}
+
 /* Without the grammar anything may come, but it ends, and is counted. */
 static void ask__without_constraints(void **state)
 {
@@ -219,6 +264,7 @@ int main(void)
         cmocka_unit_test(edit__proposes_and_applies),
         cmocka_unit_test(edit__bad_usage_exits_2),
         cmocka_unit_test(ask__sends_edits_elsewhere),
+        cmocka_unit_test(ask__one_way_to_answer),
         cmocka_unit_test(ask__without_constraints),
         cmocka_unit_test(ask__a_batch_is_many_single_questions),
     };
