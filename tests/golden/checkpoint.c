@@ -341,12 +341,18 @@ void golden_remove(const char *folder)
 dr_status golden_tokens(const char *name, int32_t **ids, int64_t *n, dr_error *err)
 {
     char path[PATH_BYTES];
+
+    golden_path(path, name, "tokens.json");
+    return golden_read_tokens(path, ids, n, err);
+}
+
+dr_status golden_read_tokens(const char *path, int32_t **ids, int64_t *n, dr_error *err)
+{
     dr_buf text = {0};
     dr_status st;
 
     *ids = NULL;
     *n = 0;
-    golden_path(path, name, "tokens.json");
     if ((st = dr_read_file(&text, path, MAX_FILE, err)) != DR_OK)
         goto done;
     if (!(*ids = malloc(text.n * sizeof **ids))) {

@@ -21,6 +21,8 @@ void golden_remove(const char *folder);
 
 /* tokens.json of NAME: *ids is the caller's to free. */
 dr_status golden_tokens(const char *name, int32_t **ids, int64_t *n, dr_error *err);
+/* The same of any file of ids. */
+dr_status golden_read_tokens(const char *path, int32_t **ids, int64_t *n, dr_error *err);
 
 /* A float32 .npy of two dimensions, written in C order: *values is the caller's to free. */
 dr_status golden_npy(const char *path, float **values, int64_t *rows, int64_t *columns, dr_error *err);

@@ -95,14 +95,14 @@ def clamp_both_sides(c, a, u):
     return swiglu(c, a.clamp(min=-c.limit), u)
 
 
-def shared_without_clamp(self, p, x, g):
+def shared_without_clamp(self, p, x, g, where=None):
     if "shared" not in p:
         return expert(self, p, x, g)
     a, u = self.linear(p + "w1", x), self.linear(p + "w3", x)
     return self.linear(p + "w2", ref.bf16(a * torch.sigmoid(a) * u))
 
 
-def weight_after_w2(self, p, x, g):
+def weight_after_w2(self, p, x, g, where=None):
     return g * expert(self, p, x, 1.0)
 
 

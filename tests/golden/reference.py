@@ -21,6 +21,8 @@ import torch
 
 torch.set_num_threads(1)
 
+ROWS = 512  # queries at a time: what they need in float64 is 2 MB a query at 128 heads of 512
+
 # ---- configuration: spec 1.1 ----
 
 
@@ -81,7 +83,7 @@ def dequantise(tensors, name):
         scale = scale.repeat(128, 0)[: value.shape[0]].repeat(128, 1)[:, : value.shape[1]]
     else:  # FP4, low nibble first
         nibble = np.stack([raw & 15, raw >> 4], -1).reshape(raw.shape[0], -1)
-        value = np.where(nibble & 8, -1.0, 1.0) * E2M1[nibble & 7]
+        value = np.concatenate([E2M1, -E2M1])[nibble]
         scale = scale.repeat(32, 1)
     return torch.from_numpy(value * scale), True
 
@@ -238,17 +240,27 @@ def visible_entries(t, ratio):
 class Model:
     """weights(name) are float64 values; linear() knows which are quantised."""
 
-    def __init__(self, folder, wide=False):
+    def __init__(self, folder, wide=False, stream=False):
+        """stream: weights are dequantised when they are needed and dropped after it, for checkpoints of real dimensions."""
         if wide:
             rounding_off()
         self.c = read_config(pathlib.Path(folder) / "config.json")
         self.tensors = read_safetensors(folder)
         self.kept = {}
+        self.stream = stream
 
     def w(self, name):
         if name not in self.kept:
             self.kept[name] = dequantise(self.tensors, name)
         return self.kept[name][0]
+
+    def forget(self):
+        if self.stream:
+            self.kept.clear()
+
+    def at(self, stage, value):
+        """Every value between two products passes here on its way: a comparison looks at it, and may give another one back."""
+        return value
 
     def linear(self, name, x):
         """A linear whose output is BF16: the input is quantised where the weight is (spec 5.3)."""
@@ -259,26 +271,37 @@ class Model:
 
     # spec 3.6 - 3.9
 
-    def attention(self, p, ratio, x):
+    def attention(self, p, ratio, x, first=0):
+        """The rows from `first` on; all of x is their past."""
         c, T = self.c, len(x)
-        positions, compressed = torch.arange(T), ratio != 0
-        qr = rms_norm(self.linear(p + "wq_a", x), self.w(p + "q_norm.weight"), c.norm_eps)
-        q = head_norm(self.linear(p + "wq_b", qr).view(T, c.heads, c.head_dim), c.norm_eps)
-        q = rotate(c, q, positions, compressed)
+        compressed = ratio != 0
         kv = rms_norm(self.linear(p + "wkv", x), self.w(p + "kv_norm.weight"), c.norm_eps)
-        kv = store_kv(c, rotate(c, kv, positions, compressed))
+        kv = store_kv(c, rotate(c, kv, torch.arange(T), compressed))
         entries = self.compress(p + "compressor.", ratio, c.head_dim, x) if ratio else kv[:0]
-        entries = store_kv(c, entries)
-        selected = self.select(p + "indexer.", x, qr) if ratio == 4 else [range(visible_entries(t, ratio) if ratio else 0)
-                                                                           for t in range(T)]
+        entries = self.at("entries", store_kv(c, entries))
+        kv = self.at("window", kv)
+        keys = self.at("keys", self.index_keys(p + "indexer.", x)) if ratio == 4 else None
+        return torch.cat([self.attend_rows(p, ratio, x[at: at + ROWS], at, kv, entries, keys) for at in range(first, T, ROWS)])
+
+    def attend_rows(self, p, ratio, x, at, kv, entries, keys):
+        """Attention of the queries at, at + 1, ..: x are their inputs."""
+        c, n, compressed = self.c, len(x), ratio != 0
+        positions = torch.arange(at, at + n)
+        qr = self.at("qr", rms_norm(self.linear(p + "wq_a", x), self.w(p + "q_norm.weight"), c.norm_eps))
+        q = head_norm(self.linear(p + "wq_b", qr).view(n, c.heads, c.head_dim), c.norm_eps)
+        q = self.at("q", rotate(c, q, positions, compressed))
+        if ratio == 4:
+            selected = self.select(p + "indexer.", x, qr, positions, keys)
+        else:
+            selected = [range(visible_entries(t, ratio) if ratio else 0) for t in range(at, at + n)]
         sink = self.w(p + "attn_sink")
-        out = torch.stack([attend(c, q[t], torch.cat([kv[window_start(c, t): t + 1], entries[list(selected[t])]]), sink)
-                           for t in range(T)])
-        out = rotate(c, out, positions, compressed, inverse=True)
-        grouped = out.reshape(T, c.groups, -1)
+        out = torch.stack([attend(c, q[t - at], torch.cat([kv[window_start(c, t): t + 1], entries[list(selected[t - at])]]), sink)
+                           for t in range(at, at + n)])
+        out = self.at("out", rotate(c, out, positions, compressed, inverse=True))
+        grouped = out.reshape(n, c.groups, -1)
         wo_a = bf16(self.w(p + "wo_a.weight")).view(c.groups, -1, grouped.shape[-1])
-        v = bf16(torch.einsum("tgi,goi->tgo", grouped, wo_a)).flatten(-2)
-        return self.linear(p + "wo_b", v)
+        v = self.at("v", bf16(torch.einsum("tgi,goi->tgo", grouped, wo_a)).flatten(-2))
+        return self.at("y", self.linear(p + "wo_b", v))
 
     def compress(self, p, ratio, e, x):
         """Spec 3.7 up to the rotation: entries [n, e]."""
@@ -292,20 +315,22 @@ class Model:
         normed = rms_norm(pooled, self.w(p + "norm.weight"), c.norm_eps)
         return rotate(c, normed, torch.arange(n) * ratio, True)
 
-    def select(self, p, x, qr):
+    def index_keys(self, p, x):
+        return fp4(hadamard(self.compress(p + "compressor.", 4, self.c.index_dim, x)), 32)
+
+    def select(self, p, x, qr, positions, keys):
         """Spec 3.8: the selected entries of every token, ascending."""
-        c, T = self.c, len(x)
-        q = self.linear(p + "wq_b", qr).view(T, c.index_heads, c.index_dim)
-        q = fp4(hadamard(rotate(c, q, torch.arange(T), True)), 32)
-        keys = fp4(hadamard(self.compress(p + "compressor.", 4, c.index_dim, x)), 32)
-        weights = bf16(self.linear(p + "weights_proj", x) * (c.index_dim**-0.5 * c.index_heads**-0.5))
+        c, n_rows = self.c, len(x)
+        q = self.linear(p + "wq_b", qr).view(n_rows, c.index_heads, c.index_dim)
+        q = self.at("index_q", fp4(hadamard(rotate(c, q, positions, True)), 32))
+        weights = self.at("index_w", bf16(self.linear(p + "weights_proj", x) * (c.index_dim**-0.5 * c.index_heads**-0.5)))
         chosen = []
-        for t in range(T):
-            n = visible_entries(t, 4)
-            score = index_score(q[t], keys[:n], weights[t])
+        for i, t in enumerate(positions.tolist()):
+            score = index_score(q[i], keys[: visible_entries(t, 4)], weights[i])
             order = torch.sort(score, descending=True, stable=True).indices
             chosen.append(sorted(order[: c.index_topk].tolist()))
-        return chosen
+            self.at("score", score)
+        return self.at("selected", chosen)
 
     # spec 3.10
 
@@ -317,38 +342,49 @@ class Model:
         else:
             ids = torch.sort(s + self.w(p + "gate.bias"), dim=-1, descending=True, stable=True).indices[:, : c.active]
         ids = ids.sort(-1).values
+        self.at("candidates", s if hashed else s + self.w(p + "gate.bias"))
+        ids = self.at("experts", ids)
         g = torch.gather(s, 1, ids)
-        g = g / g.sum(-1, keepdim=True) * c.route_scale
+        g = self.at("g", g / g.sum(-1, keepdim=True) * c.route_scale)
         y = torch.zeros_like(x)
         for e in range(c.experts):
             rows, places = torch.where(ids == e)
             if len(rows):
-                y[rows] += self.expert(f"{p}experts.{e}.", x[rows], g[rows, places][:, None])
-        return bf16(y + self.expert(p + "shared_experts.", x, 1.0))
+                y[rows] += self.expert(f"{p}experts.{e}.", x[rows], g[rows, places][:, None], (rows, places))
+                self.forget()
+        return self.at("y_ffn", bf16(y + self.expert(p + "shared_experts.", x, 1.0)))
 
-    def expert(self, p, x, g):
-        return self.linear(p + "w2", bf16(g * swiglu(self.c, self.linear(p + "w1", x), self.linear(p + "w3", x))))
+    def expert(self, p, x, g, where=None):
+        """where: rows and places among the experts of a row, of a routed one."""
+        h = bf16(g * swiglu(self.c, self.linear(p + "w1", x), self.linear(p + "w3", x)))
+        return self.linear(p + "w2", self.at("h", (h, where))[0] if where else self.at("h_shared", h))
 
     # spec 3.4, 3.11, 3.12
 
-    def block(self, p, ratio, hashed, tokens, X):
+    def block(self, p, ratio, hashed, tokens, X, first=0):
+        """The streams behind a block, rows from `first` on."""
         c = self.c
         x, post, comb = hc_pre(c, X, *(self.w(p + "hc_attn_" + s) for s in ("fn", "base", "scale")))
-        y = self.attention(p + "attn.", ratio, rms_norm(x, self.w(p + "attn_norm.weight"), c.norm_eps))
-        X = hc_post(X, y, post, comb)
+        x = self.at("x", rms_norm(x, self.w(p + "attn_norm.weight"), c.norm_eps))
+        y = self.attention(p + "attn.", ratio, x, first)
+        X = self.at("mid", hc_post(X[first:], y, post[first:], comb[first:]))
+        self.forget()
         x, post, comb = hc_pre(c, X, *(self.w(p + "hc_ffn_" + s) for s in ("fn", "base", "scale")))
-        y = self.moe(p + "ffn.", hashed, tokens, rms_norm(x, self.w(p + "ffn_norm.weight"), c.norm_eps))
-        return hc_post(X, y, post, comb)
+        x = self.at("x_ffn", rms_norm(x, self.w(p + "ffn_norm.weight"), c.norm_eps))
+        X = self.at("behind", hc_post(X, self.moe(p + "ffn.", hashed, tokens[first:], x), post, comb))
+        self.forget()
+        return X
 
     def head(self, p, X):
         x = hc_head(self.c, X, *(self.w(p + "hc_head_" + s) for s in ("fn", "base", "scale")))
         return rms_norm(x, self.w(p + "norm.weight"), self.c.norm_eps) @ self.w("head.weight").T
 
-    def streams(self, tokens):
-        """The residual streams after the last layer."""
+    def streams(self, tokens, first=0):
+        """The residual streams after the last layer, rows from `first` on."""
         X = self.w("embed.weight")[tokens][:, None, :].repeat(1, self.c.streams, 1)
+        last = self.c.n_layers - 1
         for n in range(self.c.n_layers):
-            X = self.block(f"layers.{n}.", self.c.ratios[n], n < self.c.n_hash, tokens, X)
+            X = self.block(f"layers.{n}.", self.c.ratios[n], n < self.c.n_hash, tokens, X, first if n == last else 0)
         return X
 
     def logits(self, tokens):
@@ -356,14 +392,18 @@ class Model:
 
     def mtp_logits(self, tokens):
         """Row t predicts token t + 2; there are len(tokens) - 1 rows."""
-        c, p = self.c, "mtp.0."
         tokens = torch.as_tensor(tokens)
-        X, following = self.streams(tokens)[:-1], tokens[1:]
-        e = rms_norm(self.w("embed.weight")[following], self.w(p + "enorm.weight"), c.norm_eps)
+        return self.mtp_head(self.streams(tokens)[:-1], tokens[1:])
+
+    def mtp_head(self, X, following, first=0):
+        """Streams of the last len(X) tokens and the tokens behind all: logits of the rows from position `first` on. What stands before
+        the streams is zero: where it is in no window, it does not matter."""
+        c, p, start = self.c, "mtp.0.", len(following) - len(X)
+        e = rms_norm(self.w("embed.weight")[following[start:]], self.w(p + "enorm.weight"), c.norm_eps)
         h = rms_norm(X, self.w(p + "hnorm.weight"), c.norm_eps)
         X = bf16(self.linear(p + "e_proj", e)[:, None, :] + self.linear(p + "h_proj", h))
-        X = self.block(p, 0, False, following, X)
-        return self.head(p, X)
+        X = self.at("joined", torch.cat([X.new_zeros(start, *X.shape[1:]), X]))
+        return self.head(p, self.block(p, 0, False, following, X, first))
 
 
 def head_norm(q, eps):

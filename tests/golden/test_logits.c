@@ -5,6 +5,7 @@
  *          so the median and the share of bad positions are judged. Limits as in mistakes.py. */
 #include "engine/decoder.h"
 #include "tests/golden/checkpoint.h"
+#include "tests/golden/trace.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -266,6 +267,64 @@ static void logits__levels_agree_on_deep_models(void **state)
     }
 }
 
+/* The layers of the official plans: what prefill gives for the last positions, a fork that decodes them one by one gives too, and what a
+ * trace sees on the way is the same on every level. */
+static void logits__decoded_one_by_one(void **state)
+{
+    enum { N = 64 };
+    static const char *const names[] = {"flash", "pro"}, *const levels[] = {"ref", "avx2", "avx512", "amx"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char folder[64];
+        trace first = {0};
+        make(folder, names[i]);
+        for (size_t l = 0; l < sizeof levels / sizeof levels[0]; l++) {
+            dr_pool *pool;
+            dr_queue *queue;
+            dr_model *model;
+            dr_ops ops;
+            int32_t *ids;
+            int64_t n_ids;
+            trace t;
+            dr_error err = {0};
+            const trace_how how = {0};
+            const dr_status st = dr_ops_init_named(&ops, levels[l], &err);
+            if (st == DR_ERR_DEVICE)
+                continue;
+            check(st, &err);
+            check(golden_tokens(names[i], &ids, &n_ids, &err), &err);
+            check(dr_pool_new(&pool, 1, &err), &err);
+            check(dr_queue_new(&queue, pool, &err), &err);
+            const dr_ops seeing = trace_ops(&ops);
+            check(dr_model_open(&model, folder, &seeing, queue, &err), &err);
+            const dr_config *c = dr_model_config(model);
+            check(trace_run(&t, model, queue, ids, n_ids, N, &how, &err), &err);
+            assert_int_equal(t.n_other, 0);
+            if (l == 0) {
+                first = t;
+            } else {
+                const size_t token = (size_t)c->hc_mult * (size_t)c->dim * sizeof(float);
+                for (int32_t k = 0; k < c->n_layers + c->n_mtp; k++) {
+                    const size_t rows = k < c->n_layers ? N : N - 1;
+                    assert_memory_equal(t.streams[k], first.streams[k], rows * token);
+                    assert_memory_equal(t.experts[k], first.experts[k], rows * (size_t)c->n_active * sizeof(int32_t));
+                    if (first.selected[k])
+                        assert_memory_equal(t.selected[k], first.selected[k], rows * (size_t)c->index_topk * sizeof(int32_t));
+                }
+                assert_memory_equal(t.mtp, first.mtp, (N - 1) * (size_t)c->vocab * sizeof(float));
+                trace_fini(&t);
+            }
+            dr_model_close(model);
+            dr_queue_free(queue);
+            dr_pool_free(pool);
+            free(ids);
+        }
+        trace_fini(&first);
+        golden_remove(folder);
+    }
+}
+
 static void logits__text_around_window_length(void **state)
 {
     (void)state;
@@ -282,7 +341,8 @@ int main(void)
         cmocka_unit_test(logits__wide_flash), cmocka_unit_test(logits__wide_pro),  cmocka_unit_test(logits__wide_odd),
         cmocka_unit_test(logits__real_swa),   cmocka_unit_test(logits__real_hash), cmocka_unit_test(logits__real_csa),
         cmocka_unit_test(logits__real_hca),   cmocka_unit_test(logits__real_fp8),  cmocka_unit_test(logits__real_mtp),
-        cmocka_unit_test(logits__levels_agree_on_deep_models), cmocka_unit_test(logits__text_around_window_length),
+        cmocka_unit_test(logits__levels_agree_on_deep_models), cmocka_unit_test(logits__decoded_one_by_one),
+        cmocka_unit_test(logits__text_around_window_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
