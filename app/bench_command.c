@@ -8,6 +8,7 @@
 #include "cache/bench.h"
 #include "cache/kv_store.h"
 #include "engine/bench.h"
+#include "engine/constraint_bench.h"
 #include "kernels/bench.h"
 
 #include <stdlib.h>
@@ -152,6 +153,51 @@ static dr_status bench_kernels(dr_setup *s, json_t *report, const dr_output *out
     return dr_bench_kernels(&ops, 0, kernel_line, &lines, err);
 }
 
+static void constraint_figures(json_t *report, const dr_output *out, const char *of, dr_constraint_cost cost, const char *what)
+{
+    const struct {
+        const char *key;
+        double us;
+    } figures[] = {{"p50_us", cost.p50_us}, {"p99_us", cost.p99_us}, {"max_us", cost.max_us}};
+
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+        char key[40];
+        (void)snprintf(key, sizeof key, "%s_%s", of, figures[i].key);
+        dr_bench_figure(report, out, key, figures[i].us, "us", i ? "" : what);
+    }
+}
+
+/* --model: with that model's vocabulary. */
+static dr_status bench_constraint(const dr_options *opt, json_t *report, const dr_output *out, dr_error *err)
+{
+    enum { TOKENS = 16000 };
+    dr_tokenizer *t = NULL;
+    dr_buf path = {0};
+    dr_constraint_bench b;
+    dr_status st = DR_OK;
+
+    if (opt->model) {
+        dr_buf_printf(&path, "%s/tokenizer.json", opt->model);
+        st = path.failed ? dr_fail(err, DR_ERR_NOMEM, "out of memory") : dr_tokenizer_open(&t, path.data, err);
+    }
+    if (st == DR_OK)
+        st = dr_constraint_bench_run(&b, t, TOKENS, err);
+    if (st == DR_OK) {
+        if (!out->json)
+            printf("%d tokens of tool calls, vocabulary of %d (%s), a set of %d names, lines of a text of %d MiB; CPU time\n", b.n_tokens,
+                   b.n_vocab, t ? opt->model : "made up", DR_CONSTRAINT_BENCH_NAMES, DR_CONSTRAINT_BENCH_TEXT >> 20);
+        dr_bench_figure(report, out, "text_index_ms", b.text_ms, "ms", "indexing the text for substrings");
+        dr_bench_figure(report, out, "grammar_ms", b.grammar_ms, "ms", "building the grammar, the set included");
+        dr_bench_figure(report, out, "bare_us", b.bare_us, "us", "picking a token without a grammar: reading the logits");
+        constraint_figures(report, out, "token", b.token, "what the grammar adds to a token: half, 99 of 100, all were below");
+        constraint_figures(report, out, "known", b.known, "where the model means something legal");
+        constraint_figures(report, out, "blind", b.blind, "where its logits are noise");
+    }
+    dr_buf_free(&path);
+    dr_tokenizer_close(t);
+    return st;
+}
+
 dr_outcome dr_command_bench(const dr_options *opt, dr_output *out, const atomic_bool *cancel, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -168,8 +214,10 @@ dr_outcome dr_command_bench(const dr_options *opt, dr_output *out, const atomic_
         st = bench_kernels(&s, report, out, err);
     else if (strcmp(what, "cache") == 0)
         st = bench_cache(report, out, err);
+    else if (strcmp(what, "constraint") == 0)
+        st = bench_constraint(opt, report, out, err);
     else
-        st = dr_fail(err, DR_ERR_ARG, "bench: say kernels, engine, ingest or cache");
+        st = dr_fail(err, DR_ERR_ARG, "bench: say kernels, engine, ingest, cache or constraint");
     if (st == DR_OK)
         dr_output_event(out, json_pack("{s:s,s:i,s:s,s:O}", "type", "bench", "schema", DR_EVENT_SCHEMA, "what", what, "figures",
                                        report));

@@ -19,7 +19,7 @@ static const command commands[DR_N_COMMANDS] = {
                       "look into a model folder and run its parts"},
     [DR_CMD_TOOL] = {"tool", "tool NAME [ARGUMENT...]", "run one of the model's tools by hand"},
     [DR_CMD_CACHE] = {"cache", "cache stat|verify|gc|purge", "look after the prefix cache"},
-    [DR_CMD_BENCH] = {"bench", "bench kernels|engine|ingest|cache", "measure, beside this machine's own roof"},
+    [DR_CMD_BENCH] = {"bench", "bench kernels|engine|ingest|cache|constraint", "measure, beside this machine's own roof"},
     [DR_CMD_DOCTOR] = {"doctor", "doctor", "CPU, memory, model and cache, in plain words"},
     [DR_CMD_COMPLETION] = {"completion", "completion [bash]", "print the shell completion"},
 };
