@@ -1,5 +1,6 @@
 #include "engine/binding.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,9 +280,11 @@ static void check_scales(const dr_bound *b, dr_problems *problems)
     const int64_t cols = b->scale->shape[1], rows = b->as == DR_STORED_FP4 ? 1 : DR_SCALE_TILE,
                   width = b->as == DR_STORED_FP4 ? DR_SCALE_GROUP : DR_SCALE_TILE;
 
-    if (bad)
-        dr_problems_add(problems, DR_PROBLEM_CONTENT, b->scale->file, "%s: the scale of row %lld, column %lld is NaN",
-                        b->tensor->name.s, (long long)((bad - scales) / cols * rows), (long long)((bad - scales) % cols * width));
+    if (!bad)
+        return;
+    const int64_t at = bad - scales;
+    dr_problems_add(problems, DR_PROBLEM_CONTENT, b->scale->file, "%s: the scale of row %" PRId64 ", column %" PRId64 " is NaN",
+                    b->tensor->name.s, at / cols * rows, at % cols * width);
 }
 
 void dr_binding__check(const dr_binding *b, const dr_config *c, bool scales, dr_problems *problems)
@@ -378,7 +381,7 @@ static dr_head_weights *head_of(dr_model *m, const dr_plan_weight *w)
 /* Where a vector or small table goes, NULL for what is none. */
 static const float **vector_place(dr_model *m, const dr_plan_weight *w)
 {
-    dr_layer *l = w->layer >= 0 ? &m->layers[w->layer] : NULL;
+    dr_layer *l = &m->layers[w->layer >= 0 ? w->layer : 0];
 
     switch (w->slot) {
     case DR_SLOT_ATTN_NORM: return &l->attn_norm;
@@ -410,7 +413,7 @@ static const float **vector_place(dr_model *m, const dr_plan_weight *w)
 /* Where a matrix goes, NULL for what is none. wo_a: its first group. */
 static dr_linear *matrix_place(dr_model *m, const dr_plan_weight *w)
 {
-    dr_layer *l = w->layer >= 0 ? &m->layers[w->layer] : NULL;
+    dr_layer *l = &m->layers[w->layer >= 0 ? w->layer : 0];
 
     switch (w->slot) {
     case DR_SLOT_WQ_A: return &l->wq_a;

@@ -305,7 +305,7 @@ static dr_status read_layers(dr_config *c, const json_t *root, const char *name,
         list = json_object_get(root, "layer_types");
         key = "layer_types";
     }
-    if (!(c->layers = calloc((size_t)(c->n_layers + c->n_mtp), sizeof *c->layers)))
+    if (!(c->layers = calloc((size_t)c->n_layers + (size_t)c->n_mtp, sizeof *c->layers)))
         return dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", name);
     if (!json_is_array(list))
         return dr_fail_more(err, DR_ERR_FORMAT, "%s: no list \"compress_ratios\"", name);
@@ -317,7 +317,7 @@ static dr_status read_layers(dr_config *c, const json_t *root, const char *name,
     for (size_t i = 0; i < n; i++) {
         dr_layer_plan draft = {0};
         const bool backbone = i < (size_t)c->n_layers;
-        dr_layer_plan *l = i < (size_t)(c->n_layers + c->n_mtp) ? &c->layers[i] : &draft;
+        dr_layer_plan *l = i < (size_t)c->n_layers + (size_t)c->n_mtp ? &c->layers[i] : &draft;
         if (read_layer(l, json_array_get(list, i), rates, (int32_t)i, name, err) != DR_OK)
             st = DR_ERR_FORMAT;
         else if (!backbone && l->kind != DR_ATTENTION_SWA)

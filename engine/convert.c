@@ -195,7 +195,7 @@ static dr_status place_all(converter *x, uint64_t shard_bytes, dr_error *err)
     if ((st = dr_plan_new(&x->plan, &x->config, err)) != DR_OK)
         return st;
     x->used = calloc(n_tensors + 1, sizeof *x->used);
-    x->pieces = malloc((2 * x->plan.n + 1) * sizeof *x->pieces);
+    x->pieces = calloc(2 * x->plan.n + 1, sizeof *x->pieces);
     if (!x->used || !x->pieces)
         return dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", x->from);
     for (size_t i = 0; i < x->plan.n; i++)

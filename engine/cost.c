@@ -101,7 +101,8 @@ static void count_weights(dr_cost *out, const dr_plan *p, const dr_config *c, co
 /* Entries of ratio r that a token at context n sees. */
 static double visible(int64_t n, int32_t r)
 {
-    return (double)(n / r);
+    const int64_t entries = n / r;
+    return (double)entries;
 }
 
 /* sum of floor(t / r) for t = 1 .. n */

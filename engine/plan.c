@@ -3,6 +3,7 @@
 #include "engine/safetensors.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,10 +344,10 @@ int dr_plan_header_entry(char out[DR_HEADER_ENTRY], const dr_plan_tensor *t, uin
     char second[32] = "";
 
     if (t->n_dims == 2)
-        (void)snprintf(second, sizeof second, ",%lld", (long long)t->shape[1]);
-    return snprintf(out, DR_HEADER_ENTRY, "\"%s\":{\"dtype\":\"%s\",\"shape\":[%lld%s],\"data_offsets\":[%llu,%llu]}", t->name,
-                    dr_dtype_name(t->dtype), (long long)t->shape[0], second, (unsigned long long)begin,
-                    (unsigned long long)(begin + t->n_bytes));
+        (void)snprintf(second, sizeof second, ",%" PRId64, t->shape[1]);
+    return snprintf(out, DR_HEADER_ENTRY,
+                    "\"%s\":{\"dtype\":\"%s\",\"shape\":[%" PRId64 "%s],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", t->name,
+                    dr_dtype_name(t->dtype), t->shape[0], second, begin, begin + t->n_bytes);
 }
 
 uint64_t dr_plan_header_bytes(const dr_plan *p, const dr_config *c)

@@ -269,17 +269,21 @@ dr_status dr_safetensors_open(dr_safetensors **out, const char *folder, dr_error
 {
     dr_problems problems = {0};
     dr_error found = {0};
-    dr_status st = dr_safetensors_survey(out, folder, &problems, &found);
+    dr_safetensors *s = NULL;
+    dr_status st = dr_safetensors_survey(&s, folder, &problems, &found);
 
-    if (st == DR_OK && (st = dr_problems_fail(&problems, NULL, &found)) != DR_OK) {
-        dr_safetensors_close(*out);
-        *out = NULL;
+    if (st == DR_OK)
+        st = dr_problems_fail(&problems, NULL, &found);
+    if (st != DR_OK) {
+        dr_safetensors_close(s);
+        s = NULL;
+        if (err)
+            *err = found;
+    } else if (s) { /* only a survey looks tensors up in it */
+        json_decref(s->index);
+        s->index = NULL;
     }
-    if (st == DR_OK) { /* only a survey looks tensors up in it */
-        json_decref((*out)->index);
-        (*out)->index = NULL;
-    } else if (err)
-        *err = found;
+    *out = s;
     dr_problems_fini(&problems);
     return st;
 }
