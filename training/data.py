@@ -87,7 +87,7 @@ def tool_dialogue(tok, rng, teller, room, settings):
 
 def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length, settings):
     """One row: dialogues one behind the other until no other fits."""
-    ids, roles, segment, number = [], [], [], 0
+    ids, roles, segment, number, missed = [], [], [], 0, 0
     whole = rng.random() < settings['whole']                  # the row is one dialogue
     reads = rng.random() < settings['reading']
     while length + 1 - len(ids) >= settings['least']:
@@ -104,9 +104,12 @@ def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length,
             size = room if whole else min(room, rng.choice([384, 512, 640, 896]))
             made = tool_dialogue(tok, rng, rng.choices(tellers, weights)[0], size, settings)
         if not made or len(made[0]) > room or not (LEARNED in made[1] or PRACTICE in made[1]):
-            settings['missed'] = settings.get('missed', 0) + 1
-            if settings['missed'] % 20 == 0:                  # rather padding than for ever
+            missed += 1
+            if missed < 12:
+                continue
+            if ids:                                           # rather padding than for ever
                 break
+            reads, missed = False, 0
             continue
         ids += made[0]
         roles += made[1]
@@ -139,6 +142,9 @@ def _start(work, token_file, seed):
     _STATE['words'] = words_of(packages)
     _STATE['tellers'] = [dialogues.Teller(p, rng, False, _STATE['words']) for p in packages]
     _STATE['readers'] = reading.readers(work, 'train')
+    by_name = {t.p.name: t for t in _STATE['tellers']}
+    for reader in _STATE['readers']:
+        reader.teller = by_name.get(reader.name)
 
 
 def _shard(job):

@@ -656,8 +656,8 @@ class Teller:
                      *self.call('read', shown['text'], path=path, line=line),
                      *self.edit(path, path, old, old + '\n' + case['indent'] + statement, line)])
 
-    SKILLS = dict(define=13, choice=7, uses=11, risky=6, parameters=6, returns=6, fields=5, value=5, doc=8, file=6, outline=4, imports=4,
-                  importers=5, calls=7, grep=3, absent=9, decline=8, constant=6, rename=6, rename_absent=1, include=5, start=7)
+    SKILLS = dict(define=13, choice=7, uses=11, risky=7, parameters=6, returns=6, fields=6, value=5, doc=9, file=6, outline=7, imports=7,
+                  importers=6, calls=7, grep=4, absent=10, decline=8, constant=7, rename=6, rename_absent=1, include=9, start=18)
 
     def turn(self, skills=None):
         skills = skills or self.SKILLS

@@ -172,6 +172,14 @@ def question_of(rng, function, measure=False):
     return text
 
 
+def thinned(rng, text):
+    """The words of a description as someone who half remembers it would say them: some left out, now and then in another order."""
+    kept = [w for w in text.rstrip('.').split() if rng.random() < .65]
+    if rng.random() < .3:
+        rng.shuffle(kept)
+    return ' '.join(kept) if len(kept) >= LEAST_WORDS else None
+
+
 class Piece:
     """One file of a pack, whole or a stretch of it: lines, and its functions with lines counted from its own start."""
 
@@ -269,7 +277,7 @@ class Reader:
     def dialogue(self, tok, rng, room, words):
         """(ids, roles): a pack that opens the system text, and questions about its functions; None when nothing fits."""
         from .data import encode                                   # rows are data.py's, their text ours
-        tokens = rng.choice([.55, .65, .75, .8]) * room - 110       # the system text behind the pack takes 83
+        tokens = rng.choice([.45, .55, .65, .75]) * room - 110       # the system text behind the pack takes 83
         chosen = self.choose(rng, int(tokens * 3.1))
         total = sum(len(found) for _, _, found in chosen)
         if not total:
@@ -279,7 +287,7 @@ class Reader:
             for f in found:
                 names[f.name] = names.get(f.name, 0) + 1
         every = [(p, f) for p, _, found in chosen for f in found if names[f.name] == 1]
-        asked = rng.sample(every, min(len(every), max(3, room // 90)))
+        asked = rng.sample(every, min(len(every), max(3, room // 70)))
         all_gone = rng.random() < .6
         pieces = []
         for p, lines, found in chosen:
@@ -289,15 +297,16 @@ class Reader:
         head = dialect.BOS + dialect.system(pack(pieces, commit, range(rng.choice([0, 0, 1, 3]))))
         where = {(piece.path, f.name): line for piece in pieces for f, line in piece.functions}
         turns = []
-        for p, f in asked:
+        for p, f, again in [(p, f, False) for p, f in asked] + [(p, f, True) for p, f in rng.sample(asked, len(asked))]:
             line = where.get((p, f.name))
-            if line:
-                wording = rng.choice(WORDINGS_TRAIN)
-                text = ask(rng, wording, exact=True, q=question_of(rng, f))
+            text = question_of(rng, f)
+            text = thinned(rng, text) if again else text
+            if line and text:
+                text = ask(rng, rng.choice(WORDINGS_TRAIN), exact=True, q=text)
                 turns.append([(dialect.user(text), 'ctx'), (f'That is `{f.name}` at {p}', 'ans'), (f':{line}', 'none'), ('.' + dialect.EOS, 'ans')])
         if self.teller and rng.random() < .25:
             turn = self.teller.turn()
-            turns.append([(MARKED.sub(lambda m: m[1], t), r) for t, r in turn])
+            turns.insert(rng.randint(1, 3), [(MARKED.sub(lambda m: m[1], t), r) for t, r in turn])
         if rng.random() < .2:                                  # names that say nothing: the body has to
             swap = {f.name: invent(rng, words) for _, f in asked if rng.random() < .5 and len(f.name) > 3}
             swap = {a: b for a, b in swap.items() if b not in head and a not in questions_words()}
