@@ -19,7 +19,7 @@ static uint8_t class_of(char major)
     static const char letters[] = "LMNPS";
     const char *at = strchr(letters, major);
 
-    return at ? (uint8_t)(1 << (at - letters)) : DR_UNICODE_OTHER;
+    return (uint8_t)(at ? 1 << (at - letters) : DR_UNICODE_OTHER);
 }
 
 /* Code, name and category of every line; ranges are given by their first and last. */
