@@ -340,6 +340,36 @@ static void decoder__forks_may_begin_with_anything(void **state)
     }
 }
 
+/* Two timelines that write other tokens at the same positions, in turns. */
+static void decoder__forks_take_turns(void **state)
+{
+    (void)state;
+    enum { N = 120 };
+    static const int64_t starts[] = {1, 4, 39, 130, 1990};
+    static float expected[N * VOCAB], found[N * VOCAB];
+    int32_t other[N];
+    dr_error err = {0};
+
+    for (int i = 0; i < N; i++)
+        other[i] = (ids[i] + 1 + i % 7) % VOCAB;
+    for (size_t k = 0; k < sizeof starts / sizeof starts[0]; k++) {
+        dr_decoder *d = fresh(CHUNK), *alone = fresh(CHUNK), *f;
+        to_position(d, starts[k]);
+        to_position(alone, starts[k]);
+        check(dr_decoder_logits(alone, other, N, expected, NULL, &err), &err);
+        check(dr_decoder_fork(&f, d, &err), &err);
+        for (int at = 0, n; at < N; at += n) {
+            n = at % 5 + 1 < N - at ? at % 5 + 1 : N - at;
+            check(dr_decoder_logits(f, other + at, n, found + at * VOCAB, NULL, &err), &err);
+            goes_on(d, n, "in turns with a fork");
+        }
+        assert_memory_equal(found, expected, sizeof expected);
+        dr_decoder_free(f);
+        dr_decoder_free(alone);
+        dr_decoder_free(d);
+    }
+}
+
 static void decoder__rewound_timelines_go_on_alike(void **state)
 {
     (void)state;
@@ -619,6 +649,7 @@ int main(void)
         cmocka_unit_test(decoder__forks_share_a_past_and_nothing_else),
         cmocka_unit_test(decoder__forks_share_memory_until_they_run),
         cmocka_unit_test(decoder__forks_may_begin_with_anything),
+        cmocka_unit_test(decoder__forks_take_turns),
         cmocka_unit_test(decoder__rewound_timelines_go_on_alike),
         cmocka_unit_test(decoder__mtp_bits_do_not_depend_on_chunks),
         cmocka_unit_test(decoder__says_what_it_cannot_do),
