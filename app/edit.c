@@ -16,6 +16,7 @@ typedef struct edited {
     bool staged;
     dr_buf was, now, plain, shown;
     dr_secrets secrets; /* of plain */
+    dr_working_write *write; /* while all are written */
 } edited;
 
 struct dr_edits {
@@ -193,7 +194,7 @@ done:
 
 dr_status dr_edits_text(dr_edits *e, size_t file, dr_str *text, dr_error *err)
 {
-    edited *f;
+    edited *f = NULL;
     const dr_status st = get(&f, e, file, err);
     if (st == DR_OK)
         *text = dr_buf_view(&f->shown);
@@ -267,13 +268,13 @@ static bool holds(dr_str text, dr_str part)
 dr_status dr_edits_replace(dr_edits *e, dr_edit_report *out, size_t file, dr_str old_text, dr_str new_text, dr_error *err)
 {
     dr_status st = DR_OK;
-    edited *f;
+    edited *f = NULL;
     dr_buf from = {0}, to = {0}, next = {0};
     size_t first = 0, plain = 0, counted = 0;
     uint32_t line = 1;
 
     *out = (dr_edit_report){.outcome = DR_EDIT_NO_TEXT};
-    if ((st = get(&f, e, file, err)) != DR_OK)
+    if ((st = get(&f, e, file, err)) != DR_OK || !f)
         return st;
     add_unix_lines(&from, old_text);
     add_unix_lines(&to, new_text);
@@ -325,14 +326,14 @@ done:
 dr_status dr_edits_rename(dr_edits *e, dr_edit_report *out, size_t file, dr_str old_name, dr_str new_name, dr_error *err)
 {
     dr_status st = DR_OK;
-    edited *f;
+    edited *f = NULL;
     dr_syntax *syntax = NULL;
     dr_syntax_place *places = NULL, *taken = NULL;
     size_t n = 0, n_taken = 0;
     dr_buf next = {0};
 
     *out = (dr_edit_report){.outcome = DR_EDIT_NO_TEXT};
-    if ((st = get(&f, e, file, err)) != DR_OK)
+    if ((st = get(&f, e, file, err)) != DR_OK || !f)
         return st;
     const dr_str plain = dr_buf_view(&f->plain);
     if (dr_str_eq(old_name, new_name)) {
@@ -353,7 +354,7 @@ dr_status dr_edits_rename(dr_edits *e, dr_edit_report *out, size_t file, dr_str 
     out->n_places = n_taken ? n_taken : n;
     for (size_t i = 0; i < out->n_places && st == DR_OK; i++)
         st = add_line(out, n_taken ? taken[i].line : places[i].line, err);
-    if (st != DR_OK || n_taken)
+    if (st != DR_OK || n_taken || !places)
         goto done;
     walk along = {0};
     size_t done = 0;
@@ -474,19 +475,18 @@ dr_status dr_edits_check(dr_buf *out, dr_edits *e, dr_error *err)
 dr_status dr_edits_apply(dr_edits *e, dr_error *err)
 {
     dr_status st = DR_OK;
-    dr_working_write **writes = calloc(e->n ? e->n : 1, sizeof *writes);
 
-    if (!writes)
-        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < e->n && st == DR_OK; i++) {
+        edited *f = &e->files[i];
+        if (f->staged)
+            st = dr_working_write_new(&f->write, e->repo, f->file, dr_buf_view(&f->was), dr_buf_view(&f->now), err);
+    }
     for (size_t i = 0; i < e->n && st == DR_OK; i++)
-        if (e->files[i].staged)
-            st = dr_working_write_new(&writes[i], e->repo, e->files[i].file, dr_buf_view(&e->files[i].was),
-                                      dr_buf_view(&e->files[i].now), err);
-    for (size_t i = 0; i < e->n && st == DR_OK; i++)
-        if (writes[i])
-            st = dr_working_write_commit(writes[i], err);
-    for (size_t i = 0; i < e->n; i++)
-        dr_working_write_free(writes[i]);
-    free(writes);
+        if (e->files[i].write)
+            st = dr_working_write_commit(e->files[i].write, err);
+    for (size_t i = 0; i < e->n; i++) {
+        dr_working_write_free(e->files[i].write);
+        e->files[i].write = NULL;
+    }
     return st;
 }

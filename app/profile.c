@@ -2,6 +2,7 @@
 
 #include "app/tools.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +81,8 @@ static bool defaults(dr_profile *p)
         .max_tokens = 16384,
         .sampling = {.temperature = 1.0f, .top_p = 0.95f},
     };
-    for (int i = 0; i < DR_N_ROSTER_TOOLS && i < DR_MAX_TOOLS; i++)
+    static_assert((int)DR_N_ROSTER_TOOLS <= (int)DR_MAX_TOOLS, "a profile has room for the whole roster");
+    for (int i = 0; i < DR_N_ROSTER_TOOLS; i++)
         p->tools[p->n_tools++] = dup(dr_tool_name((dr_tool_id)i));
     return p->name && p->limits && p->instructions && p->n_tools && p->tools[p->n_tools - 1];
 }

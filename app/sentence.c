@@ -233,28 +233,26 @@ static bool add_hole(dr_buf *out, const dr_answer_form *f, const dr_moment *m, c
 {
     const dr_tool_result *r = m->last;
 
-    if (of_place(f, hole) && !p)
-        return false;
     switch (hole) {
     case DR_HOLE_CITE:
-        if (p->line == 0)
+        if (!p || p->line == 0)
             return false;
         add(out, dr_repo_file_at(m->repo, p->file)->path);
         dr_buf_printf(out, ":%u", p->line);
         return true;
-    case DR_HOLE_SYMBOL: return f->check == DR_CHECK_READING ? add(out, p->hole[DR_HOLE_NAME]) : r && add(out, dr_buf_view(&r->subject));
+    case DR_HOLE_SYMBOL: return f->check == DR_CHECK_READING ? p && add(out, p->hole[DR_HOLE_NAME]) : r && add(out, dr_buf_view(&r->subject));
     case DR_HOLE_CALLEE: return r && r->tool == DR_TOOL_CALLS && add(out, dr_buf_view(&r->object));
-    case DR_HOLE_PATH: return f->check == DR_CHECK_FILE ? add(out, dr_repo_file_at(m->repo, p->file)->path) : r && add(out, r->path);
+    case DR_HOLE_PATH: return f->check == DR_CHECK_FILE ? p && add(out, dr_repo_file_at(m->repo, p->file)->path) : r && add(out, r->path);
     case DR_HOLE_SIMILAR:
         for (size_t i = 0; r && i < r->n_similar; i++) {
             dr_buf_str(out, i ? ", " : "");
             add(out, r->similar[i]);
         }
         return r && r->n_similar;
-    case DR_HOLE_PARAMETERS: return !says(p, DR_HOLE_PARAMETERS, "none") && add(out, p->hole[hole]);
+    case DR_HOLE_PARAMETERS: return p && !says(p, DR_HOLE_PARAMETERS, "none") && add(out, p->hole[hole]);
     case DR_HOLE_RETURNS:
-        return !says(p, DR_HOLE_RETURNS, "nothing") && !says(p, DR_HOLE_RETURNS, "not declared") && add(out, p->hole[hole]);
-    default: return add(out, p->hole[hole]);
+        return p && !says(p, DR_HOLE_RETURNS, "nothing") && !says(p, DR_HOLE_RETURNS, "not declared") && add(out, p->hole[hole]);
+    default: return p && add(out, p->hole[hole]);
     }
 }
 

@@ -58,9 +58,9 @@ static dr_status uses_of(dr_word_use **uses, size_t *n, const dr_workspace *w, d
     *n = dr_symbols_refs(w->symbols, name, &refs);
     if (*n == 0 && dr_symbols_find(w->symbols, name, &defs) == 0)
         st = dr_word_uses(uses, n, w->repo, name, w->pool, w->cancel, err);
-    else if (*n && !(*uses = malloc(*n * sizeof **uses)))
+    else if (*n && !(*uses = calloc(*n, sizeof **uses)))
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; st == DR_OK && refs && i < *n; i++)
+    for (size_t i = 0; st == DR_OK && refs && *uses && i < *n; i++)
         (*uses)[i] = (dr_word_use){refs[i].file, refs[i].line, refs[i].is_call};
     return st;
 }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { MAX_LEVELS = 12, MAX_POINTERS = 16, MAX_OCCURRENCES = 8 };
+enum { MAX_LEVELS = 12, MAX_POINTERS = 16, MAX_OCCURRENCES = 8, N_PARTS = 7 };
 
 static const TSNode none;
 
@@ -448,11 +448,11 @@ static bool is_value(uint32_t kind)
 
 dr_status dr_details_read(dr_details *out, const dr_syntax *s, dr_str name, const dr_sym_def *d, dr_error *err)
 {
-    dr_buf *const parts[] = {&out->signature, &out->parameters, &out->returns, &out->fields, &out->value, &out->line, &out->doc};
+    dr_buf *const parts[N_PARTS] = {&out->signature, &out->parameters, &out->returns, &out->fields, &out->value, &out->line, &out->doc};
     const dr_str line = dr_text_line_at(s->text, d->line);
     bool failed = false;
 
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    for (size_t i = 0; i < N_PARTS; i++)
         dr_buf_clear(parts[i]);
     if (!line.s)
         return DR_OK;
@@ -474,7 +474,7 @@ dr_status dr_details_read(dr_details *out, const dr_syntax *s, dr_str name, cons
         if (read_tree(out, s, d, name, (uint32_t)(found - s->text.s)))
             break;
     }
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    for (size_t i = 0; i < N_PARTS; i++)
         failed |= parts[i]->failed;
     return failed ? dr_fail(err, DR_ERR_NOMEM, "out of memory") : DR_OK;
 }

@@ -128,8 +128,9 @@ static void from_comment(dr_buf *paragraph, dr_lang lang, dr_str text, const dr_
 static void from_docstring(dr_buf *paragraph, dr_str text, const dr_sym_def *d)
 {
     const dr_str first = dr_text_line_at(text, d->doc_line);
-    dr_str rest = first.s ? (dr_str){first.s, (size_t)(text.s + text.n - first.s)} : first;
-    rest = trimmed(rest);
+    if (!first.s)
+        return;
+    dr_str rest = trimmed((dr_str){first.s, (size_t)(text.s + text.n - first.s)});
     while (rest.n && strchr("rRuUbBfF", rest.s[0]))
         rest.s++, rest.n--;
     const char quote = rest.n ? rest.s[0] : 0;

@@ -69,11 +69,11 @@ static dr_status search_file(search *s, size_t file, dr_str text, dr_lang lang)
     if ((st = dr_syntax_open(&syntax, s->parse[file] ? lang : DR_LANG_NONE, text, NULL)) != DR_OK ||
         (st = dr_syntax_names(&places, &n, syntax, s->name, NULL)) != DR_OK)
         goto done;
-    if (n && !(f->v = malloc(n * sizeof *f->v))) {
+    if (n && !(f->v = calloc(n, sizeof *f->v))) {
         st = DR_ERR_NOMEM;
         goto done;
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; f->v && i < n; i++) {
         const bool call = is_called(text, places[i].at + s->name.n);
         if (f->n && f->v[f->n - 1].line == places[i].line)
             f->v[f->n - 1].is_call |= call;
@@ -138,7 +138,7 @@ dr_status dr_word_uses(dr_word_use **out, size_t *n, const dr_repo *repo, dr_str
         total += s.files[i].n;
     if (st == DR_OK && (atomic_load(&s.no_memory) || (total && !(*out = malloc(total * sizeof **out)))))
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    for (int calls = 1; calls >= 0 && st == DR_OK; calls--)
+    for (int calls = 1; calls >= 0 && st == DR_OK && *out; calls--)
         for (size_t i = 0; i < n_files; i++)
             for (size_t k = 0; k < s.files[i].n; k++)
                 if (s.files[i].v[k].is_call == (calls == 1))

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MOST = 40 };
+enum { MOST = 40, N_PARTS = 6 };
 
 static void require(bool ok)
 {
@@ -20,9 +20,9 @@ static void require(bool ok)
 static void ask(const dr_syntax *s, dr_str name, const dr_sym_def *d)
 {
     dr_details parts = {0};
-    const dr_buf *const all[] = {&parts.signature, &parts.parameters, &parts.returns, &parts.fields, &parts.value, &parts.line};
+    const dr_buf *const all[N_PARTS] = {&parts.signature, &parts.parameters, &parts.returns, &parts.fields, &parts.value, &parts.line};
     require(dr_details_read(&parts, s, name, d, NULL) == DR_OK);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    for (size_t i = 0; i < N_PARTS; i++)
         require(all[i]->n <= DR_DETAIL_BYTES && dr_text_is_utf8(dr_buf_view(all[i])));
     require(parts.doc.n <= DR_DETAIL_DOC_BYTES && dr_text_is_utf8(dr_buf_view(&parts.doc)));
     dr_details_fini(&parts);
