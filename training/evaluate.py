@@ -190,8 +190,8 @@ def _reading_pack(reader, tok, rng, tokens, n_questions):
             break
     if room > tokens * .35:
         return None
-    count = collections.Counter(f.name for piece, _ in pieces for f, _ in piece.functions)
-    all_ = [(piece, f, line) for piece, _ in pieces for f, line in piece.functions if count[f.name] == 1]
+    single = reading.told_apart([f for _, found in pieces for f in found])
+    all_ = [(piece, f, line) for piece, _ in pieces for f, line in piece.functions if id(f) in single]
     if len(all_) < n_questions:
         return None
     asked = []

@@ -172,6 +172,17 @@ def question_of(rng, function, measure=False):
     return text
 
 
+def told_apart(functions_):
+    """Those of the functions whose name and first sentence no other of them has (overloads, and what hands on to a sibling, share both)."""
+    def sentence(f):
+        return re.sub(r'\W+', ' ', question_of(None, f, True).replace(f.name, '')).lower().strip()
+    names, texts = {}, {}
+    for f in functions_:
+        names[f.name] = names.get(f.name, 0) + 1
+        texts[sentence(f)] = texts.get(sentence(f), 0) + 1
+    return {id(f) for f in functions_ if names[f.name] == 1 and texts[sentence(f)] == 1}
+
+
 def thinned(rng, text):
     """The words of a description as someone who half remembers it would say them: some left out, now and then in another order."""
     kept = [w for w in text.rstrip('.').split() if rng.random() < .65]
@@ -282,11 +293,8 @@ class Reader:
         total = sum(len(found) for _, _, found in chosen)
         if not total:
             return None
-        names = {}
-        for _, _, found in chosen:
-            for f in found:
-                names[f.name] = names.get(f.name, 0) + 1
-        every = [(p, f) for p, _, found in chosen for f in found if names[f.name] == 1]
+        single = told_apart([f for _, _, found in chosen for f in found])
+        every = [(p, f) for p, _, found in chosen for f in found if id(f) in single]
         asked = rng.sample(every, min(len(every), max(3, room // 70)))
         all_gone = rng.random() < .6
         pieces = []

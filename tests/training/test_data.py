@@ -221,6 +221,11 @@ class Reading(unittest.TestCase):
         java = 'class A {\n    /**\n     * Closes the stream and forgets it.\n     * @param x nothing\n     */\n    @Override\n    public void close(int x) {\n    }\n}\n'
         self.assertEqual([(f.name, f.doc) for f in reading.functions('A.java', java)], [('close', 'Closes the stream and forgets it.')])
 
+    def test_what_a_sentence_does_not_tell_apart_is_not_asked(self):
+        made = [reading.Function(n, d, 0, 0, 0) for n, d in (('open', 'open reads the named file.'), ('openf', 'openf reads the named file.'),
+                                                             ('close', 'Closes what was open.'), ('x', 'Counts all the words.'), ('x', 'Counts some words.'))]
+        self.assertEqual([f.name for f in made if id(f) in reading.told_apart(made)], ['close'])
+
     def test_a_comment_that_is_taken_out_moves_the_lines(self):
         found = reading.functions('a.c', SOURCE)
         piece = reading.Piece('a.c', SOURCE.split('\n'), found, found)
