@@ -209,6 +209,7 @@ class Teller:
         self.functions = [n for n in self.with_field['parameters'] if any(b['kind'] in ('function', 'method') for b in self.blocks[n])]
         self.files = [a[0] for a in package.asked.get('outline', [])]
         self.by_use = None
+        self.full = False                                     # whole files are in the context
 
     # ---- pieces
 
@@ -544,6 +545,10 @@ class Teller:
     def decline(self):
         rng = self.rng
         names = self.strong
+        if not self.full and self.with_field['doc'] and rng.random() < .08:      # without the files there is nothing to read
+            b = next(b for b in self.blocks[rng.choice(self.with_field['doc'])] if 'doc' in b)
+            text = ask(rng, self.word('reading'), exact=True, q=re.split(r'(?<=[.!?])\s', b['doc'])[0])
+            return Turn([(dialect.user(text), 'ctx'), *self.answer('decline')])
         wording = self.word('decline')
         if rng.random() < .45:
             thing = '{x}' if rng.random() < .7 else rng.choice(questions.OBJECTS)

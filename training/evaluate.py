@@ -6,6 +6,7 @@ function whose comment was taken out, at its line.  Nothing is read but the prog
 `test`; the same questions go to a random twin of the model as the control row.
 """
 import collections
+import functools
 import json
 import os
 import pickle
@@ -16,7 +17,7 @@ import subprocess
 
 import numpy as np
 
-from . import corpus, data, dialect, dialogues, product, reading, sources, tokenizer
+from . import data, dialect, dialogues, product, reading, sources, tokenizer
 from .dialogues import MARKED
 
 ASK = ('define', 'several', 'uses', 'parameters', 'returns', 'fields', 'value', 'doc', 'file', 'outline', 'imports', 'importers', 'calls', 'grep',
@@ -93,22 +94,27 @@ def make_turn(teller, skill):
     return turn
 
 
+@functools.cache
+def _tellers(work, binary):
+    made = [index(work, package, binary) for package in packages() if os.path.isdir(os.path.join(work, 'src', package))]
+    return [dialogues.Teller(p, None, True, data.words_of([p])) for p in made if p]
+
+
 def tool_cases(work, binary, skill, n, seed):
     """n cases of a skill, spread over the test packages."""
     rng, out, seen = random.Random(f'{seed}/{skill}'), [], set()
-    tellers = []
-    for package in packages():
-        made = index(work, package, binary)
-        if made:
-            tellers.append(dialogues.Teller(made, rng, True, data.words_of([made])))
+    tellers = _tellers(work, binary)
+    for teller in tellers:
+        teller.rng = rng
+    wanted = n + n // 10 if skill in EDIT else n               # the tools refuse some edits
     tries = 0
-    while tellers and len(out) < n and tries < 60 * n:
+    while tellers and len(out) < wanted and tries < 60 * n:
         teller = tellers[tries % len(tellers)]
         tries += 1
         if skill == 'risky':
             teller._made_calls = lambda t=teller: _real_call(t)
         turn = make_turn(teller, skill)
-        if not turn or dialogues_length(turn) > 3200:
+        if not turn or sum(len(t) for t, _ in turn) > 3200:
             continue
         key = (teller.p.name, question_of(turn))
         if key in seen or skill == 'risky' and not _unchanged(teller, turn):
@@ -116,7 +122,7 @@ def tool_cases(work, binary, skill, n, seed):
         seen.add(key)
         expected = last_call(turn) if skill in EDIT else answer_of(turn)
         out.append(Case(skill, teller.p.name, question_of(turn), expected))
-    return out if skill not in EDIT else _diffs(work, binary, out)
+    return out if skill not in EDIT else _diffs(work, binary, out)[:n]
 
 
 def _real_call(teller):
@@ -130,19 +136,14 @@ def _unchanged(teller, turn):
     return reply and reply['text'] in MARKED.sub(lambda m: m[1], turn[-2][0])
 
 
-def dialogues_length(turn):
-    return sum(len(t) for t, _ in turn)
-
-
 def _diffs(work, binary, cases):
     """The cases with the diffs of their edits, as the program's own tools make them; those that its tools refuse are left out."""
-    out = []
+    diffs = {}
     for package in sorted({c.package for c in cases}):
         own = [c for c in cases if c.package == package]
         for c, reply in zip(own, product.batch(binary, repository(work, package), [c.expected for c in own])):
-            if reply.get('diff'):
-                out.append(c._replace(expected=reply['diff']))
-    return out
+            diffs[id(c)] = reply.get('diff')
+    return [c._replace(expected=diffs[id(c)]) for c in cases if diffs[id(c)]]
 
 
 def packages():

@@ -7,8 +7,8 @@ import os
 import pickle
 import re
 
-from . import corpus, dialect, product, questions, sources
-from .dialogues import MARKED, ask, invent, mark
+from . import corpus, dialect, questions, sources
+from .dialogues import KEPT, MARKED, ask, invent
 
 LEAST_WORDS = 4                                        # a shorter comment says nothing
 MAX_FILE_CHARS = 60_000
@@ -313,11 +313,13 @@ class Reader:
                 text = ask(rng, rng.choice(WORDINGS_TRAIN), exact=True, q=text)
                 turns.append([(dialect.user(text), 'ctx'), (f'That is `{f.name}` at {p}', 'ans'), (f':{line}', 'none'), ('.' + dialect.EOS, 'ans')])
         if self.teller and rng.random() < .25:
+            self.teller.full = True
             turn = self.teller.turn()
+            self.teller.full = False
             turns.insert(rng.randint(1, 3), [(MARKED.sub(lambda m: m[1], t), r) for t, r in turn])
         if rng.random() < .2:                                  # names that say nothing: the body has to
             swap = {f.name: invent(rng, words) for _, f in asked if rng.random() < .5 and len(f.name) > 3}
-            swap = {a: b for a, b in swap.items() if b not in head and a not in questions_words()}
+            swap = {a: b for a, b in swap.items() if b not in head and a not in KEPT}
             if swap and len(set(swap.values())) == len(swap):
                 pattern = re.compile(r'(?<![A-Za-z0-9_$])(' + '|'.join(map(re.escape, swap)) + r')(?![A-Za-z0-9_$])')
                 head = pattern.sub(lambda m: swap[m[0]], head)
@@ -333,11 +335,6 @@ class Reader:
 
 WORDINGS_TRAIN = questions.side(questions.WORDINGS['reading'], False)
 WORDINGS_HELD = questions.side(questions.WORDINGS['reading'], True)
-
-
-def questions_words():
-    from .dialogues import KEPT
-    return KEPT
 
 
 def scan(root, name):

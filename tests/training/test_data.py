@@ -12,7 +12,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from training import corpus, data, dialect, dialogues, evaluate, product, questions, reading, sources, tokenizer  # noqa: E402
+from training import data, dialect, dialogues, evaluate, product, questions, reading, sources, tokenizer  # noqa: E402
 
 BINARY = os.environ.get('DEEPREAD')
 SOURCE = '''#include <stdio.h>
