@@ -16,7 +16,7 @@ STAGES = ('sources', 'product', 'reading', 'tokenizer', 'data', 'train', 'export
 
 
 def make(args, names):
-    from . import data, export, product, reading, sources, tokenizer, train
+    from . import data, dialect, export, practice, product, reading, recipe, sources, tokenizer, train
     token_file = os.path.join(args.work, 'model', 'tokenizer.json')
     for name in names:
         if name == 'sources':
@@ -30,6 +30,8 @@ def make(args, names):
         elif name == 'tokenizer' and not os.path.exists(token_file):
             tokenizer.train(data.tokenizer_texts(args.work), token_file)
         elif name == 'data':
+            for rows, settings in recipe.PRACTICE.items():
+                practice.run(args.work, rows, tokenizer.VOCABULARY, len(dialect.SPECIAL), **settings)
             for rows in data.SETS:
                 data.run(args.work, token_file, rows)
         elif name == 'train':

@@ -165,7 +165,7 @@ def export(model, token_file, goal, extra=()):
     tensors(model).write(os.path.join(part, 'model.safetensors'))
     shutil.copyfile(token_file, os.path.join(part, 'tokenizer.json'))
     for name in ('deepread.json', 'dialect.json', *extra):
-        shutil.copyfile(os.path.join(dialect.NANO, name), os.path.join(part, name))
+        shutil.copyfile(os.path.join(dialect.PROFILE, name), os.path.join(part, name))
     os.makedirs(goal, exist_ok=True)
     for name in os.listdir(part):
         os.replace(os.path.join(part, name), os.path.join(goal, name))

@@ -27,7 +27,7 @@ def compiled(f):
 class Config:
     vocabulary: int = 6144
     d: int = 256
-    layers: int = 5
+    layers: int = 6
     heads: int = 4
     head: int = 160
     rope: int = 32
@@ -35,7 +35,7 @@ class Config:
     o_rank: int = 128
     o_groups: int = 2
     window: int = 512
-    ratios: tuple = (0, 0, 4, 128, 4, 0)
+    ratios: tuple = (0, 0, 4, 128, 4, 4, 0)
     index_heads: int = 8
     index_head: int = 64
     topk: int = 128
@@ -128,12 +128,13 @@ def softmax_sink(logits, mask, sink, scale: float):
 
 
 @compiled
-def pool4(k, z, ape, w, cs, rope: int, q8: bool):
-    """CSA entries: first half of the channels serves the next block, second half the own one."""
+def pool4(k, z, ape, w, cs, first, rope: int, q8: bool):
+    """CSA entries: first half of the channels serves the next block, second half the own one.  first [B, blocks]
+    marks the blocks that begin a dialogue: nothing comes before them."""
     e = k.shape[-1] // 2
     z, k = z.float() + ape, k.float()
-    before_k = F.pad(k[:, :-1, :, :e], (0, 0, 0, 0, 1, 0))
-    before_z = F.pad(z[:, :-1, :, :e], (0, 0, 0, 0, 1, 0), value=-1e4)
+    before_k = F.pad(k[:, :-1, :, :e], (0, 0, 0, 0, 1, 0)).masked_fill(first[:, :, None, None], 0.)
+    before_z = F.pad(z[:, :-1, :, :e], (0, 0, 0, 0, 1, 0)).masked_fill(first[:, :, None, None], -1e4)
     kk, zz = torch.cat((before_k, k[..., e:]), 2), torch.cat((before_z, z[..., e:]), 2)
     return entry((kk * zz.softmax(2)).sum(2), w, cs, rope, q8)
 
@@ -315,13 +316,15 @@ class Compressor(nn.Module):
         self.ape = nn.Parameter(torch.zeros(ratio, m * width))
         self.norm = nn.Parameter(torch.ones(width))
 
-    def forward(self, x, B, T, cs, q8):
+    def forward(self, x, B, T, cs, first, q8):
         n, r = T // self.ratio, self.ratio
 
         def blocks(w):
             return F.linear(x, w.to(BF)).view(B, T, -1)[:, :n * r].reshape(B, n, r, -1)
-        f = pool4 if r == 4 else pool
-        return f(blocks(self.wkv), blocks(self.wgate), self.ape, self.norm, cs[:, :n * r:r].contiguous(), self.rope, q8)
+        k, z, cs = blocks(self.wkv), blocks(self.wgate), cs[:, :n * r:r].contiguous()
+        if r == 4:
+            return pool4(k, z, self.ape, self.norm, cs, first, self.rope, q8)
+        return pool(k, z, self.ape, self.norm, cs, self.rope, q8)
 
 
 class Attention(nn.Module):
@@ -342,12 +345,12 @@ class Attention(nn.Module):
             self.register_buffer('rotation', quant.hadamard(c.index_head), persistent=False)
         self.index_loss = None
 
-    def index_scores(self, x, qr, B, T, cs, q8):
+    def index_scores(self, x, qr, B, T, cs, first, q8):
         """[B, T, entries]; both sides rotated by Hadamard, then rounded to FP4 when q8."""
         c = self.c
         q = F.linear(qr, weight(self.index_wq_b, q8)).view(B, T, c.index_heads, c.index_head).float()
         q = torch.cat((q[..., :-c.rope], rotate(q[..., -c.rope:], cs[0][None, :, None], cs[1][None, :, None])), -1)
-        k = self.index_compressor(x, B, T, cs, False)
+        k = self.index_compressor(x, B, T, cs, first, False)
         h = self.rotation.to(BF)
         q, k = q.to(BF) @ h, k @ h
         if q8:
@@ -370,17 +373,17 @@ class Attention(nn.Module):
         mask = masks[self.ratio]
         scores = None
         if self.ratio:
-            ck = self.compressor(x, B, T, cs, q8)
+            ck = self.compressor(x, B, T, cs, masks.get('first4'), q8)
             N = ck.shape[1]
             K = torch.cat((K, ck[:, None].expand(B, n, N, c.head)), 2)
             if self.ratio == 4 and N > c.topk and (mode['teach_index'] or mode['sparse']):
-                visible = masks['visible4'][None]
-                scores = self.index_scores(x.detach(), qrq.detach(), B, T, cs, q8)
+                visible = masks['visible4']
+                scores = self.index_scores(x.detach(), qrq.detach(), B, T, cs, masks.get('first4'), q8)
                 if mode['sparse']:
                     masked = scores.detach().masked_fill(~visible, NEGATIVE)
                     least = masked.topk(c.topk, -1)[0][..., -1:]
                     chosen = torch.where(visible & (masked >= least), 0., NEGATIVE)
-                    mask = mask.expand(B, -1, -1, -1, -1).clone()
+                    mask = mask.clone()
                     mask[..., -N:] += chosen.view(B, n, W, 1, N)
         logits = torch.matmul(q.reshape(B * n, W * c.heads, c.head), K.reshape(B * n, -1, c.head).transpose(1, 2))
         a = softmax_sink(logits.view(B, n, W, c.heads, -1), mask, self.sink, c.head ** -0.5)
@@ -536,37 +539,49 @@ class Nano(nn.Module):
         self.mtp = Mtp(c)
         self._masks = {}
 
-    def masks(self, T):
-        """({ratio: additive mask}, (plain table, compressed table)) for rows of T tokens."""
-        if T in self._masks:
-            return self._masks[T]
-        c = self.c
-        W = min(c.window, T)
-        n = T // W
-        i = torch.arange(W)[:, None]
-        if n > 1:
-            j = torch.arange(2 * W)[None] - W
-            near = ((j <= i) & (j > i - W))[None].repeat(n, 1, 1)
-            near[0, :, :W] = False
-        else:
-            near = (torch.arange(W)[None] <= i)[None]
-        out, t = {}, torch.arange(T)
-        for r in set(c.ratios) | {0}:
-            seen = near
-            if r:
-                visible = torch.arange(T // r)[None] < ((t + 1) // r)[:, None]
-                if r == 4:
-                    out['visible4'] = visible
-                seen = torch.cat((near, visible.view(n, W, -1)), -1)
-            out[r] = torch.where(seen, 0., NEGATIVE)[None, :, :, None].contiguous()
-        self._masks[T] = (out, (rope_table(c, False, T), rope_table(c, True, T)))
+    def shape_masks(self, T):
+        """What depends on the length alone: (near [n, W, keys], {ratio: visible [T, entries]}, rope tables)."""
+        if T not in self._masks:
+            c = self.c
+            W = min(c.window, T)
+            n = T // W
+            i = torch.arange(W)[:, None]
+            if n > 1:
+                j = torch.arange(2 * W)[None] - W
+                near = ((j <= i) & (j > i - W))[None].repeat(n, 1, 1)
+                near[0, :, :W] = False
+            else:
+                near = (torch.arange(W)[None] <= i)[None]
+            t = torch.arange(T)
+            visible = {r: torch.arange(T // r)[None] < ((t + 1) // r)[:, None] for r in set(c.ratios) if r}
+            self._masks[T] = near, visible, (rope_table(c, False, T), rope_table(c, True, T))
         return self._masks[T]
 
-    def forward(self, ids, mode=MODE):
-        """ids [B, T] -> the normed state before the head [B*T, d]; with mtp, a second one."""
+    def masks(self, segments):
+        """({ratio: additive mask [B, n, W, 1, keys], ...}, rope tables).  segments [B, T] numbers the dialogues of a row,
+        each of which begins at a multiple of 128; no token sees another dialogue, raw or compressed."""
+        B, T = segments.shape
+        near, visible, tables = self.shape_masks(T)
+        n, W = near.shape[:2]
+        own = segments.view(B, n, W)
+        keys = torch.cat((F.pad(own[:, :-1], (0, 0, 1, 0), value=-1), own), 2) if n > 1 else own
+        near = near & (own[..., None] == keys[:, :, None])
+        out = {0: torch.where(near, 0., NEGATIVE)[:, :, :, None]}
+        for r, seen in visible.items():
+            blocks = segments[:, :T // r * r:r]
+            seen = seen & (segments[..., None] == blocks[:, None])
+            out[r] = torch.where(torch.cat((near, seen.view(B, n, W, -1)), -1), 0., NEGATIVE)[:, :, :, None]
+            if r == 4:
+                out['visible4'] = seen
+                out['first4'] = F.pad(blocks[:, 1:] != blocks[:, :-1], (1, 0), value=True)
+        return out, tables
+
+    def forward(self, ids, mode=MODE, segments=None):
+        """ids [B, T] -> the normed state before the head [B*T, d]; with mtp, a second one.  segments: as `masks` says,
+        one dialogue a row if None."""
         c = self.c
         B, T = ids.shape
-        masks, tables = self.masks(T)
+        masks, tables = self.masks(torch.zeros_like(ids) if segments is None else segments)
         flat = ids.reshape(-1)
         X = F.embedding(flat, self.embed).to(BF)[:, None].expand(-1, c.streams, -1).contiguous()
         for block in self.blocks:

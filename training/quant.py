@@ -70,6 +70,32 @@ def round_tiles(w):
     return e4m3(w / s) * s
 
 
+def fp4_parts(w):
+    """FP4 codes' values and scales of a matrix [out, in] or more of them: (e2m1 [.., out, in], scales [.., out, in / 32])."""
+    groups = w.unflatten(-1, (-1, 32))
+    s = scale_of(groups.abs().amax(-1, keepdim=True).clamp(min=E2M1_MAX * 2.0 ** -120), E2M1_MAX)
+    return e2m1((groups / s).clamp(-E2M1_MAX, E2M1_MAX)).flatten(-2), s.squeeze(-1)
+
+
+def fp4_as_fp8(codes, scales):
+    """The lossless way from FP4 to FP8: per tile of 128 x 128 the greatest scale / 2^6, each weight e2m1 x s / that.
+    Returns (values before E4M3, tile scales); exact while no tile's scales differ by more than 2^14."""
+    o, i = codes.shape
+    t = F.pad(scales, (0, -(i // 32) % 4, 0, -o % 128)).unflatten(1, (-1, 4)).unflatten(0, (-1, 128))
+    tile = t.amax((1, 3)) / 64
+    return codes * (scales.repeat_interleave(32, 1) / spread(tile, codes.shape)), tile
+
+
+def fp4_is_lossless(w):
+    """Does FP8 hold the FP4 rounding of w [.., out, in] exactly, as the report says of the trained weights?"""
+    for one in w.reshape(-1, *w.shape[-2:]):
+        codes, scales = fp4_parts(one.float())
+        x, _ = fp4_as_fp8(codes, scales)
+        if not torch.equal(e4m3(x), x):
+            return False
+    return True
+
+
 def hadamard(n):
     """The Sylvester matrix of order n, scaled to be orthogonal."""
     h = torch.ones(1, 1)

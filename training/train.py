@@ -9,7 +9,7 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from . import data, induction, recipe
+from . import induction, recipe
 from .model import BF, MODE, Config, Nano, count, cross_entropy
 
 ROLE_WEIGHT = torch.tensor([0., .1, 1., .5])          # by role: none, context, learned, practice
@@ -60,20 +60,41 @@ class Rows:
     """Training rows of one data set, in a fixed order."""
 
     def __init__(self, work, name):
-        shards = [np.load(f) for f in sorted(glob.glob(os.path.join(work, 'rows', name, '*.npz')))
-                  if '.part' not in f]
-        self.ids = np.concatenate([s['ids'] for s in shards])
-        self.roles = np.concatenate([s['roles'] for s in shards])
+        self.shards = sorted(f for f in glob.glob(os.path.join(work, 'rows', name, '*.npz')) if '.part' not in f)
+        if not self.shards:
+            raise SystemExit(f'train: no rows of {name} in {work}: run the stage data first')
+        shards = [np.load(f) for f in self.shards]
+        self.ids, self.roles = (np.concatenate([s[k] for s in shards]) for k in ('ids', 'roles'))
+        self.segments = np.concatenate([s['segment'] if 'segment' in s else np.zeros_like(s['roles']) for s in shards])
 
     def take(self, first, n):
+        """n rows from row `first` on, around the end: ids, roles, segments, each int64 [n, T + 1]."""
         index = np.arange(first, first + n) % len(self.ids)
-        return (torch.from_numpy(self.ids[index].astype(np.int64)),
-                torch.from_numpy(self.roles[index].astype(np.int64)))
+        return [torch.from_numpy(a[index].astype(np.int64)) for a in (self.ids, self.roles, self.segments)]
 
 
-def losses(model, ids, roles, mode, n_learned):
+class Mix:
+    """The batches of a stage: its sets by turns, as the stage's list says, each set from where it stood.
+
+    rows: [(set, rows a batch, first row), ...], taken in turns."""
+
+    def __init__(self, work, rows):
+        sets = {name: Rows(work, name) for name, _, _ in rows}
+        self.turns, seen = [], {}
+        for name, batch, first in rows:
+            self.turns.append((sets[name], batch, first, seen.get(name, 0)))
+            seen[name] = seen.get(name, 0) + batch
+        self.stride = [seen[name] for name, _, _ in rows]
+
+    def take(self, step):
+        turn, i = divmod(step, len(self.turns))
+        rows, batch, first, offset = self.turns[i]
+        return rows.take(first + turn * self.stride[i] + offset, batch)
+
+
+def losses(model, ids, roles, segments, mode, n_learned):
     """(loss, mean loss of the learned tokens, further losses)."""
-    h = model(ids[:, :-1].contiguous(), mode)
+    h = model(ids[:, :-1].contiguous(), mode, segments[:, :-1].contiguous())
     target, role = ids[:, 1:].reshape(-1), roles[:, 1:].reshape(-1)
     # the head runs on the positions that weigh most; ties among the rest fall at random
     key = (role >= 2).float() * 2 + (role > 0).float() * torch.rand(role.shape)
@@ -93,7 +114,7 @@ def losses(model, ids, roles, mode, n_learned):
     if mode['teach_index']:
         further['index'] = sum(model.index_losses())
         total = total + .3 * further['index']
-    learned = l.detach()[role[chosen] == data.LEARNED]
+    learned = l.detach()[role[chosen] >= 2]
     return total, learned.mean().item() if len(learned) else float('nan'), {k: v.item() for k, v in further.items()}
 
 
@@ -132,11 +153,11 @@ def run(work):
     clock = time.time()
     for stage_index in range(stage_index, len(recipe.STAGES)):
         stage = recipe.STAGES[stage_index]
-        rows, batch, since = Rows(work, stage['rows']), stage['batch'], 0
+        rows, since = Mix(work, stage['rows']), 0
         mode = dict(MODE, **stage.get('mode', {}))
         while step < stage['steps']:
-            ids, roles = rows.take(stage.get('skip', 0) + step * batch, batch)
-            loss, learned, further = losses(model, ids, roles, mode, recipe.HEAD_ROWS)
+            ids, roles, segments = rows.take(step)
+            loss, learned, further = losses(model, ids, roles, segments, mode, recipe.HEAD_ROWS)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(adam_params, 1.0)
             part = step / stage['steps']
@@ -147,13 +168,13 @@ def run(work):
             muon.step(rate)
             adam.step()
             adam.zero_grad(set_to_none=True)
-            step, total_step, tokens, since = step + 1, total_step + 1, tokens + ids[:, 1:].numel(), since + 1
+            step, total_step, tokens, since = step + 1, total_step + 1, tokens + ids[:, 1:].numel(), since + ids[:, 1:].numel()
             if learned == learned:
                 mean = learned if mean is None else .95 * mean + .05 * learned
             if total_step % 10 == 0:
                 row = dict(stage=stage['name'], step=step, total_step=total_step, tokens=tokens, loss=round(loss.item(), 4),
                            learned=round(learned, 4), mean=round(mean or 0, 4), rate=round(rate, 6),
-                           speed=round(since * ids[:, 1:].numel() / (time.time() - clock)), time=round(time.time()),
+                           speed=round(since / (time.time() - clock)), time=round(time.time()),
                            **{k: round(v, 4) for k, v in further.items()},
                            load=[round((b.ffn.load.max() / b.ffn.load.mean()).item(), 2)
                                  for b in model.blocks if b.ffn.load is not None])

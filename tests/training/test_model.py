@@ -1,0 +1,246 @@
+"""What the trainer promises of each part of the architecture and of the optimiser.
+
+Run by hand, `python3 tests/training/test_model.py`: it needs PyTorch, which ./dev test does not.
+"""
+import os
+import sys
+import unittest
+
+import torch
+
+os.environ.setdefault('TORCH_COMPILE_DISABLE', '1')
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+from training import model as m, quant, recipe, train  # noqa: E402
+from training.model import MODE, Config, Nano  # noqa: E402
+
+SMALL = dict(vocabulary=300, d=128, layers=3, heads=2, head=96, rope=32, q_rank=128, o_rank=64, window=32, ratios=(0, 4, 128, 0),
+             index_heads=2, index_head=64, topk=8, experts=4, chosen=2, f=128)
+
+
+def small(**changes):
+    torch.set_num_threads(1)
+    torch.manual_seed(2)
+    return Nano(Config(**{**SMALL, **changes})).eval()
+
+
+def logits(model, ids, segments=None, **mode):
+    with torch.no_grad():
+        return model.logits(model(ids, dict(MODE, **mode), segments)).float().view(*ids.shape, -1)
+
+
+def near(a, b):
+    """Equal but for the order of sums in bfloat16."""
+    return (a - b).abs().max().item() <= .03 * b.abs().max().item() + 1e-3
+
+
+def apart(a, b):
+    return ((a - b).abs().mean() / b.abs().mean()).item()
+
+
+class Optimiser(unittest.TestCase):
+    def test_muon_gives_nearly_orthogonal_matrices_each_on_its_own(self):
+        torch.manual_seed(1)
+        g = torch.randn(3, 48, 96) * torch.tensor([1e-4, 1., 50.])[:, None, None]
+        s = torch.linalg.svdvals(train.Muon.orthogonal(g))
+        self.assertGreater(s.min().item(), .9)
+        self.assertLess(s.max().item(), 1.1)
+
+    def test_the_settling_rounds_are_what_brings_the_values_to_one(self):
+        torch.manual_seed(1)
+        g = torch.randn(48, 96)
+        fast = torch.linalg.svdvals(train.Muon.orthogonal(g, recipe.NEWTON_SCHULZ[:-2]))
+        both = torch.linalg.svdvals(train.Muon.orthogonal(g))
+        self.assertLess((both - 1).abs().max(), (fast - 1).abs().max() / 2)
+
+    def test_muon_has_the_matrices_and_adam_the_rest(self):
+        model = small()
+        muon, adam = train.split_parameters(model)
+        self.assertEqual(len(muon) + len(adam), len(list(model.parameters())))
+        self.assertTrue(all(p.ndim >= 2 for p in muon))
+        self.assertIn(id(model.embed), {id(p) for p in adam})
+        self.assertIn(id(model.blocks[0].attn.wq_a), {id(p) for p in muon})
+
+    def test_muon_goes_downhill(self):
+        torch.manual_seed(1)
+        w, goal = torch.nn.Parameter(torch.randn(32, 32)), torch.randn(32, 32)
+        muon, before = train.Muon([w], decay=0.), (w - goal).norm().item()
+        for _ in range(60):
+            (w - goal).pow(2).sum().backward()
+            muon.step(.3)
+        self.assertLess((w - goal).norm().item(), before / 2)
+
+
+class HyperConnections(unittest.TestCase):
+    def test_sinkhorn_makes_doubly_stochastic_matrices(self):
+        torch.manual_seed(1)
+        c = m.sinkhorn(torch.randn(4 * 4, 50), 4, 20)
+        self.assertTrue(torch.allclose(c.sum(1), torch.ones(50, 4), atol=1e-3))
+        self.assertTrue(torch.allclose(c.sum(2), torch.ones(50, 4), atol=2e-2))
+
+    def test_write_is_post_times_y_plus_the_mixed_streams(self):
+        torch.manual_seed(1)
+        X, y = torch.randn(5, 2, 8).to(m.BF), torch.randn(5, 8).to(m.BF)
+        post, C = torch.rand(5, 2), torch.rand(5, 2, 2)
+        want = post[:, :, None] * y.float()[:, None] + torch.einsum('njk,njd->nkd', C, X.float())
+        self.assertTrue(near(m.hc_write(X, y, post, C).float(), want))
+
+
+class Attention(unittest.TestCase):
+    def setUp(self):
+        torch.manual_seed(4)
+        self.ids = torch.randint(0, 300, (1, 256))
+
+    def changed(self, model, at, **mode):
+        """Positions whose logits differ when the token at `at` does."""
+        other = self.ids.clone()
+        other[0, at] = (other[0, at] + 1) % 300
+        return ((logits(model, self.ids, **mode) - logits(model, other, **mode)).abs().amax(-1)[0] > 0).nonzero()[:, 0].tolist()
+
+    def test_nothing_sees_what_comes_later(self):
+        for mode in ({}, {'sparse': True}, {'quantise': True, 'sparse': True}):
+            self.assertGreaterEqual(min(self.changed(small(), 100, **mode)), 100)
+
+    def test_a_window_ends(self):
+        model = small(layers=1, ratios=(0, 0))
+        self.assertLess(max(self.changed(model, 100)), 100 + 32)
+
+    def test_compressed_entries_reach_further(self):
+        for ratios in ((4, 0), (128, 0)):
+            self.assertGreater(max(self.changed(small(layers=1, ratios=ratios), 100)), 200)
+
+    def test_sparse_is_dense_while_all_entries_are_chosen(self):
+        dense = logits(small(topk=64), self.ids)
+        self.assertTrue(torch.equal(logits(small(topk=64), self.ids, sparse=True), dense))
+        self.assertFalse(torch.equal(logits(small(topk=8), self.ids, sparse=True), dense))
+
+    def test_the_indexer_learns_from_the_attention_and_disturbs_nothing_else(self):
+        model = small().train()
+        mode = dict(MODE, teach_index=True)
+        model(self.ids, mode)
+        sum(model.index_losses()).backward()
+        touched = {n for n, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+        self.assertTrue(touched)
+        self.assertTrue(all('index' in n for n in touched), touched)
+        index = [p for n, p in model.named_parameters() if 'index' in n]
+        adam, first = torch.optim.Adam(index, lr=3e-3), None
+        for _ in range(30):
+            adam.zero_grad()
+            model(self.ids, mode)
+            loss = sum(model.index_losses())
+            loss.backward()
+            adam.step()
+            first = first or loss.item()
+        self.assertLess(loss.item(), .8 * first)
+
+    def test_dialogues_of_one_row_do_not_see_each_other(self):
+        a, b = self.ids[:, :128], torch.randint(0, 300, (1, 128))
+        row, segments = torch.cat((a, b), 1), torch.tensor([[0] * 128 + [1] * 128])
+        for mode in ({}, {'sparse': True}, {'quantise': True}):
+            model = small()
+            packed = logits(model, row, segments, **mode)
+            # rotated keys are rounded to bfloat16 at other positions: the same but for that
+            self.assertLess(apart(packed[:, 128:], logits(model, b, **mode)), .15)
+            self.assertLess(apart(packed[:, :128], logits(model, a, **mode)), .15)
+            self.assertGreater(apart(logits(model, row, **mode)[:, 128:], packed[:, 128:]), .25)
+
+
+class Routing(unittest.TestCase):
+    def test_hashed_layers_choose_by_the_token_alone(self):
+        model = small()
+        table = model.blocks[0].ffn.tid2eid
+        self.assertEqual(table.shape, (300, 2))
+        self.assertTrue((table[:, 0] != table[:, 1]).all())
+        self.assertFalse(hasattr(model.blocks[1].ffn, 'tid2eid'))
+
+    def test_the_bias_balances_the_load(self):
+        model = small().train()
+        ffn = model.blocks[1].ffn
+        with torch.no_grad():
+            ffn.gate[0] += .5                                  # a gate that prefers one expert
+        ids = torch.randint(0, 300, (2, 128))
+        loads = []
+        for _ in range(200):
+            with torch.no_grad():
+                model(ids)
+            loads.append((ffn.load.max() / ffn.load.mean()).item())
+        self.assertLess(sum(loads[-10:]) / 10, 1.25)
+        self.assertGreater(loads[0], loads[-1])
+
+    def test_experts_are_the_plain_sum(self):
+        torch.manual_seed(1)
+        N, d, f, E, k = 40, 16, 8, 4, 2
+        x, w = torch.randn(N, d).to(m.BF), torch.rand(N, k)
+        w13, w2 = torch.randn(E, 2 * f, d).to(m.BF) * .3, torch.randn(E, d, f).to(m.BF) * .3
+        chosen = torch.stack([torch.randperm(E)[:k] for _ in range(N)])
+        for t in (x, w, w13, w2):
+            t.requires_grad_(True)
+        y = m.Experts.apply(x, w, w13, w2, chosen, 10., False)
+        want = torch.zeros(N, d)
+        for n in range(N):
+            for j in range(k):
+                h = x[n].float() @ w13[chosen[n, j]].float().t()
+                want[n] = want[n] + w[n, j] * (torch.nn.functional.silu(h[:f].clamp(max=10)) * h[f:].clamp(-10, 10)) @ w2[chosen[n, j]].float().t()
+        self.assertTrue(near(y.float(), want))
+        mine = torch.autograd.grad(y.float().pow(2).sum(), (x, w, w13, w2))
+        theirs = torch.autograd.grad(want.pow(2).sum(), (x, w, w13, w2))
+        for a, b in zip(mine, theirs):
+            self.assertLess((a.float() - b.float()).norm().item(), .05 * b.float().norm().item())
+
+
+class FurtherTokens(unittest.TestCase):
+    def test_the_draft_layer_learns_without_moving_the_model(self):
+        model = small().train()
+        ids = torch.randint(0, 300, (1, 65)).repeat(1, 2)[:, :129]
+        h, ahead = model(ids[:, :-1], dict(MODE, mtp=True))
+        model.logits(ahead).float().logsumexp(-1).sum().backward()
+        touched = {n.split('.')[0] for n, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+        self.assertEqual(touched, {'mtp', 'head', 'embed'})
+
+
+class Quantised(unittest.TestCase):
+    def test_rounding_twice_is_rounding_once(self):
+        torch.manual_seed(1)
+        w = torch.randn(200, 256)
+        self.assertTrue(torch.equal(quant.round_tiles(quant.round_tiles(w)), quant.round_tiles(w)))
+        self.assertTrue(torch.equal(quant.round_blocks(quant.round_blocks(w, 32, True), 32, True), quant.round_blocks(w, 32, True)))
+
+    def test_training_sees_the_rounded_weights_and_moves_the_master_copy(self):
+        model = small()
+        ids = torch.randint(0, 300, (1, 128))
+        before = logits(model, ids, quantise=True)
+        with torch.no_grad():
+            for b in [*model.blocks, model.mtp.block]:
+                b.ffn.w13.copy_(quant.round_blocks(b.ffn.w13, 32, True))
+                b.ffn.w2.copy_(quant.round_blocks(b.ffn.w2, 32, True))
+        self.assertTrue(torch.equal(logits(model, ids, quantise=True), before))
+        w = torch.nn.Parameter(torch.randn(64, 64))
+        m.Rounded.apply(w, True).float().sum().backward()
+        self.assertTrue(torch.equal(w.grad, torch.ones(64, 64)))
+
+    def test_fp4_weights_are_fp8_weights_too(self):
+        torch.manual_seed(1)
+        w = torch.randn(256, 128) * torch.exp2(torch.randint(-5, 5, (256, 1)).float())
+        codes, scales = quant.fp4_parts(w)
+        x, tile = quant.fp4_as_fp8(codes, scales)
+        self.assertTrue(torch.equal(quant.e4m3(x), x))
+        self.assertLessEqual(x.abs().max().item(), 384)
+        self.assertTrue(torch.equal(x * quant.spread(tile, x.shape), quant.round_blocks(w, 32, True)))
+        self.assertTrue(quant.fp4_is_lossless(w))
+        w[0, :32] *= 2.0 ** -30                                # scales too far apart in one tile
+        self.assertFalse(quant.fp4_is_lossless(w))
+
+
+class Stages(unittest.TestCase):
+    def test_a_mix_takes_each_set_in_order_and_no_row_twice(self):
+        class Counted:
+            def take(self, first, n):
+                return list(range(first, first + n))
+        mix = train.Mix.__new__(train.Mix)
+        a, b = Counted(), Counted()
+        mix.turns, mix.stride = [(a, 2, 10, 0), (b, 3, 0, 0), (a, 2, 10, 2)], [4, 3, 4]
+        self.assertEqual([mix.take(i) for i in range(5)], [[10, 11], [0, 1, 2], [12, 13], [14, 15], [3, 4, 5]])
+
+
+if __name__ == '__main__':
+    unittest.main()

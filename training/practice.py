@@ -1,0 +1,101 @@
+"""Rows of plain looking back, made of nothing but token ids: where copying and finding are learned before any text.
+
+Three kinds: random tokens that repeat; tables whose label is asked by a whole line (what follows X?); and bags, where a
+label is asked by a few of its words in any order, as a function is by what its comment says.
+"""
+import os
+import random
+
+import numpy as np
+
+NONE, PRACTICE = 0, 3
+
+
+def repeat(rng, tokens, room):
+    """One run of random tokens again and again."""
+    run = [rng.choice(tokens) for _ in range(rng.randint(8, 60))]
+    ids, roles = list(run), [NONE] * len(run)
+    while len(ids) + len(run) <= room:
+        ids += run
+        roles += [NONE] + [PRACTICE] * (len(run) - 1)
+    return ids, roles
+
+
+def label_of(rng, tokens):
+    return [rng.choice(tokens) for _ in range(rng.choice([1, 2, 2, 3, 3, 4]))]
+
+
+def table(rng, tokens, marks, room):
+    """Lines of key and value; then keys, each followed by its value."""
+    n = rng.randint(4, max(5, room // 40))
+    lines = [(label_of(rng, tokens), label_of(rng, tokens)) for _ in range(n)]
+    ids, roles = [], []
+    for key, value in lines:
+        ids += [marks[0], *key, marks[1], *value]
+    roles += [NONE] * len(ids)
+    while True:
+        key, value = rng.choice(lines)
+        if len(ids) + len(key) + len(value) + 2 > room:
+            return ids, roles
+        ids += [marks[0], *key, marks[1], *value]
+        roles += [NONE] * (len(key) + 2) + [PRACTICE] * len(value)
+
+
+def bags(rng, tokens, marks, room, words, asked, shared):
+    """Entries of a label and its words; then a few words of an entry, in any order, and its label.
+
+    words, asked: (least, most) of an entry and of a question; shared: words may stand in several entries and the
+    question among strangers, so that one word alone does not tell."""
+    stock = rng.sample(tokens, rng.choice([40, 80, 160, 400]) if shared else min(len(tokens), room))
+    entries, ids, used = [], [], 0
+    while len(ids) < room * .5:
+        n = rng.randint(*words)
+        own = rng.sample(stock, min(n, len(stock))) if shared else stock[used:used + n]
+        used += n
+        label = label_of(rng, tokens)
+        if len(ids) + len(label) + len(own) + 2 > room * .8 and entries:
+            break
+        ids += [marks[0], *label, marks[1], *own]
+        if shared and rng.random() < .3:                   # a part of the label may be what is asked
+            own = own + label
+        entries.append((label, own))
+    roles = [NONE] * len(ids)
+    while True:
+        label, own = rng.choice(entries)
+        ask = rng.sample(own, min(len(own), rng.randint(*asked)))
+        if shared:
+            ask += [rng.choice(stock) for _ in range(rng.choice([0, 0, 1, 2]))]
+            rng.shuffle(ask)
+        if len(ids) + len(ask) + len(label) + 2 > room:
+            return ids, roles
+        ids += [marks[2], *ask, marks[3], *label]
+        roles += [NONE] * (len(ask) + 2) + [PRACTICE] * len(label)
+
+
+def make_row(rng, tokens, marks, length, pad, bag_share, words, asked, shared):
+    kind, size = rng.random(), length + 1
+    if kind < bag_share:
+        ids, roles = bags(rng, tokens, marks, size, words, asked, shared)
+    elif kind < bag_share + (1 - bag_share) / 2:
+        ids, roles = repeat(rng, tokens, size)
+    else:
+        ids, roles = table(rng, tokens, marks, size)
+    ids, roles = ids[:size], roles[:size]
+    fill = size - len(ids)
+    return ids + [pad] * fill, roles + [NONE] * fill
+
+
+def run(work, name, vocabulary, first, n_rows, length, seed, shard=1000, pad=2, **bag):
+    """Stage `data` for a practice set: shards under work/rows/NAME.  Tokens below `first` are the special ones."""
+    folder = os.path.join(work, 'rows', name)
+    os.makedirs(folder, exist_ok=True)
+    tokens, marks = list(range(first, vocabulary)), list(range(first, first + 4))
+    for i in range(-(-n_rows // shard)):
+        goal = os.path.join(folder, f'{i:04d}.npz')
+        if os.path.exists(goal):
+            continue
+        rng = random.Random(f'{seed} {i}')
+        rows = [make_row(rng, tokens, marks, length, pad, **bag) for _ in range(shard)]
+        np.savez(goal + '.part.npz', ids=np.array([a for a, _ in rows], np.uint16),
+                 roles=np.array([b for _, b in rows], np.uint8))
+        os.replace(goal + '.part.npz', goal)
