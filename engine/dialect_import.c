@@ -22,7 +22,7 @@ static const dr_release releases[] = {
     {"V4 (April)", HASH_A, HASH_B, {{"none", NULL}, {"high", NULL}, {"max", HASH_X}}},
 };
 
-enum { MAX_OWDR_RELEASE_EFFORTS = 16, MAX_TEMPLATE = 1 << 16 };
+enum { MAX_OWN_EFFORTS = 16, MAX_TEMPLATE = 1 << 16 };
 
 /* What the renderer writes by itself: a file that says otherwise describes another format. */
 static const struct {
@@ -52,7 +52,7 @@ typedef struct importer {
     struct {
         char name[32];
         dr_str text;
-    } efforts[MAX_OWDR_RELEASE_EFFORTS];
+    } efforts[MAX_OWN_EFFORTS];
     size_t n_efforts;
     bool nomem;
     dr_error *err;
@@ -182,16 +182,24 @@ static const dr_python_text *find_hash(const importer *m, const char *hash)
     return NULL;
 }
 
+/* Of a name that stands twice the last text counts, as in Python. */
 static void add_effort(importer *m, dr_str name, dr_str text)
 {
-    if (m->n_efforts == MAX_OWDR_RELEASE_EFFORTS || name.n == 0 || name.n >= sizeof m->efforts[0].name)
+    char lower[sizeof m->efforts[0].name];
+    size_t at = 0;
+
+    if (name.n == 0 || name.n >= sizeof lower)
         return;
-    for (size_t i = 0; i < m->n_efforts; i++)
-        if (dr_str_eq(dr_str_of(m->efforts[i].name), name))
-            return;
     for (size_t i = 0; i < name.n; i++)
-        m->efforts[m->n_efforts].name[i] = (char)(name.s[i] >= 'A' && name.s[i] <= 'Z' ? name.s[i] | 0x20 : name.s[i]);
-    m->efforts[m->n_efforts++].text = text;
+        lower[i] = (char)(name.s[i] >= 'A' && name.s[i] <= 'Z' ? name.s[i] | 0x20 : name.s[i]);
+    lower[name.n] = 0;
+    while (at < m->n_efforts && strcmp(m->efforts[at].name, lower) != 0)
+        at++;
+    if (at == MAX_OWN_EFFORTS)
+        return;
+    memcpy(m->efforts[at].name, lower, name.n + 1);
+    m->efforts[at].text = text;
+    m->n_efforts += at == m->n_efforts;
 }
 
 /* The efforts as the file itself names them. A dict names them all; single constants leave out those without a text. */

@@ -163,7 +163,7 @@ static void dialect_import__other_texts_need_to_be_accepted(void **state)
                                             "\n\n{tool_schemas}\n\nBefore.\n'''\n";
     static const char *const own_max[] = {"none", "", "max", "Else.\n", "high", "High.\n", NULL};
     static const char *const own_dict[] = {"low", "", "high", STRONG, "max", "Else", NULL};
-    static const char *const none[] = {"none", "", NULL};
+    static const char *const none[] = {"none", "", NULL}, *const own_none[] = {"none", "Not.", "max", "b", NULL};
     char says[200], hex[65];
 
     /* Our own texts are none of the published ones. */
@@ -182,6 +182,9 @@ static void dialect_import__other_texts_need_to_be_accepted(void **state)
     expect_import(other_max, true, "unknown", false, own_max);
     expect_import(other_dict, true, "unknown", false, own_dict);
     expect_import(TOKENS TEMPLATE, true, "unknown", false, none);
+    /* A name stands once, whatever its letters: the last text counts. */
+    expect_import(TOKENS TEMPLATE "REASONING_EFFORT_NONE = 'Not.'\nREASONING_EFFORT_Max = 'a'\nREASONING_EFFORT_MAX = 'b'\n", true, "unknown", false, own_none);
+    expect_import(TOKENS TEMPLATE "REASONING_EFFORT_PROMPTS = {'none': 'x', 'max': 'b', 'none': 'Not.'}\n", true, "unknown", false, own_none);
     dr_import import;
     dr_dialect *d;
     assert_int_equal(dr_dialect__import(&import, known, 2, DR_STR(other_tools), "file", true, NULL), DR_OK);
