@@ -39,8 +39,8 @@ dr_outcome dr_command_model(const dr_options *opt, dr_output *out, const atomic_
     dr_status st = DR_OK;
 
     if (!part) {
-        st = dr_fail(err, DR_ERR_ARG, "model %s: give list, check, plan, cost, import, tokenize, logits, render or parse",
-                     opt->n_words ? opt->words[0] : "");
+        st = dr_fail(err, DR_ERR_ARG, "model%s%s: give list, check, plan, cost, import, tokenize, logits, render or parse",
+                     opt->n_words ? " " : "", opt->n_words ? opt->words[0] : "");
         goto done;
     }
     if (opt->n_words > 2) {

@@ -97,6 +97,8 @@ static void show_problems(const dr_problems *p)
         char *line = strdup(p->items[i].text);
         if (line) {
             dr_output_make_safe(line);
+            for (char *c = line; (c = strchr(c, '\n')); c++) /* a tensor's name cannot begin a line of its own */
+                *c = '?';
             (void)fprintf(stderr, "%s\n", line);
         }
         free(line);

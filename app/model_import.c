@@ -1,13 +1,13 @@
-/* `deepread model import`: makes what a published folder lacks, its dialect.json, from the prompt texts that it does bring. */
+/* app/model_import.c: `deepread model import`: makes what a published folder lacks, its dialect.json, from the prompt texts that it does bring. */
 #include "app/model_parts.h"
 
 #include "engine/dialect.h"
 #include "engine/dialect_import.h"
 #include "engine/python_literals.h"
 
-#include <errno.h>
-#include <sys/stat.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define ENCODING "encoding/encoding_dsv4.py"
 
@@ -41,8 +41,13 @@ static void report(const dr_model_command *c, const char *path, const dr_import 
                                           "efforts", efforts, "written", !same));
     else {
         printf("%s: %s, efforts", path, import->known ? import->release : "of a release that is not known here");
-        for (size_t i = 0; dr_dialect_effort_at(dialect, i).n; i++)
-            printf("%s %.*s", i ? "," : "", (int)dr_dialect_effort_at(dialect, i).n, dr_dialect_effort_at(dialect, i).s);
+        for (size_t i = 0; dr_dialect_effort_at(dialect, i).n; i++) {
+            char *name = strndup(dr_dialect_effort_at(dialect, i).s, dr_dialect_effort_at(dialect, i).n);
+            if (name)
+                dr_output_make_safe(name); /* it is the file's */
+            printf("%s %s", i ? "," : "", name ? name : "?");
+            free(name);
+        }
         puts(same ? "; it was there already" : "");
     }
     json_decref(efforts);
