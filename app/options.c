@@ -1,5 +1,7 @@
 #include "app/options.h"
 
+#include "engine/speculation.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -88,6 +90,8 @@ static const option options[] = {
     {"full", 0, FLAG, AT(full), 0, 0, ON(DR_CMD_MODEL), NULL, "check: hash every byte of the weights"},
     {"repo", 0, FLAG, AT(of_repo), 0, 0, ON(DR_CMD_CACHE), NULL, "purge: only what was computed for this repository"},
     {"apply", 0, FLAG, AT(apply), 0, 0, ON(DR_CMD_EDIT), NULL, "write the files, unless they would have more syntax errors"},
+    {"drafts", 0, INT32, AT(drafts), 0, DR_DRAFTS_AT_MOST, ASKING, "N",
+     "tokens guessed ahead by the MTP block, at most (0: none); answers are the same"},
     {"no-constraints", 0, FLAG, AT(no_constraints), 0, 0, ASKING, NULL, "sample without the grammar (for measurements)"},
     {"batch", 0, FLAG, AT(batch), 0, 0, ON(DR_CMD_TOOL) | ASKING, NULL, "standard input: a question a line; tool: calls as JSON lines"},
 };
@@ -162,7 +166,7 @@ dr_status dr_options_parse(dr_options *out, int argc, char **argv, dr_error *err
     int n_seen = 0;
     bool only_words = false;
 
-    *out = (dr_options){.seed = -1, .budget = -1};
+    *out = (dr_options){.seed = -1, .budget = -1, .drafts = -1};
     if (!(out->words = calloc((size_t)argc + 1, sizeof *out->words)))
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
 

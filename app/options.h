@@ -45,7 +45,7 @@ typedef struct dr_options {
     /* of single commands */
     const char *out, *mode, *effort, *tokens, *messages, *backend, *base, *diff, *explain;
     int64_t budget; /* -1: the profile's */
-    int32_t chunk;
+    int32_t chunk, drafts; /* drafts -1: the profile's */
     bool ids, decode, special, wide, mtp, drop, no_drop, full, batch, apply, no_constraints, repack, secrets, submodules, history, of_repo, accept;
     dr_option_list include, exclude;
     /* positional words, in order; borrowed from argv */

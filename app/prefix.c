@@ -275,13 +275,10 @@ static void store_anchor(dr_prefix *p, bool for_kill, bool wait)
     p->last = (passing){for_kill && how == STORED_NOW, key};
 }
 
-/* One pass, never across a block's end, which is stored. */
-static dr_status advance(dr_prefix *p, const int32_t *ids, int64_t n, float *logits, bool wait, const atomic_bool *cancel,
-                         dr_error *err)
+/* The decoder went on, or failed to, since `begin`: a block that is finished by it is stored. */
+static void moved(dr_prefix *p, bool ok, uint64_t begin, bool wait)
 {
-    const uint64_t t = dr_clock_us();
-    const dr_status st = dr_decoder_prefill(p->decoder, ids, n, logits, cancel, err);
-    const uint64_t us = dr_clock_us() - t;
+    const uint64_t us = dr_clock_us() - begin;
     const int64_t at = dr_decoder_position(p->decoder);
     dr_error e = {0};
     dr_key key;
@@ -289,12 +286,21 @@ static dr_status advance(dr_prefix *p, const int32_t *ids, int64_t n, float *log
     drop_stale(p);
     p->block_us += us;
     p->anchor_us += us;
-    if (st == DR_OK && at % DR_BLOCK_TOKENS == 0) {
+    if (ok && at % DR_BLOCK_TOKENS == 0) {
         if (extend_keys(p, dr_decoder_tokens(p->decoder), at, &e) == DR_OK)
             (void)store(p, &key, DR_KV_BLOCK, p->block_us, wait);
         p->block_us = 0;
     }
     note(p, &e);
+}
+
+/* One pass, never across a block's end. */
+static dr_status advance(dr_prefix *p, const int32_t *ids, int64_t n, float *logits, bool wait, const atomic_bool *cancel,
+                         dr_error *err)
+{
+    const uint64_t begin = dr_clock_us();
+    const dr_status st = dr_decoder_prefill(p->decoder, ids, n, logits, cancel, err);
+    moved(p, st == DR_OK, begin, wait);
     return st;
 }
 
@@ -352,6 +358,15 @@ dr_status dr_prefix_feed(dr_prefix *p, const int32_t *ids, int64_t n, float *log
         st = advance(p, ids + done, step, done + step == n ? logits : NULL, false, cancel, err);
         done += step;
     }
+    return st;
+}
+
+dr_status dr_prefix_step(dr_prefix *p, dr_speculation *speculation, int32_t id, float *logits, const dr_constraint *constraint,
+                         const dr_tokenizer *t, const atomic_bool *cancel, dr_error *err)
+{
+    const uint64_t begin = dr_clock_us();
+    const dr_status st = dr_speculation_step(speculation, id, logits, constraint, t, cancel, err);
+    moved(p, st == DR_OK, begin, false);
     return st;
 }
 

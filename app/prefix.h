@@ -10,6 +10,7 @@
 
 #include "cache/cache.h"
 #include "engine/decoder.h"
+#include "engine/speculation.h"
 #include "engine/tokenizer.h"
 
 typedef struct dr_prefix dr_prefix;
@@ -42,6 +43,10 @@ dr_status dr_prefix_run(dr_prefix *p, dr_prefix_stat *stat, float *logits, const
 /* Appends n tokens to the timeline, as dr_decoder_prefill does, storing the blocks that are finished by it. Never waits for the disk: when it is
  * too slow, what follows is not stored. */
 dr_status dr_prefix_feed(dr_prefix *p, const int32_t *ids, int64_t n, float *logits, const atomic_bool *cancel, dr_error *err);
+
+/* dr_speculation_step on a speculation of the same decoder, storing like dr_prefix_feed. */
+dr_status dr_prefix_step(dr_prefix *p, dr_speculation *speculation, int32_t id, float *logits, const dr_constraint *constraint,
+                         const dr_tokenizer *t, const atomic_bool *cancel, dr_error *err);
 
 /* A turn ends here: the next prompt may go on from this very position. Does not wait either. */
 void dr_prefix_turn_end(dr_prefix *p);

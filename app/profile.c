@@ -1,6 +1,7 @@
 #include "app/profile.h"
 
 #include "app/tools.h"
+#include "engine/speculation.h"
 
 #include <assert.h>
 #include <jansson.h>
@@ -79,6 +80,7 @@ static bool defaults(dr_profile *p)
         .result_lines = 40,
         .max_calls = 24,
         .max_tokens = 16384,
+        .drafts = 1,
         .sampling = {.temperature = 1.0f, .top_p = 0.95f},
     };
     static_assert((int)DR_N_ROSTER_TOOLS <= (int)DR_MAX_TOOLS, "a profile has room for the whole roster");
@@ -239,7 +241,8 @@ static dr_status read_key(dr_profile *p, const char *key, json_t *v, dr_error *e
     } ints[] = {{"result_columns", &p->result_columns, 20, 1000},
                 {"result_lines", &p->result_lines, 1, 64},
                 {"max_calls", &p->max_calls, 0, 1000},
-                {"max_tokens", &p->max_tokens, 1, 1 << 20}};
+                {"max_tokens", &p->max_tokens, 1, 1 << 20},
+                {"drafts", &p->drafts, 0, DR_DRAFTS_AT_MOST}};
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strcmp(key, texts[i].key) == 0) {

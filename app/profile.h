@@ -3,7 +3,7 @@
  *   {"format": 1, "name": "nano", "limits": "one line told to the user",
  *    "pack": {"mode": "map", "budget": 1024}, "mode": "chat", "effort": "none", "instructions": "...",
  *    "tools": ["find_symbol", ...], "result_columns": 60, "result_lines": 8, "max_calls": 3, "max_tokens": 512,
- *    "context": 8192, "sampling": {"temperature": 0, "top_p": 1, "min_p": 0, "seed": 0},
+ *    "context": 8192, "drafts": 1, "sampling": {"temperature": 0, "top_p": 1, "min_p": 0, "seed": 0},
  *    "answers": [{"text": "`{symbol}` is defined at {cite}.", "status": "answered", "check": "defined"}]}
  *
  * A folder without the file gets the defaults of an official checkpoint. "answers" makes a closed model: it may say these
@@ -89,6 +89,7 @@ typedef struct dr_profile {
     int n_tools;
     int32_t result_columns, result_lines, max_calls, max_tokens;
     int64_t context; /* 0: the model's own maximum */
+    int32_t drafts;  /* a pass, at most, where there is an MTP block; never seen in answers */
     dr_sampling sampling;
     dr_answer_form forms[DR_MAX_FORMS];
     int n_forms; /* 0: free text */

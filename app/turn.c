@@ -8,16 +8,22 @@
 
 /* ---- sampling ---- */
 
-static dr_status feed_pending(dr_turn *t, dr_error *err)
+/* constraint: behind the last of them; NULL without the grammar. */
+static dr_status feed_pending(dr_turn *t, const dr_constraint *constraint, dr_error *err)
 {
     dr_session *session = t->session;
+    dr_setup *s = t->s;
     dr_status st;
     if (t->pending.failed)
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    if (session->opt.many)
-        st = dr_decoder_prefill(t->decoder, t->pending.v, (int64_t)t->pending.n, session->logits, t->s->cancel, err);
+    if (t->pending.n == 1 && session->opt.many)
+        st = dr_speculation_step(t->speculation, t->pending.v[0], session->logits, constraint, s->tokenizer, s->cancel, err);
+    else if (t->pending.n == 1)
+        st = dr_prefix_step(session->prefix, t->speculation, t->pending.v[0], session->logits, constraint, s->tokenizer, s->cancel, err);
+    else if (session->opt.many)
+        st = dr_decoder_prefill(t->decoder, t->pending.v, (int64_t)t->pending.n, session->logits, s->cancel, err);
     else
-        st = dr_prefix_feed(session->prefix, t->pending.v, (int64_t)t->pending.n, session->logits, t->s->cancel, err);
+        st = dr_prefix_feed(session->prefix, t->pending.v, (int64_t)t->pending.n, session->logits, s->cancel, err);
     t->pending.n = 0;
     return st;
 }
@@ -64,7 +70,7 @@ static dr_status sample(dr_turn *t, dr_buf *text, bool *stopped, dr_error *err)
         goto done;
     while (t->answer->n_decoded < s->profile.max_tokens) {
         int32_t id;
-        if (t->pending.n && (st = feed_pending(t, err)) != DR_OK)
+        if (t->pending.n && (st = feed_pending(t, constraint, err)) != DR_OK)
             goto done;
         if ((st = dr_sampler_pick(t->sampler, &id, t->session->logits, constraint, s->tokenizer, err)) != DR_OK ||
             (constraint && (st = dr_constraint_advance(constraint, s->tokenizer, id, err)) != DR_OK))
@@ -168,6 +174,14 @@ static void show_prefix(dr_turn *t)
                    p->compute_us ? (long long)((uint64_t)p->n_computed * 1000000u / p->compute_us) : 0LL);
 }
 
+static void show_drafts(const dr_turn *t)
+{
+    const dr_speculation_stat d = dr_speculation_stats(t->speculation);
+    if (t->s->out->verbose && d.n_drafted)
+        dr_output_note(t->s->out, "drafts: %lld of %lld right, %lld tokens in %lld passes", (long long)d.n_accepted,
+                       (long long)d.n_drafted, (long long)d.n_tokens, (long long)d.n_passes);
+}
+
 static dr_status too_long(const dr_session *session, int64_t n_prompt, dr_error *err)
 {
     if (n_prompt + 1 <= session->most)
@@ -187,6 +201,7 @@ static dr_status run_prompt(dr_turn *t, const dr_ids *ids, const int64_t marks[D
 
     if (!session->opt.many) {
         t->decoder = session->decoder;
+        t->speculation = session->speculation;
         return dr_prefix_run(session->prefix, stat, session->logits, ids->v, n, marks, DR_N_MARKS, show_prefill, session, t->s->cancel, err);
     }
     if (session->n_shared == 0) {
@@ -201,7 +216,8 @@ static dr_status run_prompt(dr_turn *t, const dr_ids *ids, const int64_t marks[D
     if (shared != session->n_shared || memcmp(dr_decoder_tokens(session->decoder), ids->v, (size_t)shared * sizeof *ids->v) != 0)
         return dr_fail(err, DR_ERR_ARG, "the questions do not share a prefix");
     const uint64_t before = dr_clock_us();
-    if ((st = dr_decoder_fork(&t->decoder, session->decoder, err)) == DR_OK)
+    if ((st = dr_decoder_fork(&t->decoder, session->decoder, err)) == DR_OK &&
+        (st = dr_speculation_new(&t->speculation, t->decoder, session->drafts, true, err)) == DR_OK)
         st = dr_decoder_prefill(t->decoder, ids->v + shared, n - shared, session->logits, t->s->cancel, err);
     stat->n_tokens = n;
     stat->n_computed += n - shared;
@@ -284,11 +300,12 @@ dr_status dr_session_ask(dr_session *session, dr_answer *out, const char *questi
         goto done;
     show_prefix(t);
     st = converse(t, err);
+    show_drafts(t);
 done:
     dr_output_progress_end(s->out);
     if (session->opt.many) {
-        if (t->decoder != session->decoder)
-            dr_decoder_free(t->decoder);
+        dr_speculation_free(t->speculation);
+        dr_decoder_free(t->decoder);
     } else if (session->prefix) {
         dr_prefix_turn_end(session->prefix);
     }
@@ -324,6 +341,7 @@ dr_status dr_session_open(dr_session **out, dr_setup *s, const dr_session_option
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
     session->s = s;
     session->opt = *opt;
+    session->drafts = s->opt->drafts >= 0 ? s->opt->drafts : s->profile.drafts;
     if ((st = dr_turn__prepare(session, err)) != DR_OK || (st = too_long(session, session->pack.n_tokens, err)) != DR_OK)
         goto done;
     if (!(session->logits = malloc((size_t)dr_model_config(s->model)->vocab * sizeof *session->logits))) {
@@ -331,6 +349,7 @@ dr_status dr_session_open(dr_session **out, dr_setup *s, const dr_session_option
         goto done;
     }
     if ((st = dr_decoder_new(&session->decoder, s->model, s->queue, DR_TURN_CHUNK, session->most, err)) != DR_OK ||
+        (st = dr_speculation_new(&session->speculation, session->decoder, session->drafts, true, err)) != DR_OK ||
         (st = dr_prefix_new(&session->prefix, s->cache, session->decoder, s->model, s->tokenizer, group, err)) != DR_OK)
         goto done;
     *out = session;
@@ -352,6 +371,7 @@ void dr_session_close(dr_session *session)
             dr_output_note(session->s->out, "cache: %s", dr_prefix_trouble(session->prefix));
     }
     dr_prefix_free(session->prefix);
+    dr_speculation_free(session->speculation);
     dr_decoder_free(session->decoder);
     free(session->logits);
     free(session->reading);

@@ -5,6 +5,7 @@
 #include "app/pack.h"
 #include "app/turn.h"
 #include "app/turn_grammar.h"
+#include "engine/speculation.h"
 
 enum { DR_TURN_CHUNK = 512, DR_TURN_RESULTS = 64 };
 
@@ -21,9 +22,11 @@ struct dr_session {
     dr_place *reading; /* functions and methods whose text is in the pack; empty where no sentence asks for them */
     size_t n_reading;
     int64_t most; /* the longest timeline */
+    int32_t drafts;
     dr_prefix *prefix;
     dr_decoder *decoder; /* at the start, or, with many, at the roster's end once the first question came */
     int64_t n_shared;    /* tokens of it then */
+    dr_speculation *speculation; /* on that decoder */
     float *logits;       /* [vocab], of the last token in a turn's decoder */
 };
 
@@ -35,6 +38,7 @@ typedef struct dr_turn {
     const char *question;
     dr_edits *edits;
     dr_decoder *decoder; /* the session's, or a fork of it */
+    dr_speculation *speculation;
     dr_sampler *sampler;
     dr_ids pending; /* sampled or rendered, not yet in the decoder */
     dr_words words;

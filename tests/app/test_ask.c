@@ -117,6 +117,100 @@ static void ask__same_answer_everywhere(void **state)
     dr_buf_free(&plain.out);
 }
 
+/* All events of a run, without the members that say how long it took. */
+static char *events_of(const char *arguments, const char *redirect)
+{
+    run r = program(arguments, redirect);
+    dr_buf all = {0};
+    for (const char *line = r.out.data; line && *line;) {
+        const char *end = strchr(line, '\n');
+        json_t *e = json_loadb(line, end ? (size_t)(end - line) : strlen(line), 0, NULL);
+        if (!e)
+            fail_msg("%s: not JSON: %s", arguments, line);
+        (void)json_object_del(e, "seconds");
+        char *text = json_dumps(e, JSON_SORT_KEYS);
+        dr_buf_printf(&all, "%s\n", text);
+        free(text);
+        json_decref(e);
+        line = end ? end + 1 : NULL;
+    }
+    dr_buf_printf(&all, "exit %d\n", r.exit);
+    dr_buf_free(&r.out);
+    return all.data;
+}
+
+#define QUESTIONS "<< 'END' 2>/dev/null ; exit $?\nwhere is list_size defined?\nwho calls helper?\nwhere is Box?\nwrite a poem\nEND\n:"
+
+static void ask__drafts_change_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments, *redirect;
+    } runs[] = {
+        {"--no-cache ask 'where is list_size defined?'", "2>/dev/null"},
+        {"--no-cache --no-constraints ask who calls helper", "2>/dev/null"},
+        {"--no-cache --mode full --budget 4000 ask where is Box", "2>/dev/null"}, /* past a block's end */
+        {"--no-cache ask --batch", QUESTIONS},
+        {"--no-cache edit 'rename helper to assistant'", "2>/dev/null"},
+    };
+    static const char *const drafts[] = {"0", "1", "2", "4"};
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        char *plain = NULL;
+        for (size_t k = 0; k < sizeof drafts / sizeof *drafts; k++) {
+            char arguments[160];
+            (void)snprintf(arguments, sizeof arguments, "-C %%R --json --drafts %s %s", drafts[k], runs[i].arguments);
+            char *events = events_of(arguments, runs[i].redirect);
+            if (plain)
+                assert_string_equal(events, plain);
+            else
+                plain = events;
+            if (events != plain)
+                free(events);
+        }
+        free(plain);
+    }
+    run r = program("-C %R -v --no-cache --drafts 2 ask who calls helper", "2>&1 >/dev/null");
+    if (!strstr(r.out.data, "drafts: ") || strstr(r.out.data, "drafts: 0 "))
+        fail_msg("no draft was right: %s", r.out.data);
+    dr_buf_free(&r.out);
+}
+
+/* What one way of decoding stored, the other goes on from. */
+static void ask__drafts_and_the_cache(void **state)
+{
+    (void)state;
+    static const char *const orders[][3] = {{"0", "0", "0"}, {"2", "0", "2"}, {"0", "2", "0"}, {"2", "2", "2"}};
+    char *wanted[3] = {0};
+    for (size_t i = 0; i < 4; i++) {
+        char other[] = "/tmp/deepread-cache-XXXXXX", command[128];
+        assert_non_null(mkdtemp(other));
+        assert_int_equal(setenv("XDG_CACHE_HOME", other, 1), 0);
+        for (int k = 0; k < 3; k++) {
+            char arguments[128];
+            (void)snprintf(arguments, sizeof arguments, "-C %%R --json --drafts %s ask %s", orders[i][k],
+                           k == 2 ? "where is Box" : "who calls helper");
+            char *events = events_of(arguments, "2>/dev/null");
+            if (i == 0) {
+                wanted[k] = events;
+                continue;
+            }
+            assert_string_equal(events, wanted[k]);
+            free(events);
+        }
+        run r = program("--json cache verify", "2>/dev/null");
+        json_t *report = event(&r, "cache_verify");
+        assert_int_equal(r.exit, 0);
+        assert_int_equal(number(report, "bad_records"), 0);
+        json_decref(report);
+        dr_buf_free(&r.out);
+        (void)snprintf(command, sizeof command, "rm -rf '%s'", other);
+        assert_int_equal(system(command), 0);
+    }
+    assert_int_equal(setenv("XDG_CACHE_HOME", cache, 1), 0);
+    for (int k = 0; k < 3; k++)
+        free(wanted[k]);
+}
+
 static void ask__declines_in_one_sentence(void **state)
 {
     (void)state;
@@ -141,6 +235,8 @@ static void program__bad_input_exits_2(void **state)
         {"--model %R -C %R ask x", "tokenizer.json"},
         {"-C %R --isa mmx ask x", "mmx"},
         {"-C %R --mode half ask x", "full, map or none"},
+        {"-C %R --drafts 5 ask x", "--drafts 5: give a whole number from 0 to 4"},
+        {"-C %R --drafts 2 pack", "--drafts does not belong to pack"},
         {"cache frob", "stat, verify, gc or purge"},
         {"tool frob", "find_symbol"},
         {"doctor now", "takes no word"},
@@ -247,6 +343,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ask__answers_and_restores),
         cmocka_unit_test(ask__same_answer_everywhere),
+        cmocka_unit_test(ask__drafts_change_nothing),
+        cmocka_unit_test(ask__drafts_and_the_cache),
         cmocka_unit_test(ask__declines_in_one_sentence),
         cmocka_unit_test(program__bad_input_exits_2),
         cmocka_unit_test(program__a_full_disk_is_said),

@@ -48,6 +48,19 @@ static void profile__defaults_without_a_file(void **state)
     assert_int_equal(p.pack_mode, DR_PACK_FULL);
     assert_int_equal(p.n_forms, 0);
     assert_int_equal(p.n_tools, 12);
+    assert_int_equal(p.drafts, 1);
+    dr_profile_fini(&p);
+}
+
+static void profile__drafts(void **state)
+{
+    (void)state;
+    dr_profile p;
+    assert_int_equal(open_text(&p, "{\"drafts\": 4}", NULL), DR_OK);
+    assert_int_equal(p.drafts, 4);
+    dr_profile_fini(&p);
+    assert_int_equal(open_text(&p, "{\"drafts\": 0}", NULL), DR_OK);
+    assert_int_equal(p.drafts, 0);
     dr_profile_fini(&p);
 }
 
@@ -68,6 +81,7 @@ static void profile__mistakes_are_named(void **state)
         {"{\"sampling\": {\"temperature\": -1}}", "temperature"},
         {"{\"sampling\": {\"top_p\": 2}}", "top_p"},
         {"{\"result_lines\": 0}", "result_lines"},
+        {"{\"drafts\": 5}", "\"drafts\": expected a whole number from 0 to 4"},
         {"{\"answers\": [{\"text\": \"x\"}]}", "needs \"text\" and \"status\""},
         {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"check\": \"never\"}]}", "is called \"never\""},
         {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"check\": 5}]}", "\"check\" is a text"},
@@ -101,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(profile__bundled),
         cmocka_unit_test(profile__defaults_without_a_file),
+        cmocka_unit_test(profile__drafts),
         cmocka_unit_test(profile__mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
