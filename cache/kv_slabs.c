@@ -13,25 +13,39 @@ enum {
     SLABS_PER_TXN = 32, /* new ones: 8 MiB of memory while it lasts */
     MOST_PAGE = 64 << 10,
     LOCK_WAIT_MS = 10000,
+    STUCK_WAIT_MS = 100,
     LOCK_STEP_MS = 1,
     PAGE_HEADER = 16
 };
 
+/* *waited counts on towards most_ms. */
+static dr_status wait_for(dr_cache *c, int fd, int *waited, int most_ms, dr_error *err)
+{
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        const struct timespec step = {0, LOCK_STEP_MS * 1000000L};
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return dr_fail(err, DR_ERR_IO, "%s: %s", c->kv.path, strerror(errno));
+        if (*waited >= most_ms)
+            return dr_fail(err, DR_ERR_AGAIN, "%s: another process has been writing for %d s; nothing is stored until it goes on", c->kv.path,
+                           LOCK_WAIT_MS / 1000);
+        (void)nanosleep(&step, NULL);
+        *waited += LOCK_STEP_MS;
+    }
+    return DR_OK;
+}
+
+/* Who wants the slab lock, on kv's file, holds the one on facts' until he has it: a process that stores without a pause frees the slab lock for
+ * microseconds only, and would always be first to take it again. */
 dr_status dr_slabs__lock(dr_cache *c, dr_error *err)
 {
     (void)pthread_mutex_lock(&c->slab_lock);
-    /* Who has waited in vain once only looks in from then on: a queue of records must not wait for each of them. */
-    const int most_ms = c->slab_lock_stuck ? 0 : LOCK_WAIT_MS;
-    dr_status st = DR_OK;
-    for (int waited = 0; st == DR_OK && flock(c->kv.fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
-        const struct timespec step = {0, LOCK_STEP_MS * 1000000L};
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            st = dr_fail(err, DR_ERR_IO, "%s: %s", c->kv.path, strerror(errno));
-        else if (waited >= most_ms)
-            st = dr_fail(err, DR_ERR_AGAIN, "%s: another process has been writing for %d s; nothing is stored until it goes on", c->kv.path,
-                         LOCK_WAIT_MS / 1000);
-        else
-            (void)nanosleep(&step, NULL);
+    /* Who has waited in vain once waits little from then on: a queue of records must not wait long for each of them. */
+    const int most_ms = c->slab_lock_stuck ? STUCK_WAIT_MS : LOCK_WAIT_MS;
+    int waited = 0;
+    dr_status st = wait_for(c, c->facts.fd, &waited, most_ms, err);
+    if (st == DR_OK) {
+        st = wait_for(c, c->kv.fd, &waited, most_ms, err);
+        (void)flock(c->facts.fd, LOCK_UN);
     }
     c->slab_lock_stuck = st == DR_ERR_AGAIN;
     if (st != DR_OK)

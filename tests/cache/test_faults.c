@@ -620,7 +620,7 @@ static void faults__a_stuck_reader_of_facts_stops_storing_and_no_more(void **sta
     dr_cache_close(c);
 }
 
-/* Ten seconds once, then no more waiting; with the lock free again all is as before. */
+/* Ten seconds once, then hardly any more waiting; with the lock free again all is as before. */
 static void faults__a_stuck_writer_stops_storing_and_no_more(void **state)
 {
     enum { LONG_ROUNDS = 100 };

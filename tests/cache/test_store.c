@@ -1,11 +1,15 @@
 #include "tests/cache/support.h"
 
+#include "cache/kv_slabs.h"
+
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const int64_t BIG = (int64_t)1 << 30;
@@ -374,6 +378,53 @@ static void store__is_shared_by_two_processes(void **state)
     dr_cache_close(c);
 }
 
+/* Holds the slab lock as one that stores without a pause does: free for microseconds only. */
+static void child_that_writes(int ready, int go_on)
+{
+    dr_cache *c = cache_at(BIG);
+    char byte = 0;
+    const struct timespec busy = {0, 20000000};
+    bool good = write(ready, &byte, 1) == 1;
+    while (good && read(go_on, &byte, 1) < 0) { /* until the pipe is closed */
+        good = dr_slabs__lock(c, NULL) == DR_OK;
+        (void)nanosleep(&busy, NULL);
+        dr_slabs__unlock(c);
+    }
+    dr_cache_close(c);
+    _exit(good ? 0 : 1);
+}
+
+static void store__a_busy_writer_lets_others_in(void **state)
+{
+    enum { N = 20, MOST_S = 8 };
+    int ready[2], go_on[2], status = -1;
+    char byte = 0;
+    (void)state;
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go_on), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        as_child();
+        (void)close(go_on[1]);
+        assert_int_equal(fcntl(go_on[0], F_SETFL, O_NONBLOCK), 0);
+        child_that_writes(ready[1], go_on[0]);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    dr_cache *c = cache_at(BIG);
+    const time_t begin = time(NULL);
+    for (uint64_t i = 1; i <= N; i++)
+        assert_int_equal(put_number(c, DR_KV_BLOCK, i, 0, SLAB, NULL), DR_OK);
+    assert_true(time(NULL) - begin <= MOST_S); /* twenty times as long as it takes by turns */
+    for (int i = 0; i < 2; i++) {
+        (void)close(ready[i]);
+        (void)close(go_on[i]);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_clean(c);
+    dr_cache_close(c);
+}
+
 /* Records are replaced all the time by one thread while others read: a miss or the right bytes, and never "damaged". */
 typedef struct churn {
     dr_cache *c;
@@ -427,6 +478,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(store__evicts_what_is_worth_least_and_leaves_first, setup, teardown),
         cmocka_unit_test_setup_teardown(resume__takes_the_newest_anchor_that_can_be_reached, setup, teardown),
         cmocka_unit_test_setup_teardown(store__is_shared_by_two_processes, setup, teardown),
+        cmocka_unit_test_setup_teardown(store__a_busy_writer_lets_others_in, setup, teardown),
         cmocka_unit_test_setup_teardown(store__readers_see_right_bytes_while_records_are_replaced, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
