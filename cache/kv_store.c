@@ -141,23 +141,35 @@ static int drop_record(MDB_txn *txn, void *arg, dr_error *err)
     return dr_state__put(c, txn, &s);
 }
 
-/* The slabs were not what the entry said. Either the record was replaced between the two transactions (then the entry has
- * gone, or is about to and this waits for it), or it is damaged. */
+/* DR_ERR_NOT_FOUND when the index no longer has this very record. */
+static dr_status find_again(const drop_job *j, dr_error *err)
+{
+    MDB_txn *txn = NULL;
+    dr_entry e;
+    const dr_status st = dr_env__read(&j->c->facts, &txn, err);
+    if (st != DR_OK)
+        return st;
+    const int rc = dr_entry__get(j->c, txn, &e, j->kind, j->key);
+    dr_env__read_end(&j->c->facts, txn);
+    return dr_env__status(&j->c->facts, rc == 0 && e.sequence != j->sequence ? MDB_NOTFOUND : rc, "looking a record up", err);
+}
+
+/* The slabs were not what the entry said. Either the record was replaced between the two transactions (then its entry has gone: slabs
+ * are written over only after that), or it is damaged. */
 static dr_status drop_damaged(dr_cache *c, dr_kv_kind kind, const dr_key *key, uint64_t sequence, dr_error *err)
 {
     drop_job j = {.c = c, .kind = kind, .key = key, .sequence = sequence, .damaged = true};
+    const dr_status st = c->read_only ? find_again(&j, err) : dr_env__update(&c->facts, drop_record, &j, err);
+    const bool dropped = !c->read_only && st == DR_OK;
     char hex[65];
 
-    if (!c->read_only) {
-        const dr_status st = dr_env__update(&c->facts, drop_record, &j, err);
-        if (st == DR_ERR_NOT_FOUND)
-            return st;
-        if (st != DR_OK)
-            dr_log("cache", "a damaged record could not be dropped");
-    }
+    if (st == DR_ERR_NOT_FOUND)
+        return st;
+    if (st != DR_OK)
+        dr_log("cache", "a damaged record could not be dropped");
     dr_digest_hex(hex, key);
     dr_log("cache", "record %.16s is damaged; %lld dropped", hex, (long long)j.n_removed);
-    return dr_fail(err, DR_ERR_FORMAT, "cache: record %.16s is damaged and was dropped", hex);
+    return dr_fail(err, DR_ERR_FORMAT, "cache: record %.16s is damaged%s", hex, dropped ? " and was dropped" : "");
 }
 
 /* dst NULL: only checks, and neither needs the size nor counts as a use. */
