@@ -32,12 +32,20 @@ static const dr_tensor *find(const matcher *x, const char *name)
     return t;
 }
 
+/* Is the file that has to hold it missing or unreadable? That has been told. Without an index there is one file. */
+static bool is_unseen(const matcher *x, const char *name)
+{
+    const dr_shard *s = dr_safetensors_indexed(x->files, name);
+    if (!s && dr_safetensors_n_shards(x->files) == 1)
+        s = dr_safetensors_shard(x->files, 0);
+    return s && !s->readable;
+}
+
 static void missing(const matcher *x, const char *name, const char *expected)
 {
     const dr_shard *s = dr_safetensors_indexed(x->files, name);
-    if (s && !s->readable)
-        return; /* the shard has been told */
-    dr_problems_add(x->problems, DR_PROBLEM_MISSING, s ? s->name : NULL, "%s: missing, expected %s", name, expected);
+    if (!is_unseen(x, name))
+        dr_problems_add(x->problems, DR_PROBLEM_MISSING, s ? s->name : NULL, "%s: missing, expected %s", name, expected);
 }
 
 static bool has_shape(const dr_tensor *t, const dr_plan_tensor *want)
@@ -169,7 +177,7 @@ static bool stripped(const matcher *x, const dr_plan_weight *w)
     if (w->part == DR_PART_BACKBONE || holds_any(x->files, "mtp."))
         return false;
     (void)dr_plan_tensors(t, w, DR_STORED_BF16);
-    return !dr_safetensors_indexed(x->files, t[0].name); /* its shard is yet to come */
+    return !dr_safetensors_indexed(x->files, t[0].name) && !is_unseen(x, t[0].name); /* its shard is yet to come */
 }
 
 dr_status dr_binding__match(dr_binding *b, const dr_config *c, const dr_safetensors *files, dr_problems *problems,
