@@ -268,10 +268,12 @@ static void store_anchor(dr_prefix *p, bool for_kill, bool wait)
     p->anchor_us = 0;
     if (how == NOT_STORED)
         return;
-    if (p->last.is_set) {
+    if (p->last.is_set && !dr_key_eq(&p->last.key, &key)) { /* the same: a prefill interrupted right behind it keeps it */
         p->stale = p->last;
         p->follower = key;
     }
+    if (p->stale.is_set && dr_key_eq(&p->stale.key, &key)) /* wanted again */
+        p->stale.is_set = false;
     p->last = (passing){for_kill && how == STORED_NOW, key};
 }
 

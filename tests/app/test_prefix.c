@@ -301,6 +301,7 @@ static void prefix__is_exact_after_forks_and_rewinds(void **state)
 
 typedef struct stopper {
     int64_t at;
+    dr_prefix *finish; /* what was stored is on disk before it stops; may be NULL */
     atomic_bool cancel;
 } stopper;
 
@@ -309,24 +310,30 @@ static void stop_there(void *arg, int64_t done, int64_t total, uint64_t us)
     stopper *s = arg;
     (void)total;
     (void)us;
+    if (s->finish)
+        dr_prefix_finish(s->finish);
     if (done >= s->at)
         atomic_store(&s->cancel, true);
 }
 
-static void prefix__goes_on_where_it_was_interrupted(void **state)
+/* With passing anchors each chunk's end has one already when it stops. */
+static void go_on_after_interruptions(bool passing)
 {
     enum { N = 5000 };
     static float logits[VOCAB];
     const int64_t stops[] = {700, 1400, 2900};
     int64_t at = 0;
 
-    (void)state;
     for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) {
         stopper s = {.at = stops[i] - at};
         dr_error err = {0};
         dr_cache *c = cache_at(0);
         line l = line_open(&usual, c);
         atomic_init(&s.cancel, false);
+        if (passing) {
+            s.finish = l.p;
+            dr_prefix_max_loss(l.p, 1);
+        }
         assert_int_equal(dr_prefix_run(l.p, &l.stat, logits, ids, N, NULL, 0, stop_there, &s, &s.cancel, &err), DR_ERR_CANCELLED);
         assert_int_equal(l.stat.n_restored, at);
         at += l.stat.n_computed;
@@ -335,6 +342,18 @@ static void prefix__goes_on_where_it_was_interrupted(void **state)
         dr_cache_close(c);
     }
     restores(&usual, ids, at, N, "after interruptions");
+}
+
+static void prefix__goes_on_where_it_was_interrupted(void **state)
+{
+    (void)state;
+    go_on_after_interruptions(false);
+}
+
+static void prefix__keeps_the_passing_anchor_it_was_interrupted_at(void **state)
+{
+    (void)state;
+    go_on_after_interruptions(true);
 }
 
 /* What another process would find if this one were killed at a chunk's end. */
@@ -521,6 +540,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(prefix__goes_on_from_the_end_of_a_turn, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(prefix__is_exact_after_forks_and_rewinds, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(prefix__goes_on_where_it_was_interrupted, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(prefix__keeps_the_passing_anchor_it_was_interrupted_at, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(prefix__loses_no_more_than_allowed_when_killed, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(prefix__is_exact_after_damage, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(prefix__without_a_cache_or_a_writable_one_computes, scratch_begin, scratch_end),
