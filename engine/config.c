@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,14 +96,37 @@ static void store(dr_config *c, const config_key *k, double v)
     }
 }
 
+/* null is as good as absent: so transformers writes what is not set. */
+static const json_t *given(const json_t *from, const char *key)
+{
+    const json_t *v = key ? json_object_get(from, key) : NULL;
+    return json_is_null(v) ? NULL : v;
+}
+
+/* One setting under two names: neither given, one, or both with one value. */
+static dr_status agree(const json_t *a, const char *a_name, const json_t *b, const char *b_name, const char *name, dr_error *err)
+{
+    const bool numbers = json_is_number(a) && json_is_number(b);
+
+    if (!a || !b || (numbers ? json_number_value(a) == json_number_value(b) : json_equal(a, b)))
+        return DR_OK;
+    if (!numbers)
+        return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"%s\" and \"%s\" mean the same and differ", name, a_name, b_name);
+    return dr_fail_more(err, DR_ERR_FORMAT, "%s: \"%s\" is %.10g and \"%s\" is %.10g: both mean the same and differ", name, a_name,
+                        json_number_value(a), b_name, json_number_value(b));
+}
+
 static dr_status read_key(dr_config *c, const json_t *from, const config_key *k, const char *name, dr_error *err)
 {
     const bool whole = k->kind == INT32 || k->kind == INT64;
-    const json_t *v = json_object_get(from, k->name);
+    const json_t *v = given(from, k->name), *other = given(from, k->reference_name);
 
-    if (!v && k->reference_name)
-        v = json_object_get(from, k->reference_name);
-    if (!v || json_is_null(v)) {
+    if (agree(v, k->name, other, k->reference_name, name, err) != DR_OK) {
+        store(c, k, k->low);
+        return DR_ERR_FORMAT;
+    }
+    v = v ? v : other;
+    if (!v) {
         store(c, k, k->need == OPTIONAL ? k->otherwise : k->low); /* in range, so that later checks can run */
         if (k->need == OPTIONAL)
             return DR_OK;
@@ -120,19 +144,46 @@ static dr_status read_key(dr_config *c, const json_t *from, const config_key *k,
     return DR_OK;
 }
 
+/* What stands in "rope_scaling", flat in the root and in "rope_parameters" is the same. main, compress: of the last, or NULL. */
+static dr_status rope_agrees(const json_t *root, const json_t *scaling, const json_t *main, const json_t *compress, const char *name,
+                             dr_error *err)
+{
+    dr_status st = DR_OK;
+
+    for (size_t i = 0; i < sizeof rope_keys / sizeof rope_keys[0]; i++) {
+        const config_key *k = &rope_keys[i];
+        const json_t *flat = given(root, k->reference_name), *nested = given(compress, k->name), *in = given(scaling, k->name);
+        char of_scaling[64], of_compress[64];
+        (void)snprintf(of_scaling, sizeof of_scaling, "rope_scaling.%s", k->name);
+        (void)snprintf(of_compress, sizeof of_compress, "rope_parameters.compress.%s", k->name);
+        if (agree(in, of_scaling, flat, k->reference_name, name, err) != DR_OK ||
+            agree(in, of_scaling, nested, of_compress, name, err) != DR_OK ||
+            agree(flat, k->reference_name, nested, of_compress, name, err) != DR_OK)
+            st = DR_ERR_FORMAT;
+    }
+    if (agree(given(root, "rope_theta"), "rope_theta", given(main, "rope_theta"), "rope_parameters.main.rope_theta", name, err) != DR_OK ||
+        agree(given(root, "compress_rope_theta"), "compress_rope_theta", given(compress, "rope_theta"),
+              "rope_parameters.compress.rope_theta", name, err) != DR_OK)
+        st = DR_ERR_FORMAT;
+    return st;
+}
+
 /* Where the two bases and the blend of the compressed layers stand. */
 static dr_status read_rope(dr_config *c, const json_t *root, const char *name, dr_error *err)
 {
     dr_status st = DR_OK;
     const json_t *both = json_object_get(root, "rope_parameters"), *scaling = json_object_get(root, "rope_scaling");
     const json_t *main = json_object_get(both, "main"), *compress = json_object_get(both, "compress");
-    const bool flat = json_object_get(root, "rope_factor") != NULL, nested = main && compress;
+    const bool nested = main && compress;
 
     if (read_key(c, nested ? main : root, &main_theta, name, err) != DR_OK ||
         read_key(c, nested ? compress : root, nested ? &nested_theta : &compress_theta, name, err) != DR_OK)
         st = DR_ERR_FORMAT;
+    if (rope_agrees(root, scaling, nested ? main : NULL, nested ? compress : NULL, name, err) != DR_OK)
+        st = DR_ERR_FORMAT;
     if (nested)
         scaling = json_object_get(compress, "factor") ? compress : NULL;
+    const bool flat = given(root, "rope_factor") && !json_is_object(scaling);
     if (!flat && (!scaling || json_is_null(scaling))) { /* no scaling: the blend is the identity */
         c->rope_factor = 1;
         c->original_context = 65536;
@@ -154,7 +205,7 @@ static dr_status read_hash_layers(dr_config *c, const json_t *root, const char *
     const json_t *list = json_object_get(root, "mlp_layer_types"), *v;
     size_t i;
 
-    if (json_object_get(root, "num_hash_layers") || !json_is_array(list))
+    if (given(root, hash_key.name) || given(root, hash_key.reference_name) || !json_is_array(list))
         return read_key(c, root, &hash_key, name, err);
     json_array_foreach((json_t *)(uintptr_t)list, i, v)
     {
@@ -255,6 +306,14 @@ static dr_status read_drafts(dr_config *c, const json_t *root, const char *name,
         if (read_key(c, root, &draft_keys[i], name, err) != DR_OK)
             st = DR_ERR_FORMAT;
     c->draft_targets = (int32_t)(json_array_size(targets) < 1024 ? json_array_size(targets) : 1024);
+    for (size_t i = 0; i < json_array_size(targets); i++) {
+        const json_t *t = json_array_get(targets, i);
+        if (!json_is_integer(t) || json_integer_value(t) < 0 || json_integer_value(t) >= c->n_layers) {
+            st = dr_fail_more(err, DR_ERR_FORMAT, "%s: entry %zu of \"dspark_target_layer_ids\" is not a layer, expected 0 to %d", name,
+                              i, c->n_layers - 1);
+            break; /* a list of any length has one message */
+        }
+    }
     if (c->draft_targets < 1 || c->draft_targets > c->n_layers)
         st = dr_fail_more(err, DR_ERR_FORMAT, "%s: \"dspark_target_layer_ids\" names %d layers, expected 1 to %d", name,
                           c->draft_targets, c->n_layers);

@@ -1,7 +1,8 @@
 /* engine/config.h: config.json as an immutable plan, one entry per layer. No model size is known anywhere else.
  *
  * Source: spec 1.1, 1.2, 12. Both naming families of keys are read (the Hugging Face one and the reference's own), and
- * what transformers makes of the first when it saves (rope_parameters, layer_types, mlp_layer_types, spec 2.6). */
+ * what transformers makes of the first when it saves (rope_parameters, layer_types, mlp_layer_types, spec 2.6). A setting
+ * that stands there twice has one value: where two names of it differ, nobody could say which of them made the weights. */
 #ifndef DR_ENGINE_CONFIG_H
 #define DR_ENGINE_CONFIG_H
 
@@ -48,7 +49,7 @@ typedef struct dr_config {
 enum { DR_MAX_DRAFTS = 8 };
 
 /* json: the text of config.json; `name` stands in messages. Every problem is reported at once (dr_fail_more): missing
- * keys, values out of range, unknown layer kinds, dims the kernels cannot run (head_dim, q_rank ... not a multiple of
+ * keys, values out of range, one setting under two names with two values, unknown layer kinds, dims the kernels cannot run (head_dim, q_rank ... not a multiple of
  * 32). DR_ERR_FORMAT. */
 dr_status dr_config_parse(dr_config *out, dr_str json, const char *name, dr_error *err);
 void dr_config_fini(dr_config *c);

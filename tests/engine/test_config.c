@@ -5,6 +5,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,6 +155,65 @@ static void config__refuses_what_it_cannot_run(void **state)
     refuse("eos_token_id", json_integer(129280), "eos_token_id 129280");
 }
 
+/* Both families in one file: with equal values it is read, with different ones both keys are named. */
+static void config__one_setting_has_one_value(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        double same, other;
+        const char *first;
+    } keys[] = {
+        {"dim", 4096, 5000, "\"hidden_size\" is 4096"},
+        {"n_layers", 4, 7, "\"num_hidden_layers\" is 4"},
+        {"n_hash_layers", 3, 2, "\"num_hash_layers\" is 3"},
+        {"rope_head_dim", 64, 32, "\"qk_rope_head_dim\" is 64"},
+        {"norm_eps", 1e-6, 1e-5, "\"rms_norm_eps\" is 1e-06"},
+        {"n_mtp_layers", 1, 0, "\"num_nextn_predict_layers\" is 1"},
+        {"rope_factor", 16, 8, "\"rope_scaling.factor\" is 16"},
+        {"original_seq_len", 65536, 4096, "\"rope_scaling.original_max_position_embeddings\" is 65536"},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        dr_config c;
+        json_t *o = json_loads(flash, 0, NULL);
+        (void)json_object_set_new(o, keys[i].key, keys[i].same < 1 ? json_real(keys[i].same) : json_integer((json_int_t)keys[i].same));
+        char *text = json_dumps(o, 0);
+        parse(&c, text);
+        dr_config_fini(&c);
+        free(text);
+        json_decref(o);
+        json_t *const other = keys[i].same < 1 ? json_real(keys[i].other) : json_integer((json_int_t)keys[i].other);
+        char says[64];
+        (void)snprintf(says, sizeof says, "\"%s\" is %g", keys[i].key, keys[i].other);
+        refuse(keys[i].key, json_incref(other), keys[i].first);
+        refuse(keys[i].key, other, says);
+    }
+    refuse("dim", json_string("big"), "\"hidden_size\" and \"dim\" mean the same and differ");
+    refuse("rope_parameters", json_pack("{s:{s:i}, s:{s:i}}", "main", "rope_theta", 10000, "compress", "rope_theta", 5),
+           "\"compress_rope_theta\" is 160000 and \"rope_parameters.compress.rope_theta\" is 5");
+}
+
+static void config__drafts_listen_to_layers_there_are(void **state)
+{
+    (void)state;
+    static const int targets[] = {-1, 4, 1 << 20};
+    for (size_t i = 0; i < 4; i++) {
+        dr_config c;
+        dr_error err = {0};
+        json_t *o = json_loads(flash, 0, NULL);
+        (void)json_object_set_new(o, "dspark_block_size", json_integer(5));
+        (void)json_object_set_new(o, "dspark_markov_rank", json_integer(256));
+        (void)json_object_set_new(o, "dspark_target_layer_ids", json_pack("[i, i]", 3, i < 3 ? targets[i] : 0));
+        char *text = json_dumps(o, 0);
+        const dr_status st = dr_config_parse(&c, dr_str_of(text), "config.json", &err);
+        if (st != (i < 3 ? DR_ERR_FORMAT : DR_OK) || (i < 3 && !strstr(err.msg, "entry 1 of \"dspark_target_layer_ids\" is not a layer, expected 0 to 3")))
+            fail_msg("%zu: %d %s", i, st, err.msg);
+        dr_config_fini(&c);
+        free(text);
+        json_decref(o);
+    }
+}
+
 static void config__tells_all_problems_at_once(void **state)
 {
     (void)state;
@@ -240,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(config__becomes_a_layer_plan),         cmocka_unit_test(config__reads_both_families_of_names),
         cmocka_unit_test(config__names_of_layers_are_read_too), cmocka_unit_test(config__refuses_what_it_cannot_run),
+        cmocka_unit_test(config__one_setting_has_one_value),    cmocka_unit_test(config__drafts_listen_to_layers_there_are),
         cmocka_unit_test(config__tells_all_problems_at_once),   cmocka_unit_test(rope__golden_frequencies),
         cmocka_unit_test(rope__angles_are_rounded_once),
     };
