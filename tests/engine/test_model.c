@@ -402,6 +402,28 @@ static void model__tells_problems_by_shard(void **state)
     refuse_shards(t, 4, says, NULL);
 }
 
+/* Without an index, the one file that cannot be read is one problem, not one a tensor behind it. */
+static void model__tells_an_unreadable_file_once(void **state)
+{
+    (void)state;
+    static const off_t lengths[] = {7, 100};
+    for (size_t i = 0; i < 2; i++) {
+        tiny *t = fresh();
+        char folder[64], path[160];
+        dr_problems problems = {0};
+        tiny_write(t, folder, 1);
+        snprintf(path, sizeof path, "%s/model.safetensors", folder);
+        assert_int_equal(truncate(path, lengths[i]), 0);
+        json_t *o = check_bad(folder, &problems, DR_ERR_FORMAT, folder);
+        if (dr_problems_count(&problems) != 1 || !told(&problems, "model.safetensors"))
+            fail_msg("%zu problems, the first: %s", dr_problems_count(&problems), problems.n ? problems.items[0].text : "");
+        json_decref(o);
+        dr_problems_fini(&problems);
+        tiny_remove_folder(folder);
+        tiny_free(t);
+    }
+}
+
 static size_t enormous(int64_t n, int64_t k)
 {
     (void)n;
@@ -467,7 +489,7 @@ int main(void)
         cmocka_unit_test(model__tells_a_stripped_mtp_block_once),
         cmocka_unit_test(model__names_the_conversion),
         cmocka_unit_test(model__says_which_shards_are_still_to_come),
-        cmocka_unit_test(model__tells_problems_by_shard),
+        cmocka_unit_test(model__tells_an_unreadable_file_once), cmocka_unit_test(model__tells_problems_by_shard),
         cmocka_unit_test(model__says_how_much_memory_is_missing),
         cmocka_unit_test(model__misses_any_tensor),
         cmocka_unit_test(model__survives_failing_allocations),
