@@ -6,8 +6,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 dr_status dr_model_part__list(const dr_model_command *c, dr_error *err)
 {
@@ -34,12 +37,20 @@ static dr_status hash_file(char hex[65], const char *path, const atomic_bool *ca
 {
     enum { PART = 1 << 20 };
     dr_status st = DR_OK;
-    FILE *f = fopen(path, "rb");
+    struct stat sb;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO without a writer would wait for ever */
+    FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
     uint8_t *part = malloc(PART);
     dr_sha256_stream *hash = dr_sha256_new();
 
     if (!f) {
         st = dr_fail(err, DR_ERR_IO, "%s: %s", path, strerror(errno));
+        if (fd >= 0)
+            (void)close(fd);
+        goto done;
+    }
+    if (fstat(fd, &sb) < 0 || !S_ISREG(sb.st_mode)) {
+        st = dr_fail(err, DR_ERR_IO, "%s: not a regular file", path);
         goto done;
     }
     if (!part || !hash) {

@@ -89,7 +89,7 @@ dr_status dr_model_part__logits(const dr_model_command *c, dr_error *err)
         st = dr_fail(err, DR_ERR_ARG, "model logits needs --tokens FILE.json and --out FILE.npy");
         goto done;
     }
-    if ((st = choose_ops(&ops, opt, err)) != DR_OK || (st = dr_read_file(&json, opt->tokens, DR_MODEL_TEXT_MAX, err)) != DR_OK ||
+    if ((st = choose_ops(&ops, opt, err)) != DR_OK || (st = dr_model_part__file(&json, opt->tokens, err)) != DR_OK ||
         (st = dr_pool_new(&pool, opt->threads, err)) != DR_OK || (st = dr_queue_new(&queue, pool, err)) != DR_OK ||
         (st = dr_model_open(&model, c->dir, &ops, queue, err)) != DR_OK)
         goto done;

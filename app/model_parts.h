@@ -26,6 +26,9 @@ dr_model_part dr_model_part__tokenize, dr_model_part__render, dr_model_part__par
 dr_model_part dr_model_part__import;                                                /* model_import.c */
 dr_model_part dr_model_part__logits;                                                /* model_logits.c */
 
+/* The file that an option named: it may be a pipe. */
+dr_status dr_model_part__file(dr_buf *out, const char *path, dr_error *err);
+
 /* A JSON list of ids in [0, n_ids); name stands in messages. */
 dr_status dr_model_part__ids(dr_ids *out, dr_str json, const char *name, int32_t n_ids, dr_error *err);
 

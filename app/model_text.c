@@ -8,20 +8,40 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
-static dr_status read_stdin(dr_buf *out, dr_error *err)
+static dr_status read_stream(dr_buf *out, FILE *f, const char *name, dr_error *err)
 {
     char part[1 << 16];
     size_t n;
 
-    while ((n = fread(part, 1, sizeof part, stdin)) > 0) {
+    while ((n = fread(part, 1, sizeof part, f)) > 0) {
         dr_buf_add(out, part, n);
         if (out->n > DR_MODEL_TEXT_MAX)
-            return dr_fail(err, DR_ERR_ARG, "standard input: more than %d bytes", DR_MODEL_TEXT_MAX);
+            return dr_fail(err, DR_ERR_ARG, "%s: more than %d bytes", name, DR_MODEL_TEXT_MAX);
     }
-    if (ferror(stdin))
-        return dr_fail(err, DR_ERR_IO, "standard input: %s", strerror(errno));
-    return out->failed ? dr_fail(err, DR_ERR_NOMEM, "standard input: out of memory") : DR_OK;
+    if (ferror(f))
+        return dr_fail(err, DR_ERR_IO, "%s: %s", name, strerror(errno));
+    return out->failed ? dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", name) : DR_OK;
+}
+
+static dr_status read_stdin(dr_buf *out, dr_error *err)
+{
+    return read_stream(out, stdin, "standard input", err);
+}
+
+dr_status dr_model_part__file(dr_buf *out, const char *path, dr_error *err)
+{
+    struct stat sb;
+
+    if (stat(path, &sb) < 0 || !S_ISFIFO(sb.st_mode))
+        return dr_read_file(out, path, DR_MODEL_TEXT_MAX, err);
+    FILE *f = fopen(path, "rbe");
+    if (!f)
+        return dr_fail(err, DR_ERR_IO, "%s: %s", path, strerror(errno));
+    const dr_status st = read_stream(out, f, path, err);
+    (void)fclose(f);
+    return st;
 }
 
 static dr_status open_tokenizer(dr_tokenizer **out, const dr_model_command *c, dr_error *err)
@@ -159,7 +179,7 @@ dr_status dr_model_part__render(const dr_model_command *c, dr_error *err)
         goto done;
     }
     if ((st = read_mode(&how.thinking, opt, err)) != DR_OK || (st = dr_dialect_open(&dialect, c->dir, err)) != DR_OK ||
-        (st = dr_read_file(&json, opt->messages, DR_MODEL_TEXT_MAX, err)) != DR_OK ||
+        (st = dr_model_part__file(&json, opt->messages, err)) != DR_OK ||
         (st = dr_messages_parse(&messages, dr_buf_view(&json), opt->messages, err)) != DR_OK ||
         (st = dr_dialect_render(dialect, &prompt, messages.v, messages.n, &how, err)) != DR_OK)
         goto done;

@@ -269,7 +269,8 @@ void dr_options_help(FILE *to, dr_command_id id)
     for (int i = 0; i < N_OPTIONS; i++)
         if (options[i].commands == EVERYWHERE)
             print_option(to, &options[i]);
-    fputs("\nexit codes: 0 done, 1 declined or unverified, 2 usage or bad input, 3 incomplete, 4 internal error, "
+    fputs("\nexit codes: 0 done, 1 declined or unverified, 2 usage or bad input, "
+          "3 tokens, context, memory or time ran out, 4 internal error, "
           "75 try again, 130 interrupted\n",
           to);
 }

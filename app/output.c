@@ -55,6 +55,11 @@ void dr_output_make_safe(char *text)
             *c = '?';
         else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) /* U+0080 to U+009F: controls as well */
             c[0] = c[1] = '?';
+        else if (*c == 0xd8 && c[1] == 0x9c) /* U+061C, and what else turns the direction of writing around: U+200E, U+200F, */
+            c[0] = c[1] = '?';
+        else if (*c == 0xe2 && ((c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xaa && c[2] <= 0xae))) || /* U+202A to U+202E, */
+                                (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9)))                                      /* U+2066 to U+2069 */
+            c[0] = c[1] = c[2] = '?';
     }
 }
 

@@ -27,7 +27,8 @@ void dr_output_event(dr_output *o, json_t *event);
 /* A JSON text of any bytes (what is not UTF-8 becomes U+FFFD). Never NULL but when out of memory. */
 json_t *dr_output_text(dr_str s);
 
-/* Text for a terminal: a control character other than newline and tab becomes '?', whoever wrote it (a folder's name, a profile,
+/* Text for a terminal: of a control character other than newline and tab, also of those that turn the direction of writing around,
+ * each byte becomes '?', whoever wrote it (a folder's name, a profile,
  * a model's free text). In place. */
 void dr_output_make_safe(char *text);
 

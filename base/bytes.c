@@ -137,7 +137,7 @@ dr_status dr_read_file(dr_buf *out, const char *path, size_t max_bytes, dr_error
 {
     dr_status st = DR_OK;
     struct stat sb;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO without a writer would wait for ever */
 
     *out = (dr_buf){0};
     if (fd < 0 || fstat(fd, &sb) < 0) {
@@ -149,7 +149,7 @@ dr_status dr_read_file(dr_buf *out, const char *path, size_t max_bytes, dr_error
         goto done;
     }
     if ((uint64_t)sb.st_size > max_bytes) {
-        st = dr_fail(err, DR_ERR_LIMIT, "%s: %lld bytes, at most %zu are read", path, (long long)sb.st_size,
+        st = dr_fail(err, DR_ERR_FORMAT, "%s: %lld bytes, at most %zu are read", path, (long long)sb.st_size,
                      max_bytes);
         goto done;
     }

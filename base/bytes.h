@@ -57,7 +57,8 @@ void dr_store_u32(void *p, uint32_t v);
 void dr_store_u64(void *p, uint64_t v);
 
 /* Reads a whole regular file, at most max_bytes, into a buffer the caller frees with dr_buf_free.
- * DR_ERR_IO with the path and reason; DR_ERR_LIMIT when larger. */
+ * DR_ERR_IO with the path and reason, also for what is no regular file (a FIFO is not waited for); DR_ERR_FORMAT when larger:
+ * no budget ran out, the file is not what it should be. */
 dr_status dr_read_file(dr_buf *out, const char *path, size_t max_bytes, dr_error *err);
 
 /* Writes path whole or not at all: temporary file beside it, fsync, rename. */

@@ -37,7 +37,7 @@ typedef struct dr_binding {
 
 /* The plan of c, matched with the tensors that are there. What is wrong with the weights that are run goes to
  * `problems`, what is wrong with the draft stages (which are not) to `unused`. A tensor whose shard is missing is not told
- * again. DR_ERR_NOMEM, DR_ERR_LIMIT. */
+ * again. DR_ERR_NOMEM, DR_ERR_FORMAT (plan.h). */
 dr_status dr_binding__match(dr_binding *b, const dr_config *c, const dr_safetensors *files, dr_problems *problems,
                             dr_problems *unused, dr_error *err);
 void dr_binding__fini(dr_binding *b);

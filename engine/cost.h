@@ -64,7 +64,7 @@ typedef struct dr_cost {
     double flops_share, fp8_share, kv_share;
 } dr_cost;
 
-/* chunk: tokens of one prefill pass, a multiple of 128. DR_ERR_LIMIT for an absurd configuration, DR_ERR_NOMEM. */
+/* chunk: tokens of one prefill pass, a multiple of 128. DR_ERR_FORMAT for an absurd configuration, DR_ERR_NOMEM. */
 dr_status dr_cost_compute(dr_cost *out, const dr_config *c, const dr_ops *ops, int64_t context, int32_t chunk,
                           dr_error *err);
 

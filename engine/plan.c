@@ -218,7 +218,7 @@ dr_status dr_plan_new(dr_plan *out, const dr_config *c, dr_error *err)
 
     *out = (dr_plan){0};
     if (most > DR_PLAN_MAX_WEIGHTS)
-        return dr_fail(err, DR_ERR_LIMIT, "%lld blocks of %d experts: more than %d weights, which no checkpoint has",
+        return dr_fail(err, DR_ERR_FORMAT, "%lld blocks of %d experts: more than %d weights, which no checkpoint has",
                        (long long)blocks, c->n_experts, DR_PLAN_MAX_WEIGHTS);
     if (!(out->weights = malloc((size_t)most * sizeof *out->weights)))
         return dr_fail(err, DR_ERR_NOMEM, "the plan of a checkpoint: out of memory");

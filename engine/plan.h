@@ -114,7 +114,7 @@ typedef struct dr_plan_tensor {
     uint64_t n_bytes;
 } dr_plan_tensor;
 
-/* DR_ERR_LIMIT when the configuration is absurd (more than DR_PLAN_MAX_WEIGHTS), DR_ERR_NOMEM. */
+/* DR_ERR_FORMAT when the configuration is absurd (more than DR_PLAN_MAX_WEIGHTS), DR_ERR_NOMEM. */
 dr_status dr_plan_new(dr_plan *out, const dr_config *c, dr_error *err);
 void dr_plan_fini(dr_plan *p);
 

@@ -18,7 +18,6 @@ typedef struct reader {
     dr_arena *arena;
     const char *why;     /* of NO */
     const char *problem; /* of BROKEN; NULL: out of memory */
-    bool limit;          /* the problem is a bound of ours */
 } reader;
 
 typedef struct prefix {
@@ -39,7 +38,6 @@ static outcome broken(reader *r, const char *problem)
 
 static outcome too_much(reader *r, const char *problem)
 {
-    r->limit = true;
     return broken(r, problem);
 }
 
@@ -583,7 +581,7 @@ dr_status dr_python_texts_read(dr_python_texts *out, dr_str source, const char *
 
     *out = (dr_python_texts){0};
     if (source.n > DR_PYTHON_FILE_BYTES)
-        return dr_fail(err, DR_ERR_LIMIT, "%s: %zu bytes of Python, more than %d", name, source.n, DR_PYTHON_FILE_BYTES);
+        return dr_fail(err, DR_ERR_FORMAT, "%s: %zu bytes of Python, more than %d", name, source.n, DR_PYTHON_FILE_BYTES);
     if (source.n && (dr_utf8_prefix(source.s, source.n) != source.n || memchr(source.s, 0, source.n)))
         return dr_fail(err, DR_ERR_FORMAT, "%s: not a Python file in UTF-8", name);
     if (source.n >= 3 && memcmp(source.s, mark, 3) == 0)
@@ -597,7 +595,7 @@ dr_status dr_python_texts_read(dr_python_texts *out, dr_str source, const char *
         if (!text.s || !r.problem)
             st = dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", name);
         else
-            st = dr_fail(err, r.limit ? DR_ERR_LIMIT : DR_ERR_FORMAT, "%s: line %d: %s", name, r.line, r.problem);
+            st = dr_fail(err, DR_ERR_FORMAT, "%s: line %d: %s", name, r.line, r.problem);
         dr_python_texts_free(out);
     }
     return st;

@@ -39,7 +39,7 @@ typedef struct dr_python_texts {
     void *storage; /* the strings */
 } dr_python_texts;
 
-/* name stands in messages: "NAME: line 3: ...". DR_ERR_FORMAT: not UTF-8, or a string that does not end; DR_ERR_LIMIT; DR_ERR_NOMEM. */
+/* name stands in messages: "NAME: line 3: ...". DR_ERR_FORMAT: not UTF-8, a string that does not end, or a bound above; DR_ERR_NOMEM. */
 dr_status dr_python_texts_read(dr_python_texts *out, dr_str source, const char *name, dr_error *err);
 void dr_python_texts_free(dr_python_texts *t);
 

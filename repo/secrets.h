@@ -39,7 +39,7 @@ typedef struct dr_secrets {
 typedef struct dr_secret_allow dr_secret_allow;
 
 /* A text file with one fingerprint a line; '#' starts a comment. A file that does not exist is an empty list.
- * DR_ERR_FORMAT with the line when one is not 16 hex digits; DR_ERR_IO; DR_ERR_LIMIT above 1 MiB. */
+ * DR_ERR_FORMAT with the line when one is not 16 hex digits, or above 1 MiB; DR_ERR_IO. */
 dr_status dr_secret_allow_open(dr_secret_allow **out, const char *path, dr_error *err);
 void dr_secret_allow_close(dr_secret_allow *a);
 

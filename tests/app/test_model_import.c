@@ -123,6 +123,76 @@ static void model_import__says_what_is_missing_or_broken(void **state)
     expect("model import --special --wrong %R", 2, "--wrong");
 }
 
+/* A folder is whatever was downloaded: what is no regular file is refused, never waited for. */
+static void model__a_fifo_in_a_folder_is_not_waited_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *command;
+    } cases[] = {
+        {"config.json", "plan"},    {"config.json", "check"},   {"encoding/encoding_dsv4.py", "import"}, {"tokenizer.json", "tokenize"},
+        {"dialect.json", "parse"},  {"deepread.json", "list"},
+    };
+    char path[256], arguments[128];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, cases[i].file);
+        (void)unlink(path);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        (void)snprintf(arguments, sizeof arguments, "model %s %%R", cases[i].command);
+        (void)alarm(60);
+        expect(arguments, 2, "not a regular file");
+        (void)alarm(0);
+        assert_int_equal(unlink(path), 0);
+    }
+    /* What the user names may be a pipe. */
+    write_text("encoding/encoding_dsv4.py", encoding);
+    expect("model import --accept %R", 0, "dialect.json");
+    write_text("messages.json", "[{\"role\": \"user\", \"content\": \"Question\"}]");
+    (void)snprintf(path, sizeof path, "%s/pipe", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    (void)snprintf(path, sizeof path, "cat '%s/messages.json' >'%s/pipe' &", folder, folder);
+    assert_int_equal(system(path), 0);
+    expect("model render %R --messages %R/pipe", 0, "Question");
+}
+
+/* 2 is a bad input, however large; 3 would say that more memory, time or context helps. */
+static void model__too_large_a_file_is_bad_input(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"config.json", "encoding/encoding_dsv4.py", "dialect.json"};
+    static const char *const commands[] = {"plan", "cost", "check", "import", "parse"};
+    static const int of[] = {0, 0, 0, 1, 2};
+    char path[256], arguments[128];
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, files[of[i]]);
+        write_text(files[of[i]], "");
+        assert_int_equal(truncate(path, (off_t)1 << 30), 0);
+        (void)snprintf(arguments, sizeof arguments, "model %s %%R", commands[i]);
+        expect(arguments, 2, "bytes, at most");
+        assert_int_equal(unlink(path), 0);
+    }
+    dr_buf many = {0};
+    for (int i = 0; i < 2000; i++)
+        dr_buf_printf(&many, "A%d = 'x'\n", i);
+    write_text("encoding/encoding_dsv4.py", many.data);
+    dr_buf_free(&many);
+    expect("model import %R", 2, "encoding_dsv4.py: line ");
+}
+
+/* A name out of a file cannot command the terminal or turn its writing around. */
+static void model__names_are_shown_without_controls(void **state)
+{
+    (void)state;
+    write_text("encoding/encoding_dsv4.py", "TOOLS_TEMPLATE = 'a{tool_schemas}b'\n"
+                                            "REASONING_EFFORT_PROMPTS = {'lo\\x1b[31mw': '', 'a\xe2\x80\xae" "b': '', 'c\xe2\x81\xa6" "d': '', 'e\xd8\x9c" "f': ''}\n");
+    run r = program_run(NULL, folder, "model import --accept %R", "2>&1");
+    assert_int_equal(r.exit, 0);
+    assert_null(strchr(r.out.data, 0x1b));
+    assert_non_null(strstr(r.out.data, "lo?[31mw"));
+    assert_non_null(strstr(r.out.data, "a???b, c???d, e??f"));
+    dr_buf_free(&r.out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +200,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(model_import__a_dialect_of_other_words_is_not_overwritten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(model_import__one_object_for_programs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(model_import__says_what_is_missing_or_broken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(model__a_fifo_in_a_folder_is_not_waited_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(model__too_large_a_file_is_bad_input, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(model__names_are_shown_without_controls, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -222,7 +222,7 @@ static void plan__refuses_absurd_sizes(void **state)
     (void)state;
     (void)json_object_set_new(o, "n_routed_experts", json_integer(65536));
     parse(&c, o);
-    assert_int_equal(dr_plan_new(&p, &c, &err), DR_ERR_LIMIT);
+    assert_int_equal(dr_plan_new(&p, &c, &err), DR_ERR_FORMAT);
     assert_non_null(strstr(err.msg, "44 blocks of 65536 experts"));
     assert_null(p.weights);
     drop(&p, &c);

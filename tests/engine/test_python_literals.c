@@ -160,7 +160,7 @@ static void expect_limit(const dr_buf *source, const char *says)
 {
     dr_python_texts t;
     dr_error err;
-    assert_int_equal(dr_python_texts_read(&t, dr_buf_view(source), "file", &err), DR_ERR_LIMIT);
+    assert_int_equal(dr_python_texts_read(&t, dr_buf_view(source), "file", &err), DR_ERR_FORMAT);
     assert_non_null(strstr(err.msg, says));
 }
 
