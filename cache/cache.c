@@ -49,17 +49,29 @@ static void list_remove(dr_cache *c)
     (void)pthread_mutex_unlock(&open_lock);
 }
 
+typedef struct opening {
+    dr_cache *c;
+    bool create;
+} opening;
+
+/* MDB_NOTFOUND: it has to be created. */
 static int open_kv_db(MDB_txn *txn, void *arg, dr_error *err)
 {
-    dr_cache *c = arg;
+    const opening *o = arg;
+    unsigned flags = 0;
+    int rc = mdb_dbi_open(txn, NULL, o->create ? MDB_INTEGERKEY | MDB_CREATE : 0, &o->c->slabs);
+
     (void)err;
-    return mdb_dbi_open(txn, NULL, MDB_INTEGERKEY | (c->read_only ? 0 : MDB_CREATE), &c->slabs);
+    if (rc == 0 && (rc = mdb_dbi_flags(txn, o->c->slabs, &flags)) == 0 && !(flags & MDB_INTEGERKEY))
+        rc = MDB_NOTFOUND;
+    return rc;
 }
 
 static int open_facts_dbs(MDB_txn *txn, void *arg, dr_error *err)
 {
-    dr_cache *c = arg;
-    const unsigned create = c->read_only ? 0 : MDB_CREATE;
+    const opening *o = arg;
+    dr_cache *c = o->c;
+    const unsigned create = o->create ? MDB_CREATE : 0;
     int rc;
 
     (void)err;
@@ -69,7 +81,7 @@ static int open_facts_dbs(MDB_txn *txn, void *arg, dr_error *err)
         (rc = mdb_dbi_open(txn, "free", create | MDB_INTEGERKEY, &c->free_ids)) != 0 ||
         (rc = mdb_dbi_open(txn, "facts0", create, &c->generation[0])) != 0 ||
         (rc = mdb_dbi_open(txn, "facts1", create, &c->generation[1])) != 0)
-        return rc == MDB_NOTFOUND ? MDB_INVALID : rc;
+        return rc;
     return 0;
 }
 
@@ -99,25 +111,50 @@ static int settle_state(MDB_txn *txn, void *arg, dr_error *err)
     return dr_state__put(c, txn, &s);
 }
 
-/* fn in a transaction of the kind this cache may make. */
-static dr_status run_once(dr_cache *c, dr_env *e, dr_env_fn *fn, dr_error *err)
+/* Whether settle_state has something to do, without the write lock that it needs. */
+static int is_settled(dr_cache *c, MDB_txn *txn)
+{
+    MDB_stat slabs;
+    dr_state s;
+    int rc = mdb_env_stat(c->kv.env, &slabs);
+
+    if (rc == 0)
+        rc = dr_state__get(c, txn, &s);
+    return rc == 0 && slabs.ms_entries == 0 && s.next_slab > 0 ? MDB_NOTFOUND : rc;
+}
+
+/* Opens what is there in a read transaction, so that a writer who stands still does not keep others from reading; only what is not there
+ * needs a write. */
+static dr_status open_dbs(dr_cache *c, dr_env *e, dr_env_fn *fn, dr_error *err)
+{
+    opening o = {.c = c};
+    MDB_txn *txn = NULL;
+    dr_status st = dr_env__read(e, &txn, err);
+
+    if (st != DR_OK)
+        return st;
+    const int rc = fn(txn, &o, err);
+    if (rc != 0) {
+        dr_env__read_end(e, txn);
+        o.create = true;
+        return rc == MDB_NOTFOUND && !c->read_only ? dr_env__update(e, fn, &o, err) : dr_env__status(e, rc, "opening", err);
+    }
+    /* Handles opened in a read transaction become usable by others when it commits. */
+    st = dr_env__status(e, mdb_txn_commit(txn), "opening", err);
+    (void)pthread_rwlock_unlock(&e->map_lock);
+    return st;
+}
+
+static dr_status settle(dr_cache *c, dr_error *err)
 {
     MDB_txn *txn = NULL;
-    dr_status st;
+    const dr_status st = dr_env__read(&c->facts, &txn, err);
 
-    if (!c->read_only)
-        return dr_env__update(e, fn, c, err);
-    if ((st = dr_env__read(e, &txn, err)) != DR_OK)
+    if (st != DR_OK)
         return st;
-    st = dr_env__status(e, fn(txn, c, err), "opening", err);
-    /* Handles opened in a read transaction become usable by others when it commits. */
-    if (st == DR_OK) {
-        st = dr_env__status(e, mdb_txn_commit(txn), "opening", err);
-        (void)pthread_rwlock_unlock(&e->map_lock);
-    } else {
-        dr_env__read_end(e, txn);
-    }
-    return st;
+    const int rc = is_settled(c, txn);
+    dr_env__read_end(&c->facts, txn);
+    return rc == MDB_NOTFOUND ? dr_env__update(&c->facts, settle_state, c, err) : dr_env__status(&c->facts, rc, "opening", err);
 }
 
 static dr_status open_parts(dr_cache *c, dr_error *err)
@@ -132,8 +169,8 @@ static dr_status open_parts(dr_cache *c, dr_error *err)
     if ((st = dr_env__inspect(kv, err)) != DR_OK || (st = dr_env__inspect(facts, err)) != DR_OK ||
         (st = dr_env__open(&c->kv, kv, KV_DBS, kv_map, c->read_only, err)) != DR_OK ||
         (st = dr_env__open(&c->facts, facts, MAX_DBS, FACTS_MAP, c->read_only, err)) != DR_OK ||
-        (st = run_once(c, &c->kv, open_kv_db, err)) != DR_OK ||
-        (st = run_once(c, &c->facts, open_facts_dbs, err)) != DR_OK)
+        (st = open_dbs(c, &c->kv, open_kv_db, err)) != DR_OK ||
+        (st = open_dbs(c, &c->facts, open_facts_dbs, err)) != DR_OK)
         return st == DR_ERR_NOT_FOUND ? dr_fail(err, DR_ERR_FORMAT, "%s: incomplete", c->folder.path) : st;
     if (c->read_only)
         return DR_OK;
@@ -142,7 +179,7 @@ static dr_status open_parts(dr_cache *c, dr_error *err)
     const uint64_t bytes = (uint64_t)c->facts_max_bytes + (uint64_t)c->facts_max_bytes / 4 + c->max_slabs * INDEX_PER_SLAB + SLACK_BYTES;
     (void)mdb_env_info(c->facts.env, &info);
     c->max_facts_pages = bytes / c->facts.page_bytes > info.me_last_pgno ? bytes / c->facts.page_bytes : info.me_last_pgno + 1;
-    return dr_env__update(&c->facts, settle_state, c, err);
+    return settle(c, err);
 }
 
 static void close_parts(dr_cache *c)

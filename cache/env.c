@@ -10,11 +10,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     MAX_READERS = 512,
     DIR_PATH = 4096,
+    TURN_WAIT_MS = 10000,
+    TURN_STUCK_MS = 100,
+    TURN_STEP_MS = 1,
     /* The fields of a meta page that are looked at, format 1, 64-bit. */
     META_BYTES = 152,
     META_FLAGS = 10,
@@ -26,6 +30,8 @@ enum {
     P_META_FLAG = 0x08
 };
 static const uint32_t MAGIC = 0xBEEFC0DE;
+/* Bytes of data.mdb, far behind its end, that stand for the turn and for the place of the one who is next. LMDB locks lock.mdb alone. */
+static const off_t TURN = (off_t)1 << 61, NEXT = ((off_t)1 << 61) + 1;
 /* Pages that were allocated and freed again in one transaction are never written, so a file may be a little shorter than its last
  * page says; one that lacks more than this was cut. */
 static const uint64_t MAX_LACK = (uint64_t)64 << 20;
@@ -138,8 +144,10 @@ dr_status dr_env__open(dr_env *e, const char *path, unsigned max_dbs, size_t map
     atomic_init(&e->map_begin, 0);
     atomic_init(&e->map_end, 0);
     e->read_only = read_only;
+    e->turn_wait_ms = TURN_WAIT_MS;
     if (!(e->path = strdup(path)) || pthread_rwlock_init(&e->map_lock, NULL) != 0)
         return dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", path);
+    (void)pthread_mutex_init(&e->turn_lock, NULL);
     e->has_lock = true;
     if ((rc = mdb_env_create(&e->env)) != 0)
         return dr_env__status(e, rc, "opening", err);
@@ -160,8 +168,10 @@ void dr_env__close(dr_env *e)
 {
     if (e->env)
         mdb_env_close(e->env);
-    if (e->has_lock)
+    if (e->has_lock) {
         (void)pthread_rwlock_destroy(&e->map_lock);
+        (void)pthread_mutex_destroy(&e->turn_lock);
+    }
     free(e->path);
     *e = (dr_env){0};
 }
@@ -260,18 +270,27 @@ static void find_map(dr_env *e, uintptr_t at)
         (void)fclose(f);
 }
 
-bool dr_env__copy(dr_env *e, const void *at, void *head, size_t n_head, void *rest, size_t n_rest)
+bool dr_env__offset(dr_env *e, const void *at, uint64_t *offset)
 {
     const uintptr_t here = (uintptr_t)at;
 
-    if (n_head + n_rest > e->page_bytes / 2) { /* smaller ones lie in the leaf that the look-up has touched */
-        if (!atomic_load(&e->map_begin))
-            find_map(e, here);
-        const uintptr_t begin = atomic_load(&e->map_begin), end = atomic_load(&e->map_end);
-        if (begin && begin <= here && here < end) { /* LMDB maps a file in one piece, from its first byte */
-            const struct iovec to[2] = {{head, n_head}, {rest, n_rest}};
-            return preadv(e->fd, to, 2, (off_t)(here - begin)) == (ssize_t)(n_head + n_rest);
-        }
+    if (!atomic_load(&e->map_begin))
+        find_map(e, here);
+    const uintptr_t begin = atomic_load(&e->map_begin), end = atomic_load(&e->map_end);
+    if (!begin || begin > here || here >= end)
+        return false;
+    *offset = here - begin; /* LMDB maps a file in one piece, from its first byte */
+    return true;
+}
+
+bool dr_env__copy(dr_env *e, const void *at, void *head, size_t n_head, void *rest, size_t n_rest)
+{
+    uint64_t offset;
+
+    /* Smaller ones lie in the leaf that the look-up has touched. */
+    if (n_head + n_rest > e->page_bytes / 2 && dr_env__offset(e, at, &offset)) {
+        const struct iovec to[2] = {{head, n_head}, {rest, n_rest}};
+        return preadv(e->fd, to, 2, (off_t)offset) == (ssize_t)(n_head + n_rest);
     }
     memcpy(head, at, n_head);
     if (n_rest)
@@ -279,14 +298,65 @@ bool dr_env__copy(dr_env *e, const void *at, void *head, size_t n_head, void *re
     return true;
 }
 
+static int set_lock(const dr_env *e, off_t at, short type)
+{
+    struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
+    return fcntl(e->fd, F_OFD_SETLK, &l);
+}
+
+/* *waited counts on towards most_ms. */
+static dr_status wait_for(dr_env *e, off_t at, int *waited, int most_ms, dr_error *err)
+{
+    while (set_lock(e, at, F_WRLCK) < 0) {
+        const struct timespec step = {0, TURN_STEP_MS * 1000000L};
+        if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+            return dr_fail(err, DR_ERR_IO, "%s: %s", e->path, strerror(errno));
+        if (*waited >= most_ms)
+            return dr_fail(err, DR_ERR_AGAIN, "%s: another process has been writing for %d s; nothing is stored until it goes on", e->path,
+                           TURN_WAIT_MS / 1000);
+        (void)nanosleep(&step, NULL);
+        *waited += TURN_STEP_MS;
+    }
+    return DR_OK;
+}
+
+/* Who is next holds that place until it is his turn: one that writes without a pause is not always first to take it again. */
+static dr_status take_turn(dr_env *e, dr_error *err)
+{
+    (void)pthread_mutex_lock(&e->turn_lock);
+    const int most_ms = e->turn_stuck && e->turn_wait_ms > TURN_STUCK_MS ? TURN_STUCK_MS : e->turn_wait_ms;
+    int waited = 0;
+    dr_status st = wait_for(e, NEXT, &waited, most_ms, err);
+    if (st == DR_OK) {
+        st = wait_for(e, TURN, &waited, most_ms, err);
+        (void)set_lock(e, NEXT, F_UNLCK);
+    }
+    e->turn_stuck = st == DR_ERR_AGAIN;
+    if (st != DR_OK)
+        (void)pthread_mutex_unlock(&e->turn_lock);
+    return st;
+}
+
+static void end_turn(dr_env *e)
+{
+    (void)set_lock(e, TURN, F_UNLCK);
+    (void)pthread_mutex_unlock(&e->turn_lock);
+}
+
 dr_status dr_env__update(dr_env *e, dr_env_fn *fn, void *arg, dr_error *err)
 {
+    dr_status st = take_turn(e, err);
+
+    if (st != DR_OK)
+        return st;
     for (;;) {
         MDB_txn *txn = NULL;
         MDB_envinfo info = {0};
         int rc = begin(e, 0, &txn);
-        if (rc != 0)
-            return dr_env__status(e, rc, "writing", err);
+        if (rc != 0) {
+            st = dr_env__status(e, rc, "writing", err);
+            break;
+        }
         const uint64_t t = dr_clock_us();
         (void)mdb_env_info(e->env, &info);
         if ((rc = fn(txn, arg, err)) == 0)
@@ -297,9 +367,15 @@ dr_status dr_env__update(dr_env *e, dr_env_fn *fn, void *arg, dr_error *err)
         if (took > atomic_load(&e->longest_us)) /* two threads at once: either is near enough */
             atomic_store(&e->longest_us, took);
         (void)pthread_rwlock_unlock(&e->map_lock);
-        if (rc != MDB_MAP_FULL)
-            return dr_env__status(e, rc, "writing", err);
-        if ((rc = resize(e, true, info.me_mapsize)) != 0)
-            return dr_env__status(e, rc, "growing the map", err);
+        if (rc != MDB_MAP_FULL) {
+            st = dr_env__status(e, rc, "writing", err);
+            break;
+        }
+        if ((rc = resize(e, true, info.me_mapsize)) != 0) {
+            st = dr_env__status(e, rc, "growing the map", err);
+            break;
+        }
     }
+    end_turn(e);
+    return st;
 }

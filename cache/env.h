@@ -5,6 +5,8 @@
  *  - A write that finds the map full is rolled back, the map doubled, and the write done again: so a write is a function
  *    that may run more than once and must start from nothing each time.
  *  - Another process may have grown the map (MDB_MAP_RESIZED), and readers that died leave their slots taken.
+ *  - LMDB waits for its write lock without end, also for one whom a stopped process has. So who wants to write takes his turn first, a
+ *    lock of ours for which he waits some seconds: whoever writes holds it, and it ends with the process.
  *
  * Codes: LMDB's are below -30000, errno's above zero, dr_status between: one int carries any of them. A function that
  * returns a dr_status has written err itself. */
@@ -24,6 +26,9 @@ typedef struct dr_env {
     char *path; /* the folder, for messages */
     pthread_rwlock_t map_lock;
     bool has_lock, read_only;
+    pthread_mutex_t turn_lock; /* this process's part of the turn; guards the two below; taken before map_lock */
+    bool turn_stuck;           /* waited for in vain the last time: then little, as others wait behind this one */
+    int turn_wait_ms;          /* for the first time */
     atomic_bool damaged; /* LMDB met a page that makes no sense */
     uint32_t page_bytes;
     int fd; /* of data.mdb, LMDB's own */
@@ -42,9 +47,16 @@ dr_status dr_env__check_trees(dr_env *e, MDB_txn *txn, dr_error *err);
  * not read those. key and value as a cursor gives them in a read transaction. */
 bool dr_env__value_sound(const dr_env *e, const MDB_val *key, const MDB_val *value);
 
-/* Where in data.mdb the bytes of a value lie that has pages to itself, and whether the header before them says so. 0, MDB_CORRUPTED or an
- * errno. */
-int dr_env__place(const dr_env *e, const MDB_val *key, const MDB_val *value, uint64_t *at);
+enum { DR_ENV_HEADER = 16 }; /* bytes in front of a value that has pages to itself */
+
+/* Where in data.mdb the bytes of a value lie that has pages to itself, going by its leaf alone: what is in front of them may be damaged.
+ * key and value as a cursor gives them in a read transaction. 0 or MDB_CORRUPTED. */
+int dr_env__place(dr_env *e, const MDB_val *key, const MDB_val *value, uint64_t *at);
+/* Whether such a value may be written over with dr_env__header before it: whatever is in front of it, it is no page of a tree. 0,
+ * MDB_CORRUPTED or an errno. */
+int dr_env__may_write(const dr_env *e, uint64_t at);
+/* What LMDB writes before a value of n bytes that lies at `at`. */
+void dr_env__header(const dr_env *e, uint64_t at, size_t n, uint8_t header[DR_ENV_HEADER]);
 
 /* Zero-initialised e; close accepts what a failed open left. Checks the trees. DR_ERR_FORMAT: damaged, or not a database this
  * version can read. */
@@ -60,7 +72,11 @@ void dr_env__read_end(dr_env *e, MDB_txn *txn);
  * maps around it. False: the file is shorter than its trees say. */
 bool dr_env__copy(dr_env *e, const void *at, void *head, size_t n_head, void *rest, size_t n_rest);
 
-/* fn in a write transaction, committed when it returns 0, else rolled back. May run fn more than once. */
+/* Where in data.mdb this byte of the map lies; false: it cannot be told. */
+bool dr_env__offset(dr_env *e, const void *at, uint64_t *offset);
+
+/* fn in a write transaction, committed when it returns 0, else rolled back. May run fn more than once. DR_ERR_AGAIN: another process has
+ * been writing for turn_wait_ms, or stands still. */
 typedef int dr_env_fn(MDB_txn *txn, void *arg, dr_error *err);
 dr_status dr_env__update(dr_env *e, dr_env_fn *fn, void *arg, dr_error *err);
 

@@ -14,8 +14,7 @@ enum {
     MOST_PAGE = 64 << 10,
     LOCK_WAIT_MS = 10000,
     STUCK_WAIT_MS = 100,
-    LOCK_STEP_MS = 1,
-    PAGE_HEADER = 16
+    LOCK_STEP_MS = 1
 };
 
 /* *waited counts on towards most_ms. */
@@ -106,33 +105,40 @@ static dr_status find_places(dr_cache *c, uint64_t *at, const dr_slab_write *wri
     if (cur)
         mdb_cursor_close(cur);
     dr_env__read_end(&c->kv, txn);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (at[i])
+            rc = dr_env__may_write(&c->kv, at[i]);
     return dr_env__status(&c->kv, rc, "looking for slabs", err);
 }
 
-/* Up to the end of the last page, so that no page has to be read for the sake of its rest. The disk is told to begin at once: it works while
+/* From LMDB's header, which heals one that was damaged, to the end of the last page: no page has to be read for the sake of its rest. The disk is told to begin at once: it works while
  * the next slab is copied. */
 static int write_in_place(const dr_env *e, const dr_slab_write *w, uint64_t at)
 {
     static const uint8_t zeros[MOST_PAGE];
-    const size_t tail = (PAGE_HEADER + w->n) % e->page_bytes, pad = tail ? e->page_bytes - tail : 0;
-    struct iovec v[2] = {{(void *)(uintptr_t)w->data, w->n}, {(void *)(uintptr_t)zeros, pad}};
-    off_t to = (off_t)at;
+    enum { N = 3 };
+    uint8_t header[DR_ENV_HEADER];
+    const size_t tail = (sizeof header + w->n) % e->page_bytes, pad = tail ? e->page_bytes - tail : 0;
+    struct iovec v[N] = {{header, sizeof header}, {(void *)(uintptr_t)w->data, w->n}, {(void *)(uintptr_t)zeros, pad}};
+    const off_t begin = (off_t)(at - sizeof header);
+    const size_t all = sizeof header + w->n + pad;
 
-    while (v[0].iov_len + v[1].iov_len > 0) {
-        const ssize_t n = pwritev(e->fd, v, 2, to);
+    dr_env__header(e, at, DR_KV_SLAB_BYTES, header);
+    for (size_t done = 0; done < all;) {
+        const ssize_t n = pwritev(e->fd, v, N, begin + (off_t)done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             return n < 0 ? errno : EIO;
-        to += n;
-        for (size_t k = 0, left = (size_t)n; k < 2; k++) {
+        done += (size_t)n;
+        for (size_t k = 0, left = (size_t)n; k < N; k++) {
             const size_t part = left < v[k].iov_len ? left : v[k].iov_len;
             v[k].iov_base = (uint8_t *)v[k].iov_base + part;
             v[k].iov_len -= part;
             left -= part;
         }
     }
-    (void)sync_file_range(e->fd, (off_t)at, (off_t)(w->n + pad), SYNC_FILE_RANGE_WRITE);
+    (void)sync_file_range(e->fd, begin, (off_t)all, SYNC_FILE_RANGE_WRITE);
     return 0;
 }
 

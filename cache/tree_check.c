@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 enum {
-    HEADER = 16,
+    HEADER = DR_ENV_HEADER,
     NODE = 8,
     DATABASE = 48,
     META_BYTES = HEADER + 24 + 2 * DATABASE + 16,
@@ -32,6 +32,7 @@ enum {
     BRANCH = 0x01,
     LEAF = 0x02,
     OVERFLOW = 0x04,
+    META = 0x08,
     BIG_DATA = 0x01,
     SUB_DATA = 0x02,
     INTEGER_KEY = 0x08
@@ -325,22 +326,37 @@ bool dr_env__value_sound(const dr_env *e, const MDB_val *key, const MDB_val *val
     return header_sound(e, (const uint8_t *)value->mv_data - HEADER, page_of(e, key, value), value->mv_size);
 }
 
-int dr_env__place(const dr_env *e, const MDB_val *key, const MDB_val *value, uint64_t *at)
+int dr_env__place(dr_env *e, const MDB_val *key, const MDB_val *value, uint64_t *at)
+{
+    uint64_t in_map;
+
+    if ((uintptr_t)value->mv_data % e->page_bytes != HEADER)
+        return MDB_CORRUPTED;
+    *at = page_of(e, key, value) * e->page_bytes + HEADER;
+    /* Two that know independently. */
+    return dr_env__offset(e, value->mv_data, &in_map) && in_map != *at ? MDB_CORRUPTED : 0;
+}
+
+int dr_env__may_write(const dr_env *e, uint64_t at)
 {
     uint8_t header[HEADER];
     ssize_t got;
 
-    if ((uintptr_t)value->mv_data % e->page_bytes != HEADER)
-        return MDB_CORRUPTED;
-    const uint64_t number = page_of(e, key, value);
     /* Through the file: of a slab not used for long one page comes from the disk, and not all that a fault in the map brings along. */
     do
-        got = pread(e->fd, header, sizeof header, (off_t)(number * e->page_bytes));
+        got = pread(e->fd, header, sizeof header, (off_t)(at - HEADER));
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return errno;
-    if (got != (ssize_t)sizeof header || !header_sound(e, header, number, value->mv_size))
-        return MDB_CORRUPTED;
-    *at = number * e->page_bytes + HEADER;
-    return 0;
+    const unsigned flags = load_u16(header + 10);
+    const bool of_a_tree = dr_load_u64(header) == at / e->page_bytes && !(flags & OVERFLOW) && (flags & (BRANCH | LEAF | META)) != 0;
+    return got == (ssize_t)sizeof header && !of_a_tree ? 0 : MDB_CORRUPTED;
+}
+
+void dr_env__header(const dr_env *e, uint64_t at, size_t n, uint8_t header[DR_ENV_HEADER])
+{
+    memset(header, 0, HEADER);
+    dr_store_u64(header, at / e->page_bytes);
+    header[10] = OVERFLOW;
+    dr_store_u32(header + 12, (uint32_t)((HEADER + n + e->page_bytes - 1) / e->page_bytes));
 }

@@ -3,6 +3,7 @@
 
 #include "cache/env.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -183,12 +184,67 @@ static void env__frees_what_a_dead_reader_held(void **state)
     (void)close(done[1]);
 }
 
+static int wait_inside(MDB_txn *txn, void *arg, dr_error *err)
+{
+    const int *pipes = arg; /* ready, go on */
+    char byte = 0;
+    (void)txn;
+    (void)err;
+    return write(pipes[0], &byte, 1) == 1 && read(pipes[1], &byte, 1) >= 0 ? 0 : EIO;
+}
+
+/* A process stands still inside a write: others are told after a while, and read. */
+static void env__waits_for_its_turn_but_not_for_ever(void **state)
+{
+    enum { WAIT_MS = 50 };
+    dr_env e;
+    int ready[2], go[2], status = -1;
+    char byte = 0;
+    dr_error err = {0};
+    put p = {1, 0, VALUE};
+    (void)state;
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        int pipes[2] = {ready[1], go[0]};
+        as_child();
+        (void)close(go[1]);
+        open_env(&e);
+        if (dr_env__update(&e, put_value, &p, NULL) != DR_OK || dr_env__update(&e, wait_inside, pipes, NULL) != DR_OK)
+            _exit(1);
+        dr_env__close(&e);
+        _exit(0);
+    }
+    (void)!read(ready[0], &byte, 1);
+    open_env(&e);
+    e.turn_wait_ms = WAIT_MS;
+    for (int i = 0; i < 2; i++) {
+        put q = {2, 0, VALUE};
+        assert_int_equal(dr_env__update(&e, put_value, &q, &err), DR_ERR_AGAIN);
+        assert_int_equal(q.n_runs, 0);
+        assert_non_null(strstr(err.msg, "another process has been writing"));
+        assert_int_equal(get_value(&e, 1), DR_OK);
+    }
+    (void)close(go[1]); /* and it goes on */
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    p = (put){2, 0, VALUE};
+    assert_int_equal(dr_env__update(&e, put_value, &p, NULL), DR_OK);
+    assert_int_equal(get_value(&e, 2), DR_OK);
+    dr_env__close(&e);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    (void)close(go[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(env__grows_its_map, setup, teardown),
         cmocka_unit_test_setup_teardown(env__undoes_a_write_that_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(env__notices_that_another_process_grew_the_map, setup, teardown),
+        cmocka_unit_test_setup_teardown(env__waits_for_its_turn_but_not_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(env__frees_what_a_dead_reader_held, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -298,6 +298,44 @@ static void faults__a_flipped_bit_in_a_slab_is_a_miss(void **state)
     }
 }
 
+/* What LMDB keeps in front of a slab is written anew with it: nobody but the slab's own record suffers, and that once. */
+static void faults__a_flipped_bit_before_a_slab_heals(void **state)
+{
+    enum { BITS = 128, STEP = 5 };
+    (void)state;
+    for (int bit = 0; bit < BITS; bit += STEP) {
+        uint8_t header[DR_ENV_HEADER];
+        fill_cache();
+        const int fd = open(scratch_path("c/kv/data.mdb"), O_RDWR);
+        off_t at = 2 * PAGE;
+        while (pread(fd, header, sizeof header, at) == (ssize_t)sizeof header &&
+               !(is_slab_page(header) && dr_load_u64(header) == (uint64_t)(at / PAGE)))
+            at += PAGE;
+        header[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_int_equal(pwrite(fd, header, sizeof header, at), sizeof header);
+        dr_cache *c = cache_at(BUDGET);
+        assert_true(read_everything(c) >= N_RECORDS - 4); /* the record and its descendants */
+        for (uint64_t i = 1; i <= N_RECORDS; i++) {
+            const dr_key k = key_number(i);
+            (void)dr_kv_store_drop(c, DR_KV_BLOCK, &k, NULL);
+        }
+        for (uint64_t i = 0; i < 26; i++) /* each slab is used again */
+            assert_int_equal(put_number(c, DR_KV_BLOCK, 1000 + i, 0, 3 * SLAB, NULL), DR_OK);
+        header[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        uint8_t healed[DR_ENV_HEADER];
+        assert_int_equal(pread(fd, healed, sizeof healed, at), sizeof healed);
+        assert_memory_equal(healed, header, 8);
+        assert_memory_equal(healed + 10, header + 10, sizeof healed - 10);
+        (void)close(fd);
+        dr_cache_close(c);
+        c = cache_at(BUDGET);
+        assert_string_equal(dr_cache_note(c), "");
+        assert_clean(c);
+        dr_cache_close(c);
+        assert_int_equal(dr_cache_delete(scratch_path("c"), NULL), DR_OK);
+    }
+}
+
 static void faults__a_flipped_bit_anywhere_is_never_a_wrong_byte(void **state)
 {
     (void)state;
@@ -645,16 +683,77 @@ static void faults__a_stuck_writer_stops_storing_and_no_more(void **state)
     dr_cache_close(c);
 }
 
+/* Everything once, beside a process that does not go on: done, or let go with a sentence. */
+static int beside_a_stopped_one(uint64_t arg)
+{
+    enum { MOST_S = 50 }; /* ten seconds for each of the two locks, twice at most */
+    dr_cache *c = NULL;
+    const dr_cache_options o = {.kv_max_bytes = TIGHT};
+    const dr_key k = key_number(1);
+    dr_error err = {0};
+
+    (void)arg;
+    (void)alarm(MOST_S);
+    dr_status st = dr_cache_open(&c, scratch_path("c"), &o, &err);
+    if (st != DR_OK)
+        return st == DR_ERR_AGAIN && err.msg[0] ? 0 : 2; /* stopped while it opened */
+    (void)read_everything(c);
+    st = put_number(c, DR_KV_BLOCK, 500, 0, 3 * SLAB, &err);
+    if (st != DR_OK && (st != DR_ERR_AGAIN || !strstr(err.msg, "another process has been writing")))
+        return 3;
+    (void)fact(c, 1, true);
+    st = dr_cache_flush(c, &err);
+    if (st != DR_OK && (st != DR_ERR_AGAIN || !strstr(err.msg, "another process has been writing")))
+        return 4;
+    st = dr_kv_store_drop(c, DR_KV_BLOCK, &k, &err);
+    if (st != DR_OK && st != DR_ERR_NOT_FOUND && st != DR_ERR_AGAIN)
+        return 5;
+    dr_cache_close(c);
+    return 0;
+}
+
+static void faults__a_process_stopped_at_any_moment_holds_nobody_up_for_long(void **state)
+{
+    enum { LONG_ROUNDS = 100, STOPS = 24 };
+    (void)state;
+    if (rounds < LONG_ROUNDS)
+        skip();
+    busy_budget = TIGHT;
+    for (int r = 0; r < STOPS; r++) {
+        const uint64_t arg = random_next(&seed);
+        int status = -1;
+        const pid_t pid = fork();
+        if (pid == 0) {
+            as_child();
+            _exit(busy_life(arg));
+        }
+        const struct timespec t = {0, 100000000 + (long)(random_next(&seed) % 200000000)};
+        (void)nanosleep(&t, NULL);
+        (void)kill(pid, SIGSTOP);
+        assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+        in_child(beside_a_stopped_one, 0, "beside a stopped process");
+        (void)kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        dr_cache *c = cache_at(TIGHT);
+        assert_string_equal(dr_cache_note(c), "");
+        assert_clean(c);
+        assert_int_equal(put_number(c, DR_KV_BLOCK, 501, 0, 3 * SLAB, NULL), DR_OK);
+        dr_cache_close(c);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(faults__a_killed_process_leaves_a_sound_cache, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_flipped_bit_in_a_slab_is_a_miss, setup, teardown),
+        cmocka_unit_test_setup_teardown(faults__a_flipped_bit_before_a_slab_heals, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_flipped_bit_anywhere_is_never_a_wrong_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_flipped_bit_in_every_class_of_page, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_stuck_reader_of_slabs_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_stuck_reader_of_facts_stops_storing_and_no_more, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_stuck_writer_stops_storing_and_no_more, setup, teardown),
+        cmocka_unit_test_setup_teardown(faults__a_process_stopped_at_any_moment_holds_nobody_up_for_long, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_cut_file_is_never_a_wrong_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__noise_in_place_of_a_database_is_moved_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(faults__a_limit_on_files_leaves_a_sound_cache, setup, teardown),
