@@ -285,7 +285,8 @@ static void moved(dr_prefix *p, bool ok, uint64_t begin, bool wait)
     dr_error e = {0};
     dr_key key;
 
-    drop_stale(p);
+    if (wait) /* dropping may wait for other processes: decoding leaves it to the turn's end */
+        drop_stale(p);
     p->block_us += us;
     p->anchor_us += us;
     if (ok && at % DR_BLOCK_TOKENS == 0) {
@@ -316,6 +317,7 @@ dr_status dr_prefix_run(dr_prefix *p, dr_prefix_stat *stat, float *logits, const
 
     *stat = (dr_prefix_stat){.n_tokens = n};
     p->n_keys = 1;
+    drop_stale(p);
     p->block_us = p->anchor_us = 0;
     p->last.is_set = p->stale.is_set = false;
     p->base = n_marks ? marks[0] : 0;
