@@ -5,6 +5,7 @@
 #include "engine/dialect_import.h"
 #include "engine/python_literals.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -53,6 +54,27 @@ static void report(const dr_model_command *c, const char *path, const dr_import 
     json_decref(efforts);
 }
 
+/* Why there is no encoding file: one sentence. */
+static dr_status nothing_to_import(const dr_model_command *c, dr_error *err)
+{
+    struct stat sb;
+    dr_buf path = {0};
+    dr_status st;
+
+    dr_buf_printf(&path, "%s/dialect.json", c->dir);
+    if (path.failed)
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    else if (stat(c->dir, &sb) < 0)
+        st = dr_fail(err, DR_ERR_NOT_FOUND, "%s: %s", c->dir, strerror(errno));
+    else if (stat(path.data, &sb) == 0)
+        st = dr_fail(err, DR_ERR_NOT_FOUND, "%s: dialect.json is there already, and no " ENCODING " to make another from", c->dir);
+    else
+        st = dr_fail(err, DR_ERR_NOT_FOUND,
+                     "%s: no " ENCODING ": copy it from the checkpoint's page, or write dialect.json by hand (docs/model-folder.md)", c->dir);
+    dr_buf_free(&path);
+    return st;
+}
+
 /* Folder of the result, made when it is not there. */
 static dr_status make_folder(const char *folder, dr_error *err)
 {
@@ -80,8 +102,7 @@ dr_status dr_model_part__import(const dr_model_command *c, dr_error *err)
     }
     st = dr_read_file(&python, from.data, DR_PYTHON_FILE_BYTES, err);
     if (st == DR_ERR_NOT_FOUND)
-        st = dr_fail(err, st, "%s: no " ENCODING ": copy it from the checkpoint's page, or write dialect.json by hand (docs/model-folder.md)",
-                     c->dir);
+        st = nothing_to_import(c, err);
     if (st != DR_OK || (st = dr_dialect_import(&import, dr_buf_view(&python), from.data, c->opt->accept, err)) != DR_OK ||
         (st = dr_dialect_parse_file(&dialect, dr_buf_view(&import.json), to.data, err)) != DR_OK ||
         (st = make_folder(folder, err)) != DR_OK || (st = is_there(&same, to.data, dr_buf_view(&import.json), err)) != DR_OK ||

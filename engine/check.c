@@ -165,6 +165,14 @@ static json_t *problem_list(const dr_problems *p)
     return list;
 }
 
+static void write_bytes(char out[32], uint64_t n)
+{
+    if (n < 1 << 20)
+        (void)snprintf(out, 32, "%llu bytes", (unsigned long long)n);
+    else
+        (void)snprintf(out, 32, n < 1 << 30 ? "%.2f MiB" : "%.2f GiB", (double)n / (n < 1 << 30 ? 1 << 20 : 1 << 30));
+}
+
 /* "3 of 46 shards are missing (9.71 GiB), 2 tensors are of another shape". */
 static dr_status summarise(const checker *x, size_t n_missing, uint64_t missing_bytes, dr_error *err)
 {
@@ -178,7 +186,7 @@ static dr_status summarise(const checker *x, size_t n_missing, uint64_t missing_
                  {n[DR_PROBLEM_EXTRA], "tensor is not of this configuration", "tensors are not of this configuration"},
                  {n[DR_PROBLEM_SHAPE], "tensor has another shape or dtype", "tensors have another shape or dtype"},
                  {n[DR_PROBLEM_CONTENT], "tensor holds impossible values", "tensors hold impossible values"}};
-    char text[1024];
+    char text[1024], bytes[32];
     size_t at = 0;
 
     text[0] = 0;
@@ -189,8 +197,9 @@ static dr_status summarise(const checker *x, size_t n_missing, uint64_t missing_
         if (parts[i].n)
             at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu %s", at ? ", " : "", parts[i].n,
                                    parts[i].n == 1 ? parts[i].one : parts[i].many);
+    write_bytes(bytes, missing_bytes);
     if (missing_bytes)
-        (void)snprintf(text + at, sizeof text - at, "; %.2f GiB are still to come", (double)missing_bytes / (1 << 30));
+        (void)snprintf(text + at, sizeof text - at, "; %s are still to come", bytes);
     return dr_fail(err, n[DR_PROBLEM_FILE_MISSING] == dr_problems_count(x->problems) ? DR_ERR_NOT_FOUND : DR_ERR_FORMAT, "%.200s: %s",
                    x->dir, text);
 }

@@ -233,7 +233,7 @@ static dr_status check_target(const char *to, dr_error *err)
     return d && n == 0 ? DR_OK : dr_fail(err, DR_ERR_ARG, "%s is there already: name a folder that is not, or an empty one", to);
 }
 
-static dr_status check_space(const char *folder, uint64_t need, dr_error *err)
+static dr_status check_space(const char *folder, const char *to, uint64_t need, dr_error *err)
 {
     struct statvfs fs;
     const double gib = 1024.0 * 1024 * 1024;
@@ -243,7 +243,7 @@ static dr_status check_space(const char *folder, uint64_t need, dr_error *err)
     const uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (need <= left)
         return DR_OK;
-    return dr_fail(err, DR_ERR_LIMIT, "%s: the checkpoint takes %.2f GiB, %.2f GiB are free there", folder, (double)need / gib,
+    return dr_fail(err, DR_ERR_LIMIT, "%s: the checkpoint takes %.2f GiB, %.2f GiB are free there", to, (double)need / gib,
                    (double)left / gib);
 }
 
@@ -326,11 +326,11 @@ static dr_status write_folder(converter *x, const char *to, const dr_convert_opt
         goto done;
     }
     if (mkdir(partial, 0777) < 0) {
-        st = dr_fail(err, DR_ERR_IO, "%s: %s", partial, strerror(errno));
+        st = dr_fail(err, DR_ERR_IO, "%s: %s", to, strerror(errno));
         goto done;
     }
     made = true;
-    if ((st = check_space(partial, x->n_bytes, err)) != DR_OK ||
+    if ((st = check_space(partial, to, x->n_bytes, err)) != DR_OK ||
         (st = dr_convert__config(&config, dr_buf_view(&x->json), &x->config, err)) != DR_OK ||
         (st = dr_convert__write(partial, x->pieces, x->n_pieces, x->n_shards, x->n_bytes, dr_buf_view(&config), opt, err)) !=
             DR_OK ||

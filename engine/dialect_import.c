@@ -22,7 +22,7 @@ static const dr_release releases[] = {
     {"V4 (April)", HASH_A, HASH_B, {{"none", NULL}, {"high", NULL}, {"max", HASH_X}}},
 };
 
-enum { MAX_OWN_EFFORTS = 16, MAX_TEMPLATE = 1 << 16 };
+enum { MAX_OWN_EFFORTS = 16, MAX_TEMPLATE = 1 << 16, MAX_WORK = 1 << 24 };
 
 /* What the renderer writes by itself: a file that says otherwise describes another format. */
 static const struct {
@@ -49,6 +49,7 @@ typedef struct importer {
     dr_python_texts texts;
     dr_buf head, tail; /* of the tools block */
     const dr_python_text *tools;
+    size_t work; /* bytes copied and names compared by split_template: a file of names in braces would keep it busy for long */
     struct {
         char name[32];
         dr_str text;
@@ -81,6 +82,8 @@ static bool split_template(importer *m, dr_str template)
     dr_buf_clear(head);
     dr_buf_clear(tail);
     for (size_t at = 0; at < template.n && head->n + tail->n <= MAX_TEMPLATE;) { /* a name may stand for a long text, often */
+        if (m->work++ > MAX_WORK)
+            return false;
         const char c = template.s[at];
         const size_t left = template.n - at - 1;
         if (c != '{' && c != '}') {
@@ -101,6 +104,7 @@ static bool split_template(importer *m, dr_str template)
         for (size_t i = 0; i < texts->n && !found; i++)
             if (!texts->v[i].why && !texts->v[i].key.s && dr_str_eq(texts->v[i].name, name))
                 found = &texts->v[i];
+        m->work += texts->n + (found ? found->text.n : 0);
         if (found)
             dr_buf_add(out, found->text.s, found->text.n);
         else if (out == head)
@@ -167,6 +171,7 @@ static dr_status find_tools(importer *m, bool *known)
         return dr_fail(m->err, DR_ERR_FORMAT, "%s: line %d: " TOOLS " is %s: write dialect.json by hand (docs/model-folder.md)", m->file,
                        named->line, named->why);
     m->tools = dr_python_text_get(&m->texts, TOOLS, NULL);
+    m->work = 0; /* the one that counts, whatever else stands in the file */
     if (!m->tools || !split_template(m, m->tools->text))
         return dr_fail(m->err, DR_ERR_FORMAT,
                        "%s: no text " TOOLS " with one placeholder for the tool schemas: write dialect.json by hand (docs/model-folder.md)",
@@ -182,42 +187,52 @@ static const dr_python_text *find_hash(const importer *m, const char *hash)
     return NULL;
 }
 
-/* Of a name that stands twice the last text counts, as in Python. */
-static void add_effort(importer *m, dr_str name, dr_str text)
+/* Of a name that stands twice the last text counts, as in Python. False: such a name, or one more, cannot be kept. */
+static bool add_effort(importer *m, dr_str name, dr_str text)
 {
     char lower[sizeof m->efforts[0].name];
     size_t at = 0;
 
     if (name.n == 0 || name.n >= sizeof lower)
-        return;
+        return false;
     for (size_t i = 0; i < name.n; i++)
         lower[i] = (char)(name.s[i] >= 'A' && name.s[i] <= 'Z' ? name.s[i] | 0x20 : name.s[i]);
     lower[name.n] = 0;
     while (at < m->n_efforts && strcmp(m->efforts[at].name, lower) != 0)
         at++;
     if (at == MAX_OWN_EFFORTS)
-        return;
+        return false;
     memcpy(m->efforts[at].name, lower, name.n + 1);
     m->efforts[at].text = text;
     m->n_efforts += at == m->n_efforts;
+    return true;
+}
+
+static dr_status too_much(const importer *m, int line, dr_error *err)
+{
+    return dr_fail(err, DR_ERR_FORMAT, "%s: line %d: at most %d efforts are kept, each with a name of 1 to %zu bytes: write dialect.json by "
+                   "hand (docs/model-folder.md)", m->file, line, MAX_OWN_EFFORTS, sizeof m->efforts[0].name - 1);
 }
 
 /* The efforts as the file itself names them. A dict names them all; single constants leave out those without a text. */
-static void own_efforts(importer *m)
+static dr_status own_efforts(importer *m, dr_error *err)
 {
     const dr_str prefix = DR_STR(EFFORT_PREFIX);
 
     for (size_t i = 0; i < m->texts.n; i++)
-        if (m->texts.v[i].key.s && dr_str_eq(m->texts.v[i].name, DR_STR(EFFORTS)))
-            add_effort(m, m->texts.v[i].key, m->texts.v[i].text);
+        if (m->texts.v[i].key.s && dr_str_eq(m->texts.v[i].name, DR_STR(EFFORTS)) &&
+            !add_effort(m, m->texts.v[i].key, m->texts.v[i].text))
+            return too_much(m, m->texts.v[i].line, err);
     if (m->n_efforts)
-        return;
-    add_effort(m, DR_STR("none"), DR_STR(""));
+        return DR_OK;
+    (void)add_effort(m, DR_STR("none"), DR_STR(""));
     for (size_t i = 0; i < m->texts.n; i++) {
         const dr_python_text *t = &m->texts.v[i];
-        if (!t->why && !t->key.s && t->name.n > prefix.n && memcmp(t->name.s, prefix.s, prefix.n) == 0)
-            add_effort(m, (dr_str){t->name.s + prefix.n, t->name.n - prefix.n}, t->text);
+        if (!t->why && !t->key.s && t->name.n > prefix.n && memcmp(t->name.s, prefix.s, prefix.n) == 0 &&
+            !add_effort(m, (dr_str){t->name.s + prefix.n, t->name.n - prefix.n}, t->text))
+            return too_much(m, t->line, err);
     }
+    return DR_OK;
 }
 
 /* Does the file's dict, if it has one, say the same as the release? */
@@ -310,10 +325,10 @@ dr_status dr_dialect__import(dr_import *out, const dr_release *known, size_t n_k
         out->release = release->name;
     for (int e = 0; release && e < DR_RELEASE_EFFORTS; e++) {
         const char *hash = release->efforts[e].hash;
-        add_effort(&m, dr_str_of(release->efforts[e].name), hash ? find_hash(&m, hash)->text : DR_STR(""));
+        (void)add_effort(&m, dr_str_of(release->efforts[e].name), hash ? find_hash(&m, hash)->text : DR_STR(""));
     }
-    if (!release)
-        own_efforts(&m);
+    if (!release && (st = own_efforts(&m, err)) != DR_OK)
+        goto done;
     write_json(&out->json, &m, out->release);
 done:
     if (m.nomem || out->json.failed)

@@ -115,6 +115,9 @@ static void model_import__says_what_is_missing_or_broken(void **state)
     (void)state;
     expect("model import %R/encoding", 2, "no encoding/encoding_dsv4.py");
     expect("model import %R/encoding", 2, "docs/model-folder.md");
+    expect("model import %R/missing", 2, "/missing: No such file or directory");
+    write_text("encoding/dialect.json", "{}");
+    expect("model import %R/encoding", 2, "/encoding: dialect.json is there already, and no encoding/encoding_dsv4.py");
     write_text("encoding/encoding_dsv4.py", "x = '\n");
     expect("model import --accept %R", 2, "encoding_dsv4.py: line 1: a string does not end");
     write_text("encoding/encoding_dsv4.py", "dsml_token = '<|DSML|>'\n");

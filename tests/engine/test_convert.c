@@ -422,6 +422,13 @@ static void convert__leaves_nothing_when_it_is_stopped(void **state)
         fail_msg("%s", err.msg);
     tiny_remove_folder(to);
 
+    /* No folder to put it into: told by the name that was given, not that of the unfinished one. */
+    char below[160];
+    snprintf(below, sizeof below, "%s/no/such", folder);
+    assert_int_equal(convert(folder, below, 0, &r, &err), DR_ERR_IO);
+    assert_non_null(strstr(err.msg, "/no/such: No such file"));
+    assert_null(strstr(err.msg, "partial"));
+
     /* A folder that cannot be written into. */
     assert_int_equal(convert(folder, "/proc/deepread-out", 0, &r, &err), DR_ERR_IO);
     assert_non_null(strstr(err.msg, "/proc/deepread-out"));

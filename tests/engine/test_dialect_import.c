@@ -229,6 +229,48 @@ static void dialect_import__a_name_in_a_template_cannot_blow_it_up(void **state)
     dr_buf_free(&b);
 }
 
+/* What the dialect could not hold is not left out in silence. */
+static void dialect_import__every_effort_is_kept_or_refused(void **state)
+{
+    (void)state;
+    for (int n = 16; n <= 17; n++) {
+        dr_buf b = {0};
+        dr_import import;
+        dr_error err = {0};
+        dr_buf_str(&b, TOKENS TEMPLATE "REASONING_EFFORT_PROMPTS = {");
+        for (int i = 0; i < n; i++)
+            dr_buf_printf(&b, "'e%d': 't', ", i);
+        dr_buf_str(&b, "}\n");
+        if (n == 17)
+            expect_refused(b.data, true, false, "file: line 17: at most 16 efforts are kept");
+        else
+            assert_int_equal(dr_dialect__import(&import, known, 2, dr_buf_view(&b), "file", true, &err), DR_OK);
+        if (n == 16)
+            dr_import_fini(&import);
+        dr_buf_free(&b);
+    }
+    expect_refused(TOKENS TEMPLATE "REASONING_EFFORT_PROMPTS = {'': 'x'}\n", true, false, "a name of 1 to 31 bytes");
+    expect_refused(TOKENS TEMPLATE "REASONING_EFFORT_PROMPTS = {'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa': 'x'}\n", true, false, "a name of 1 to 31 bytes");
+    expect_refused(TOKENS TEMPLATE "REASONING_EFFORT_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA = 'x'\n", true, false, "a name of 1 to 31 bytes");
+}
+
+/* Texts of names in braces by the thousand: stopped by a count of the work, and the template behind them is still found. */
+static void dialect_import__texts_full_of_names_are_bounded(void **state)
+{
+    (void)state;
+    dr_buf b = {0};
+    for (int i = 0; i < 900; i++)
+        dr_buf_printf(&b, "A%d = ''\n", i);
+    dr_buf_str(&b, "B = '");
+    for (int i = 0; i < 150000; i++)
+        dr_buf_str(&b, "{A9}");
+    dr_buf_str(&b, "'\n" TOKENS TEMPLATE);
+    expect_import(b.data, true, "unknown", false, (const char *const[]){"none", "", NULL});
+    dr_buf_str(&b, "TOOLS_TEMPLATE = B\n");
+    expect_refused(b.data, true, false, "no text TOOLS_TEMPLATE with one placeholder");
+    dr_buf_free(&b);
+}
+
 static void dialect_import__failed_allocations_are_reported(void **state)
 {
     (void)state;
@@ -253,6 +295,8 @@ int main(void)
         cmocka_unit_test(dialect_import__other_texts_need_to_be_accepted),
         cmocka_unit_test(dialect_import__what_nobody_can_accept),
         cmocka_unit_test(dialect_import__a_name_in_a_template_cannot_blow_it_up),
+        cmocka_unit_test(dialect_import__every_effort_is_kept_or_refused),
+        cmocka_unit_test(dialect_import__texts_full_of_names_are_bounded),
         cmocka_unit_test(dialect_import__failed_allocations_are_reported),
     };
     return cmocka_run_group_tests(tests, declare_releases, NULL);
