@@ -215,6 +215,7 @@ static int publish(MDB_txn *txn, void *arg, dr_error *err)
         it->stored = false;
         if (!p->planned)
             continue;
+        s.day_bytes += p->n_slabs * (DR_KV_SLAB_BYTES + 16); /* written, whether or not it can be entered */
         if ((rc = has_parent(c, txn, it->label, &useful)) != 0)
             return rc;
         if (!useful) {
@@ -237,7 +238,6 @@ static int publish(MDB_txn *txn, void *arg, dr_error *err)
             return rc;
         it->stored = true;
         s.n_stored++;
-        s.day_bytes += p->n_slabs * (DR_KV_SLAB_BYTES + 16);
         s.bytes_stored += it->n;
     }
     return dr_state__put(c, txn, &s);
