@@ -5,9 +5,11 @@
 #include "cache/kv_index.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -296,6 +298,14 @@ dr_status dr_cache_flush(dr_cache *c, dr_error *err)
     return st;
 }
 
+/* False when another process has moved what this one has open aside, and begun anew. */
+static bool is_in_place(const dr_cache *c)
+{
+    struct stat ours, named;
+    return c->kv.env && fstat(c->kv.fd, &ours) == 0 && fstatat(c->folder.fd, "kv/data.mdb", &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
 void dr_cache_close(dr_cache *c)
 {
     dr_error err;
@@ -306,7 +316,7 @@ void dr_cache_close(dr_cache *c)
         dr_log("cache", "at closing: %s", err.msg);
     dr_facts__free(c);
     /* Pages that made no sense turned up: without its version the folder is moved aside when it is opened next. */
-    if (!c->read_only && (atomic_load(&c->kv.damaged) || atomic_load(&c->facts.damaged)))
+    if (!c->read_only && (atomic_load(&c->kv.damaged) || atomic_load(&c->facts.damaged)) && is_in_place(c))
         (void)unlinkat(c->folder.fd, "version", 0);
     close_parts(c);
     list_remove(c);
