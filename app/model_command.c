@@ -5,6 +5,7 @@
 #include "engine/foreign.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 /* What is brought into shape depends on what the folder lacks: the official layout, or its dialect. */
 static dr_status import(const dr_model_command *c, dr_error *err)
@@ -55,6 +56,11 @@ dr_outcome dr_command_model(const dr_options *opt, dr_output *out, const atomic_
         goto done;
     if (dir.failed) {
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        goto done;
+    }
+    struct stat sb;
+    if (part->run != dr_model_part__plan && part->run != dr_model_part__cost && stat(dir.data, &sb) == 0 && S_ISREG(sb.st_mode)) {
+        st = dr_fail(err, DR_ERR_ARG, "%s is a file: model %s takes the folder", dir.data, part->name);
         goto done;
     }
     c.dir = dir.data;

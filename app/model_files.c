@@ -129,22 +129,18 @@ dr_status dr_model_part__check(const dr_model_command *c, dr_error *err)
 
     if (!c->opt->json)
         show_problems(&problems);
-    if (st != DR_OK || !c->opt->full)
+    if (!show)
         goto done;
-    if (!(report = json_loadb(text.data, text.n, 0, NULL))) {
+    json_t *const found = json_loadb(text.data, text.n, 0, NULL);
+    report = json_pack("{s:s, s:i}", "type", "check", "schema", DR_EVENT_SCHEMA);
+    if (!found || json_object_update(report, found) != 0)
         st = dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", c->dir);
-        goto done;
-    }
-    if ((st = hash_weights(report, c, err)) != DR_OK)
-        goto done;
-    dr_buf_clear(&text);
-    if ((line = json_dumps(report, 0)))
-        dr_buf_str(&text, line);
-    if (!line || text.failed)
-        st = dr_fail(err, DR_ERR_NOMEM, "%s: out of memory", c->dir);
+    json_decref(found);
+    if (st == DR_OK && c->opt->full)
+        st = hash_weights(report, c, err);
+    if ((line = json_dumps(report, JSON_COMPACT)))
+        puts(line);
 done:
-    if (show && text.n)
-        puts(text.data);
     free(line);
     json_decref(report);
     dr_problems_fini(&problems);

@@ -86,6 +86,22 @@ done:
     return st;
 }
 
+/* --json: all of it as one object. */
+static void report_tokens(const dr_model_command *c, const dr_tokenizer *t, const dr_ids *ids)
+{
+    json_t *list = json_array();
+    dr_buf text = {0};
+
+    for (size_t i = 0; i < ids->n; i++) {
+        const dr_str bytes = dr_tokenizer_bytes(t, ids->v[i]);
+        (void)json_array_append_new(list, json_integer(ids->v[i]));
+        dr_buf_add(&text, bytes.s, bytes.n);
+    }
+    dr_output_event(c->out, json_pack("{s:s, s:i, s:o, s:o}", "type", "tokens", "schema", DR_EVENT_SCHEMA, "ids", list, "text",
+                                      dr_output_text(dr_buf_view(&text))));
+    dr_buf_free(&text);
+}
+
 static void print_ids(const dr_ids *ids)
 {
     (void)putchar('[');
@@ -133,7 +149,9 @@ dr_status dr_model_part__tokenize(const dr_model_command *c, dr_error *err)
     if (c->opt->decode) {
         if ((st = dr_model_part__ids(&ids, dr_buf_view(&text), "standard input", dr_tokenizer_size(t), err)) != DR_OK)
             goto done;
-        for (size_t i = 0; i < ids.n; i++) {
+        if (c->opt->json)
+            report_tokens(c, t, &ids);
+        for (size_t i = 0; i < ids.n && !c->opt->json; i++) {
             const dr_str bytes = dr_tokenizer_bytes(t, ids.v[i]);
             (void)fwrite(bytes.s, 1, bytes.n, stdout);
         }
@@ -141,6 +159,10 @@ dr_status dr_model_part__tokenize(const dr_model_command *c, dr_error *err)
     }
     if ((st = dr_tokenizer_encode(t, &ids, dr_buf_view(&text), c->opt->special, err)) != DR_OK)
         goto done;
+    if (c->opt->json) {
+        report_tokens(c, t, &ids);
+        goto done;
+    }
     if (c->opt->ids) {
         print_ids(&ids);
         goto done;

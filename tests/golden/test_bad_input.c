@@ -406,7 +406,7 @@ static void bad_input__index_of_shards(void **state)
     refused("check", 2, "model.safetensors.index.json", "elsewhere");
     save_text("model.safetensors.index.json", "{\"weight_map\": {\"embed.weight\": \"a.safetensors\"}}");
     refused("check", 2, "a.safetensors", "1 of 1 shards is missing");
-    refused("check --json", 4, "\"good\":false", "\"state\":\"missing\"", "\"missing_bytes\":24576", "a.safetensors");
+    refused("check --json", 5, "{\"type\":\"check\",\"schema\":1,\"model\":", "\"good\":false", "\"state\":\"missing\"", "\"missing_bytes\":24576", "a.safetensors");
     save_text("model.safetensors.index.json", "{\"weight_map\": []}");
     refused("check", 1, "model.safetensors.index.json");
     save_text("model.safetensors.index.json", "{");

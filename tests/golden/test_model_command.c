@@ -244,7 +244,7 @@ static void check__full_adds_digests(void **state)
         ;
     fclose(list);
     text[64] = 0;
-    snprintf(expected, sizeof expected, "\"model.safetensors\": \"%s\"", text);
+    snprintf(expected, sizeof expected, "\"model.safetensors\":\"%s\"", text);
     dr_buf out = get("out");
     assert_non_null(strstr(out.data, expected));
     dr_buf_free(&out);
@@ -323,6 +323,19 @@ static void assert_error(const char *says)
 }
 
 /* What transformers wrote is refused with the command that converts it; that command asks where to, and tells what is missing. */
+static void tokenize__one_object_for_programs(void **state)
+{
+    (void)state;
+    put("in", "[1, 2]", 6);
+    done(run("tokenize . --decode --json"));
+    assert_output("{\"type\":\"tokens\",\"schema\":1,\"ids\":[1,2],\"text\":\"\\\"#\"}\n");
+    put("in", "", 0);
+    done(run("tokenize . --json"));
+    assert_output("{\"type\":\"tokens\",\"schema\":1,\"ids\":[],\"text\":\"\"}\n");
+    assert_int_equal(run("check config.json"), 2);
+    assert_error("config.json is a file: model check takes the folder");
+}
+
 static void import__of_foreign_names(void **state)
 {
     static const char header[] = "{\"model.norm.weight\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}} ";
@@ -373,7 +386,7 @@ int main(int argc, char **argv)
         CASE(logits__no_tokens_give_an_empty_matrix), CASE(logits__a_failed_run_leaves_no_file),
         CASE(tokenize__bytes_come_back), CASE(tokenize__lines_show_every_token), CASE(render_and_parse__are_reachable),
         CASE(check__full_adds_digests), CASE(plan__lists_every_tensor), CASE(cost__says_what_a_token_takes),
-        CASE(import__of_foreign_names), CASE(usage__is_refused_with_a_sentence),
+        CASE(import__of_foreign_names), CASE(tokenize__one_object_for_programs), CASE(usage__is_refused_with_a_sentence),
     };
 
     if (argc < 2) {
