@@ -368,7 +368,7 @@ void dr_session_close(dr_session *session)
         /* What goes wrong with the cache while writing is known late: told once, behind all else. */
         dr_prefix_finish(session->prefix);
         if (*dr_prefix_trouble(session->prefix))
-            dr_output_note(session->s->out, "cache: %s", dr_prefix_trouble(session->prefix));
+            dr_output_warning(session->s->out, "cache: %s", dr_prefix_trouble(session->prefix));
     }
     dr_prefix_free(session->prefix);
     dr_speculation_free(session->speculation);

@@ -304,18 +304,17 @@ static int set_lock(const dr_env *e, off_t at, short type)
     return fcntl(e->fd, F_OFD_SETLK, &l);
 }
 
-/* *waited counts on towards most_ms. */
-static dr_status wait_for(dr_env *e, off_t at, int *waited, int most_ms, dr_error *err)
+/* until: on dr_clock_us; steps of sleep grow long on a busy machine. */
+static dr_status wait_for(dr_env *e, off_t at, uint64_t until, dr_error *err)
 {
     while (set_lock(e, at, F_WRLCK) < 0) {
         const struct timespec step = {0, TURN_STEP_MS * 1000000L};
         if (errno != EAGAIN && errno != EACCES && errno != EINTR)
             return dr_fail(err, DR_ERR_IO, "%s: %s", e->path, strerror(errno));
-        if (*waited >= most_ms)
+        if (dr_clock_us() >= until)
             return dr_fail(err, DR_ERR_AGAIN, "%s: another process has been writing for %d s; nothing is stored until it goes on", e->path,
                            TURN_WAIT_MS / 1000);
         (void)nanosleep(&step, NULL);
-        *waited += TURN_STEP_MS;
     }
     return DR_OK;
 }
@@ -325,10 +324,10 @@ static dr_status take_turn(dr_env *e, dr_error *err)
 {
     (void)pthread_mutex_lock(&e->turn_lock);
     const int most_ms = e->turn_stuck && e->turn_wait_ms > TURN_STUCK_MS ? TURN_STUCK_MS : e->turn_wait_ms;
-    int waited = 0;
-    dr_status st = wait_for(e, NEXT, &waited, most_ms, err);
+    const uint64_t until = dr_clock_us() + (uint64_t)most_ms * 1000;
+    dr_status st = wait_for(e, NEXT, until, err);
     if (st == DR_OK) {
-        st = wait_for(e, TURN, &waited, most_ms, err);
+        st = wait_for(e, TURN, until, err);
         (void)set_lock(e, NEXT, F_UNLCK);
     }
     e->turn_stuck = st == DR_ERR_AGAIN;

@@ -1,6 +1,7 @@
 #include "cache/folder.h"
 
 #include "base/bytes.h"
+#include "base/log.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -59,10 +60,11 @@ static dr_status take_lock(dr_folder *f, dr_error *err)
         }
         return dr_fail(err, DR_ERR_IO, "%s/open.lock: %s", f->path, strerror(errno));
     }
-    for (int waited = 0; flock(f->lock_fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
+    const uint64_t until = dr_clock_us() + (uint64_t)LOCK_WAIT_MS * 1000;
+    while (flock(f->lock_fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return dr_fail(err, DR_ERR_IO, "%s/open.lock: %s", f->path, strerror(errno));
-        if (waited >= LOCK_WAIT_MS)
+        if (dr_clock_us() >= until)
             return dr_fail(err, DR_ERR_AGAIN, "%s: another process has been opening it for %d s", f->path,
                            LOCK_WAIT_MS / 1000);
         const struct timespec step = {0, LOCK_STEP_MS * 1000000L};

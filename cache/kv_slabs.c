@@ -1,5 +1,7 @@
 #include "cache/kv_slabs.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,18 +19,17 @@ enum {
     LOCK_STEP_MS = 1
 };
 
-/* *waited counts on towards most_ms. */
-static dr_status wait_for(dr_cache *c, int fd, int *waited, int most_ms, dr_error *err)
+/* until: on dr_clock_us; steps of sleep grow long on a busy machine. */
+static dr_status wait_for(dr_cache *c, int fd, uint64_t until, dr_error *err)
 {
     while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         const struct timespec step = {0, LOCK_STEP_MS * 1000000L};
         if (errno != EWOULDBLOCK && errno != EINTR)
             return dr_fail(err, DR_ERR_IO, "%s: %s", c->kv.path, strerror(errno));
-        if (*waited >= most_ms)
+        if (dr_clock_us() >= until)
             return dr_fail(err, DR_ERR_AGAIN, "%s: another process has been writing for %d s; nothing is stored until it goes on", c->kv.path,
                            LOCK_WAIT_MS / 1000);
         (void)nanosleep(&step, NULL);
-        *waited += LOCK_STEP_MS;
     }
     return DR_OK;
 }
@@ -40,10 +41,10 @@ dr_status dr_slabs__lock(dr_cache *c, dr_error *err)
     (void)pthread_mutex_lock(&c->slab_lock);
     /* Who has waited in vain once waits little from then on: a queue of records must not wait long for each of them. */
     const int most_ms = c->slab_lock_stuck ? STUCK_WAIT_MS : LOCK_WAIT_MS;
-    int waited = 0;
-    dr_status st = wait_for(c, c->facts.fd, &waited, most_ms, err);
+    const uint64_t until = dr_clock_us() + (uint64_t)most_ms * 1000;
+    dr_status st = wait_for(c, c->facts.fd, until, err);
     if (st == DR_OK) {
-        st = wait_for(c, c->kv.fd, &waited, most_ms, err);
+        st = wait_for(c, c->kv.fd, until, err);
         (void)flock(c->facts.fd, LOCK_UN);
     }
     c->slab_lock_stuck = st == DR_ERR_AGAIN;
