@@ -17,6 +17,8 @@ from . import quant
 
 BF = torch.bfloat16
 NEGATIVE = -1e30
+PADDING = 255                # the segment of what fills a row up
+BLOCK = 256                  # queries that attend in one product
 
 
 def compiled(f):
@@ -118,13 +120,24 @@ def unrotate(o, cs, rope: int):
     return torch.cat((o[..., :-rope], tail.to(BF)), -1)
 
 
-@compiled
+@torch.compile(dynamic=True)
 def softmax_sink(logits, mask, sink, scale: float):
+    """Softmax with one logit a head that has no value: (probabilities, the sink's).  logits [q, heads, keys]."""
     l = logits.float() * scale + mask
     z = sink.float()[:, None]
-    m = torch.maximum(l.amax(-1, keepdim=True), z).detach()
-    e = torch.exp(l - m)
-    return (e / (e.sum(-1, keepdim=True) + torch.exp(z - m))).to(BF)
+    m = torch.maximum(l.amax(-1, keepdim=True), z)
+    e, s = torch.exp(l - m), torch.exp(z - m)
+    total = e.sum(-1, keepdim=True) + s
+    return (e / total).to(BF), s / total
+
+
+@torch.compile(dynamic=True)
+def softmax_sink_backward(a, s, da, scale: float):
+    """(gradient of the logits, of the sink of every query)."""
+    af = a.float()
+    t = af * da.float()
+    r = t.sum(-1, keepdim=True)
+    return ((t - af * r) * scale).to(BF), -r * s
 
 
 @compiled
@@ -327,6 +340,65 @@ class Compressor(nn.Module):
         return pool(k, z, self.ape, self.norm, cs, self.rope, q8)
 
 
+class BlockAttention(torch.autograd.Function):
+    """Attention of shared keys and values over the blocks of a plan (`Nano.plan`), which leaves out what is masked whole.
+
+    q [B, T, heads, head], kv [B, T, head], ck [B, entries, head] or None, sink [heads]; chosen: additive [B, T, entries] or None.
+    -> (out like q, the heads' mean probability of every entry [B, T, entries] if `report`)."""
+
+    @staticmethod
+    def keys(kv, ck, block):
+        b, q0, q1, k0, e0, e1, mask = block
+        if ck is None or e1 == e0:
+            return F.pad(kv[b, k0:q1], (0, 0, 0, mask.shape[-1] - (q1 - k0))) if mask.shape[-1] > q1 - k0 else kv[b, k0:q1]
+        return F.pad(torch.cat((kv[b, k0:q1], ck[b, e0:e1])), (0, 0, 0, mask.shape[-1] - (q1 - k0) - (e1 - e0)))
+
+    @staticmethod
+    def forward(ctx, q, kv, ck, sink, blocks, chosen, report):
+        H, D = q.shape[2:]
+        out, kept, scale = torch.zeros_like(q), [], D ** -0.5
+        p = torch.zeros(q.shape[0], q.shape[1], ck.shape[1]) if report else None
+        for block in blocks:
+            b, q0, q1, k0, e0, e1, mask = block
+            n = q1 - k0
+            if chosen is not None and e1 > e0:
+                mask = mask.clone()
+                mask[:, 0, n:n + e1 - e0] += chosen[b, q0:q1, e0:e1]
+            K = BlockAttention.keys(kv, ck, block)
+            logits = torch.mm(q[b, q0:q1].reshape(-1, D), K.t())
+            a, s = softmax_sink(logits.view(q1 - q0, H, -1), mask, sink, scale)
+            torch.mm(a.view((q1 - q0) * H, -1), K, out=out[b, q0:q1].view(-1, D))
+            kept.append((a, s))
+            if report:
+                p[b, q0:q1, e0:e1] = a[..., n:n + e1 - e0].float().mean(1)
+        ctx.save_for_backward(q, kv, ck, sink)
+        ctx.blocks, ctx.kept, ctx.scale = blocks, kept, scale
+        if report:
+            ctx.mark_non_differentiable(p)
+        return out, p
+
+    @staticmethod
+    def backward(ctx, g, _):
+        q, kv, ck, sink = ctx.saved_tensors
+        H, D = q.shape[2:]
+        dq, dkv = torch.zeros_like(q), torch.zeros(kv.shape)
+        dck = None if ck is None else torch.zeros(ck.shape)
+        dsink = torch.zeros(H)
+        for block, (a, s) in zip(ctx.blocks, ctx.kept):
+            b, q0, q1, k0, e0, e1, _ = block
+            K, n = BlockAttention.keys(kv, ck, block), q1 - k0
+            go, qb = g[b, q0:q1].reshape(-1, D), q[b, q0:q1].view(-1, D)
+            dl, ds = softmax_sink_backward(a, s, torch.mm(go, K.t()).view_as(a), ctx.scale)
+            dsink += ds.sum((0, 2))
+            dl, a = dl.view(len(go), -1), a.view(len(go), -1)
+            torch.mm(dl, K, out=dq[b, q0:q1].view(-1, D))
+            dK = torch.mm(dl.t(), qb) + torch.mm(a.t(), go)
+            dkv[b, k0:q1] += dK[:n]
+            if ck is not None and e1 > e0:
+                dck[b, e0:e1] += dK[n:n + e1 - e0]
+        return dq, dkv.to(BF), None if ck is None else dck.to(BF), dsink, None, None, None
+
+
 class Attention(nn.Module):
     def __init__(self, c, ratio):
         super().__init__()
@@ -360,50 +432,31 @@ class Attention(nn.Module):
         dots = torch.matmul(q.reshape(B, T * c.index_heads, c.index_head), k.transpose(1, 2))
         return index_combine(dots.view(B, T, c.index_heads, -1), w)
 
-    def forward(self, x, xq, B, T, tables, masks, mode):
+    def forward(self, x, xq, B, T, plan, mode):
         c, q8, rope = self.c, mode['quantise'], self.c.rope
-        cs = tables[1 if self.ratio else 0]
+        cs = plan.tables[1 if self.ratio else 0]
         qr, qrq = rms(F.linear(xq, weight(self.wq_a, q8)), self.q_norm, q8)
         q = q_head(F.linear(qrq, weight(self.wq_b, q8)).view(B, T, c.heads, c.head), cs, rope)
         kv = kv_head(F.linear(xq, weight(self.wkv, q8)).view(B, T, c.head), self.kv_norm, cs, rope, q8)
-        W = min(c.window, T)
-        n = T // W
-        kb = kv.view(B, n, W, c.head)
-        K = torch.cat((F.pad(kb[:, :-1], (0, 0, 0, 0, 1, 0)), kb), 2) if n > 1 else kb
-        mask = masks[self.ratio]
-        scores = None
+        ck = chosen = scores = allowed = None
         if self.ratio:
-            ck = self.compressor(x, B, T, cs, masks.get('first4'), q8)
-            N = ck.shape[1]
-            K = torch.cat((K, ck[:, None].expand(B, n, N, c.head)), 2)
-            if self.ratio == 4 and N > c.topk and (mode['teach_index'] or mode['sparse']):
-                visible = masks['visible4']
-                scores = self.index_scores(x.detach(), qrq.detach(), B, T, cs, masks.get('first4'), q8)
-                if mode['sparse']:
-                    masked = scores.detach().masked_fill(~visible, NEGATIVE)
-                    least = masked.topk(c.topk, -1)[0][..., -1:]
-                    chosen = torch.where(visible & (masked >= least), 0., NEGATIVE)
-                    mask = mask.clone()
-                    mask[..., -N:] += chosen.view(B, n, W, 1, N)
-        logits = torch.matmul(q.reshape(B * n, W * c.heads, c.head), K.reshape(B * n, -1, c.head).transpose(1, 2))
-        a = softmax_sink(logits.view(B, n, W, c.heads, -1), mask, self.sink, c.head ** -0.5)
-        if scores is not None and mode['teach_index']:
-            self.index_loss = self._index_loss(scores, a, B, T, N, visible, mode['sparse'], mask)
-        o = torch.matmul(a.view(B * n, W * c.heads, -1), K.reshape(B * n, -1, c.head)).view(B, T, c.heads, c.head)
+            ck = self.compressor(x, B, T, cs, plan.first4, q8)
+        if self.ratio == 4 and ck.shape[1] > c.topk and (mode['teach_index'] or mode['sparse']):
+            allowed = plan.visible4
+            scores = self.index_scores(x.detach(), qrq.detach(), B, T, cs, plan.first4, q8)
+            if mode['sparse']:
+                masked = scores.detach().masked_fill(~allowed, NEGATIVE)
+                allowed = allowed & (masked >= masked.topk(c.topk, -1)[0][..., -1:])
+                chosen = torch.where(allowed, 0., NEGATIVE)
+        o, p = BlockAttention.apply(q.contiguous(), kv, ck, self.sink, plan.blocks[self.ratio], chosen, scores is not None and mode['teach_index'])
+        if p is not None:
+            # KL from the heads' mean attention over compressed entries to the indexer's softmax
+            p = p / (p.sum(-1, keepdim=True) + 1e-9)
+            self.index_loss = index_divergence(scores, p, allowed.expand_as(p))[:, c.window:].mean()
         o = unrotate(o, cs, rope).view(B * T, c.o_groups, -1)
         wo = weight(self.wo_a, q8)
         v = torch.cat([F.linear(o[:, i], wo[i]) for i in range(c.o_groups)], -1)
         return F.linear(round_activation(v) if q8 else v, weight(self.wo_b, q8))
-
-    def _index_loss(self, scores, a, B, T, N, visible, sparse, mask):
-        """KL from the heads' mean attention over compressed entries to the indexer's softmax."""
-        allowed = visible
-        if sparse:
-            allowed = (mask[..., -N:] > -1).view(B, T, N)
-        with torch.no_grad():
-            p = a[..., -N:].float().mean(3).reshape(B, T, N)
-            p = p / (p.sum(-1, keepdim=True) + 1e-9)
-        return index_divergence(scores, p, allowed.expand(B, T, N))[:, self.c.window:].mean()
 
 
 class Experts(torch.autograd.Function):
@@ -506,10 +559,10 @@ class Block(nn.Module):
         self.hc_attn, self.hc_ffn = HyperConnection(c, 2 * layer), HyperConnection(c, 2 * layer + 1)
         self.attn_norm, self.ffn_norm = nn.Parameter(torch.ones(c.d)), nn.Parameter(torch.ones(c.d))
 
-    def forward(self, X, ids, B, T, tables, masks, mode):
+    def forward(self, X, ids, B, T, plan, mode):
         q8 = mode['quantise']
         x, xq, post, C = self.hc_attn.read(X, self.attn_norm, q8)
-        X = hc_write(X, self.attn(x, xq, B, T, tables, masks, mode), post, C)
+        X = hc_write(X, self.attn(x, xq, B, T, plan, mode), post, C)
         x, xq, post, C = self.hc_ffn.read(X, self.ffn_norm, q8)
         return hc_write(X, self.ffn(x, xq, ids, mode), post, C)
 
@@ -525,6 +578,15 @@ class Mtp(nn.Module):
         self.hc_head = HyperConnection(c, 0, True)
 
 
+@dataclass
+class Plan:
+    """What all layers of one pass share (`Nano.plan`)."""
+    tables: tuple                # rope of plain and of compressing layers
+    blocks: dict
+    first4: torch.Tensor         # [B, entries]: the entry begins a dialogue
+    visible4: torch.Tensor       # [B, T, entries]: may the token see it
+
+
 MODE = {'quantise': False, 'sparse': False, 'teach_index': False, 'mtp': False}
 
 
@@ -537,55 +599,57 @@ class Nano(nn.Module):
         self.hc_head, self.norm = HyperConnection(c, 0, True), nn.Parameter(torch.ones(c.d))
         self.head = normal(c.vocabulary, c.d, gain=0.5)
         self.mtp = Mtp(c)
-        self._masks = {}
+        self._masks, self._tables = {}, {}
 
-    def shape_masks(self, T):
-        """What depends on the length alone: (near [n, W, keys], {ratio: visible [T, entries]}, rope tables)."""
-        if T not in self._masks:
-            c = self.c
-            W = min(c.window, T)
-            n = T // W
-            i = torch.arange(W)[:, None]
-            if n > 1:
-                j = torch.arange(2 * W)[None] - W
-                near = ((j <= i) & (j > i - W))[None].repeat(n, 1, 1)
-                near[0, :, :W] = False
-            else:
-                near = (torch.arange(W)[None] <= i)[None]
-            t = torch.arange(T)
-            visible = {r: torch.arange(T // r)[None] < ((t + 1) // r)[:, None] for r in set(c.ratios) if r}
-            self._masks[T] = near, visible, (rope_table(c, False, T), rope_table(c, True, T))
-        return self._masks[T]
+    def block_mask(self, ratio, q, near, start, far):
+        """Additive [q, 1, keys]: what the last q of `near` raw keys, the first of which has place `start` in its dialogue, see of those
+        and of `far` entries of `ratio` tokens; filled up with keys that nothing sees."""
+        key = ratio, q, near, start if far else 0, far
+        if key not in self._masks:
+            i, j = torch.arange(near - q, near)[:, None], torch.arange(near)[None]
+            seen = [(j <= i) & (j > i - self.c.window)]
+            if far:
+                seen.append(torch.arange(far)[None] < (start + i + 1) // ratio)
+            fill = -(near + far) % 32
+            seen.append(torch.zeros(q, fill, dtype=torch.bool))
+            self._masks[key] = torch.where(torch.cat(seen, 1), 0., NEGATIVE)[:, None]
+        return self._masks[key]
 
-    def masks(self, segments):
-        """({ratio: additive mask [B, n, W, 1, keys], ...}, rope tables).  segments [B, T] numbers the dialogues of a row,
-        each of which begins at a multiple of 128; no token sees another dialogue, raw or compressed."""
+    def plan(self, segments):
+        """What attends to what.  segments [B, T] numbers the dialogues of a row, each of which begins at a multiple of 128; no token sees
+        another dialogue, raw or compressed.  Padding, 255, sees nothing.  blocks: {ratio: [(row, first query, end, first raw key, first
+        entry, end, mask)]}."""
         B, T = segments.shape
-        near, visible, tables = self.shape_masks(T)
-        n, W = near.shape[:2]
-        own = segments.view(B, n, W)
-        keys = torch.cat((F.pad(own[:, :-1], (0, 0, 1, 0), value=-1), own), 2) if n > 1 else own
-        near = near & (own[..., None] == keys[:, :, None])
-        out = {0: torch.where(near, 0., NEGATIVE)[:, :, :, None]}
-        for r, seen in visible.items():
-            blocks = segments[:, :T // r * r:r]
-            seen = seen & (segments[..., None] == blocks[:, None])
-            out[r] = torch.where(torch.cat((near, seen.view(B, n, W, -1)), -1), 0., NEGATIVE)[:, :, :, None]
-            if r == 4:
-                out['visible4'] = seen
-                out['first4'] = F.pad(blocks[:, 1:] != blocks[:, :-1], (1, 0), value=True)
-        return out, tables
+        if T not in self._tables:
+            self._tables[T] = rope_table(self.c, False, T), rope_table(self.c, True, T)
+        plan = Plan(self._tables[T], {r: [] for r in (0, *self.c.ratios)}, None, None)
+        for b in range(B):
+            cuts = [0] + (torch.nonzero(segments[b, 1:] != segments[b, :-1])[:, 0] + 1).tolist() + [T]
+            for s, end in zip(cuts, cuts[1:]):
+                if segments[b, s] == PADDING:
+                    continue
+                for q0 in range(s, end, BLOCK):
+                    q1 = min(q0 + BLOCK, end)
+                    k0 = max(s, (q0 - self.c.window + 1) // 32 * 32)
+                    for r, blocks in plan.blocks.items():
+                        e0, e1 = (s // r, q1 // r) if r else (0, 0)
+                        blocks.append((b, q0, q1, k0, e0, e1, self.block_mask(r, q1 - q0, q1 - k0, k0 - s, e1 - e0)))
+        if 4 in self.c.ratios:
+            starts, t = segments[:, :T // 4 * 4:4], torch.arange(T)
+            plan.first4 = F.pad(starts[:, 1:] != starts[:, :-1], (1, 0), value=True)
+            plan.visible4 = (torch.arange(T // 4)[None] < ((t + 1) // 4)[:, None]) & (segments[..., None] == starts[:, None])
+        return plan
 
     def forward(self, ids, mode=MODE, segments=None):
         """ids [B, T] -> the normed state before the head [B*T, d]; with mtp, a second one.  segments: as `masks` says,
         one dialogue a row if None."""
         c = self.c
         B, T = ids.shape
-        masks, tables = self.masks(torch.zeros_like(ids) if segments is None else segments)
+        plan = self.plan(torch.zeros_like(ids) if segments is None else segments)
         flat = ids.reshape(-1)
         X = F.embedding(flat, self.embed).to(BF)[:, None].expand(-1, c.streams, -1).contiguous()
         for block in self.blocks:
-            X = block(X, flat, B, T, tables, masks, mode)
+            X = block(X, flat, B, T, plan, mode)
         h = self.hc_head.collapse(X, self.norm)
         if not mode['mtp']:
             return h
@@ -594,7 +658,7 @@ class Nano(nn.Module):
         e = rms(F.embedding(after, self.embed).to(BF), m.enorm, q8)[1]
         x = rms(X.detach(), m.hnorm, q8)[1]
         X = (F.linear(x, weight(m.h_proj, q8)) + F.linear(e, weight(m.e_proj, q8))[:, None]).contiguous()
-        X = m.block(X, after, B, T, tables, masks, dict(mode, sparse=False, teach_index=False))
+        X = m.block(X, after, B, T, plan, dict(mode, sparse=False, teach_index=False))
         return h, m.hc_head.collapse(X, m.norm)
 
     def index_losses(self):

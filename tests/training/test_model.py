@@ -133,6 +133,40 @@ class Attention(unittest.TestCase):
             first = first or loss.item()
         self.assertLess(loss.item(), .8 * first)
 
+    def test_blocks_change_nothing(self):
+        model, mode = small(window=96), dict(sparse=True, quantise=True)
+        segments = torch.tensor([[0] * 128 + [1] * 128])
+        whole = logits(model, self.ids, segments, **mode)
+        before, m.BLOCK = m.BLOCK, 32
+        try:
+            self.assertLess(apart(logits(model, self.ids, segments, **mode), whole), .02)
+        finally:
+            m.BLOCK = before
+
+    def test_the_gradient_is_that_of_plain_attention(self):
+        torch.manual_seed(1)
+        H, D, T, N = 2, 32, 192, 48
+        model = small(window=96)
+        q, kv, ck = (torch.randn(*s).to(m.BF).requires_grad_(True) for s in ((1, T, H, D), (1, T, D), (1, N, D)))
+        sink = torch.randn(H).requires_grad_(True)
+        before, m.BLOCK = m.BLOCK, 64
+        try:
+            blocks = model.plan(torch.zeros(1, T, dtype=torch.long)).blocks[4]
+        finally:
+            m.BLOCK = before
+        o, _ = m.BlockAttention.apply(q, kv, ck, sink, blocks, None, False)
+        t = torch.arange(T)[:, None]
+        raw, entry = torch.arange(T)[None], torch.arange(N)[None]
+        seen = torch.cat(((raw <= t) & (raw > t - 96), entry < (t + 1) // 4), 1)
+        K = torch.cat((kv, ck), 1)[0].float()
+        logit = (q[0].float() @ K.t() * D ** -.5).masked_fill(~seen[:, None], -1e30)
+        want = torch.cat((logit, sink[None, :, None].expand(T, H, 1)), -1).softmax(-1)[..., :-1] @ K
+        self.assertTrue(near(o[0].float(), want))
+        mine = torch.autograd.grad(o.float().pow(2).sum(), (q, kv, ck, sink))
+        theirs = torch.autograd.grad(want.pow(2).sum(), (q, kv, ck, sink))
+        for a, b in zip(mine, theirs):
+            self.assertLess((a.float() - b.float()).norm().item(), .03 * b.float().norm().item())
+
     def test_dialogues_of_one_row_do_not_see_each_other(self):
         a, b = self.ids[:, :128], torch.randint(0, 300, (1, 128))
         row, segments = torch.cat((a, b), 1), torch.tensor([[0] * 128 + [1] * 128])
