@@ -174,6 +174,7 @@ static dr_status open_parts(dr_cache *c, dr_error *err)
         (st = open_dbs(c, &c->kv, open_kv_db, err)) != DR_OK ||
         (st = open_dbs(c, &c->facts, open_facts_dbs, err)) != DR_OK)
         return st == DR_ERR_NOT_FOUND ? dr_fail(err, DR_ERR_FORMAT, "%s: incomplete", c->folder.path) : st;
+    dr_direct__init(&c->direct, c->kv.fd, c->kv.page_bytes);
     if (c->read_only)
         return DR_OK;
     /* A budget made smaller leaves the file as large as it was. */
@@ -186,6 +187,7 @@ static dr_status open_parts(dr_cache *c, dr_error *err)
 
 static void close_parts(dr_cache *c)
 {
+    dr_direct__fini(&c->direct);
     dr_env__close(&c->facts);
     dr_env__close(&c->kv);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -281,6 +282,18 @@ bool dr_env__offset(dr_env *e, const void *at, uint64_t *offset)
         return false;
     *offset = here - begin; /* LMDB maps a file in one piece, from its first byte */
     return true;
+}
+
+bool dr_env__is_cached(dr_env *e, uint64_t offset)
+{
+    unsigned char there = 1;
+
+    (void)pthread_rwlock_rdlock(&e->map_lock);
+    const uintptr_t begin = atomic_load(&e->map_begin), end = atomic_load(&e->map_end);
+    if (begin && offset < end - begin && mincore((void *)(begin + offset / e->page_bytes * e->page_bytes), 1, &there) < 0)
+        there = 1;
+    (void)pthread_rwlock_unlock(&e->map_lock);
+    return there & 1;
 }
 
 bool dr_env__copy(dr_env *e, const void *at, void *head, size_t n_head, void *rest, size_t n_rest)

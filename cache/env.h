@@ -75,6 +75,9 @@ bool dr_env__copy(dr_env *e, const void *at, void *head, size_t n_head, void *re
 /* Where in data.mdb this byte of the map lies; false: it cannot be told. */
 bool dr_env__offset(dr_env *e, const void *at, uint64_t *offset);
 
+/* Whether the page that holds this byte of data.mdb is in the page cache, or it cannot be told. In no transaction of the calling thread's. */
+bool dr_env__is_cached(dr_env *e, uint64_t offset);
+
 /* fn in a write transaction, committed when it returns 0, else rolled back. May run fn more than once. DR_ERR_AGAIN: another process has
  * been writing for turn_wait_ms, or stands still. */
 typedef int dr_env_fn(MDB_txn *txn, void *arg, dr_error *err);

@@ -2,6 +2,7 @@
 #ifndef DR_CACHE_INTERNAL_H
 #define DR_CACHE_INTERNAL_H
 
+#include "cache/direct.h"
 #include "cache/env.h"
 #include "cache/facts.h"
 #include "cache/folder.h"
@@ -38,6 +39,7 @@ struct dr_cache {
     struct dr_cache *next_open; /* in the list of those open in this process */
 
     dr_env kv, facts; /* a write transaction on one is never open while one on the other is */
+    dr_direct direct; /* of kv/data.mdb */
     MDB_dbi slabs;
     MDB_dbi state, index, links, free_ids, generation[DR_N_GENERATIONS];
     uint64_t max_slabs;

@@ -13,6 +13,12 @@
 
 enum {
     SLABS_PER_TXN = 32, /* new ones: 8 MiB of memory while it lasts */
+    SLAB_STRIDE = DR_KV_SLAB_BYTES + DR_ENV_HEADER, /* in the file */
+    SLABS_PER_READ = DR_DIRECT_BYTES / SLAB_STRIDE,
+    /* Shorter runs are read through the page cache, where small models' records may well stay. Restored past it in requests of 1 MiB: 1.7 GB/s;
+     * 1.75 MiB: 2.1; 7 MiB: 2.2. */
+    LEAST_DIRECT = 8,
+    CACHED_STEP = 8, /* slabs: one page stands for 2 MiB */
     MOST_PAGE = 64 << 10,
     LOCK_WAIT_MS = 10000,
     STUCK_WAIT_MS = 100,
@@ -83,8 +89,9 @@ static int write_new(MDB_txn *txn, void *arg, dr_error *err)
     return 0;
 }
 
-/* Where the slabs lie in the file; 0: nowhere yet. */
-static dr_status find_places(dr_cache *c, uint64_t *at, const dr_slab_write *writes, size_t n, dr_error *err)
+/* Where the slabs whose ids stand in `at` lie in the file, in their stead; 0: nowhere yet. By the leaves alone: to touch a slab in the map would cost
+ * a page fault, and upset what the kernel reads ahead. It holds after the transaction too, as a slab keeps its pages. */
+static dr_status find_places(dr_cache *c, uint64_t *at, size_t n, dr_error *err)
 {
     MDB_cursor *cur = NULL;
     MDB_txn *txn = NULL;
@@ -95,7 +102,7 @@ static dr_status find_places(dr_cache *c, uint64_t *at, const dr_slab_write *wri
         return st;
     rc = mdb_cursor_open(txn, c->slabs, &cur);
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        uint32_t id = writes[i].id;
+        uint32_t id = (uint32_t)at[i];
         MDB_val mk = {sizeof id, &id}, mv;
         at[i] = 0;
         if ((rc = mdb_cursor_get(cur, &mk, &mv, MDB_SET_KEY)) == 0)
@@ -106,9 +113,6 @@ static dr_status find_places(dr_cache *c, uint64_t *at, const dr_slab_write *wri
     if (cur)
         mdb_cursor_close(cur);
     dr_env__read_end(&c->kv, txn);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        if (at[i])
-            rc = dr_env__may_write(&c->kv, at[i]);
     return dr_env__status(&c->kv, rc, "looking for slabs", err);
 }
 
@@ -155,8 +159,13 @@ dr_status dr_slabs__write(dr_cache *c, dr_slab_write *writes, size_t n, dr_error
         st = dr_fail(err, DR_ERR_NOMEM, "cache: out of memory");
         goto done;
     }
-    if ((st = find_places(c, at, writes, n, err)) != DR_OK)
+    for (size_t i = 0; i < n; i++)
+        at[i] = writes[i].id;
+    if ((st = find_places(c, at, n, err)) != DR_OK)
         goto done;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (at[i])
+            rc = dr_env__may_write(&c->kv, at[i]);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         /* While its bytes are near: they are read once more right away. */
         writes[i].sum = dr_xxh3_128(writes[i].data, writes[i].n);
@@ -176,5 +185,84 @@ dr_status dr_slabs__write(dr_cache *c, dr_slab_write *writes, size_t n, dr_error
 done:
     free(at);
     free(fresh);
+    return st;
+}
+
+/* Through the file and not the map: a page that the disk cannot read is then an error and not a SIGBUS. */
+static int read_file(int fd, uint8_t *to, size_t n, uint64_t at)
+{
+    while (n > 0) {
+        const ssize_t got = pread(fd, to, n, (off_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0 || errno == EINVAL ? MDB_NOTFOUND : errno;
+        to += got;
+        at += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return 0;
+}
+
+/* Of n slabs, one behind the other from `at` on, some are not in the page cache, and reading them past it pays. */
+static bool is_cold_run(dr_cache *c, uint64_t at, size_t n)
+{
+    bool cached = true;
+    for (size_t i = 0; c->direct.fd >= 0 && n >= LEAST_DIRECT && i < n && cached; i += CACHED_STEP)
+        cached = dr_env__is_cached(&c->kv, at + i * SLAB_STRIDE);
+    return !cached;
+}
+
+/* The slabs first .. first + n of e, which lie one behind the other from `at` on. 0; MDB_NOTFOUND; or could not be read. */
+static int copy_run(dr_cache *c, uint8_t *dst, uint8_t *scratch, const dr_entry *e, size_t first, size_t n, uint64_t at)
+{
+    const size_t begin = first * DR_KV_SLAB_BYTES;
+    const size_t n_bytes = e->info.n_bytes - begin < n * DR_KV_SLAB_BYTES ? e->info.n_bytes - begin : n * DR_KV_SLAB_BYTES;
+    const uint8_t *run = NULL;
+    int rc = 0;
+
+    if (is_cold_run(c, at, n))
+        run = dr_direct__read(&c->direct, at - DR_ENV_HEADER, n_bytes + n * DR_ENV_HEADER);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const size_t done = i * DR_KV_SLAB_BYTES, part = n_bytes - done < DR_KV_SLAB_BYTES ? n_bytes - done : DR_KV_SLAB_BYTES;
+        uint8_t *slab = dst ? dst + begin + done : scratch;
+        if (run)
+            memcpy(slab, run + DR_ENV_HEADER + i * SLAB_STRIDE, part);
+        else if ((rc = read_file(c->kv.fd, slab, part, at + i * SLAB_STRIDE)) != 0)
+            break;
+        /* Of the copy, while it is still in the second-level cache. */
+        const dr_checksum sum = dr_xxh3_128(slab, part), wanted = dr_slab_ref_load(e, (uint32_t)(first + i)).sum;
+        if (sum.lo != wanted.lo || sum.hi != wanted.hi)
+            rc = MDB_NOTFOUND;
+    }
+    if (run)
+        dr_direct__done(&c->direct);
+    return rc;
+}
+
+dr_status dr_slabs__read(dr_cache *c, uint8_t *dst, const dr_entry *e, dr_error *err)
+{
+    uint64_t *at = malloc(e->n_slabs ? e->n_slabs * sizeof *at : 1);
+    uint8_t *scratch = dst ? NULL : malloc(DR_KV_SLAB_BYTES);
+    dr_status st = DR_OK;
+    int rc = 0;
+
+    if (!at || (!dst && !scratch)) {
+        st = dr_fail(err, DR_ERR_NOMEM, "cache: out of memory");
+        goto done;
+    }
+    for (uint32_t i = 0; i < e->n_slabs; i++)
+        at[i] = dr_slab_ref_load(e, i).id;
+    if ((st = find_places(c, at, e->n_slabs, err)) != DR_OK)
+        goto done;
+    for (size_t i = 0, n; rc == 0 && i < e->n_slabs; i += n) {
+        for (n = 1; n < SLABS_PER_READ && i + n < e->n_slabs && at[i + n] == at[i] + n * SLAB_STRIDE;)
+            n++;
+        rc = at[i] ? copy_run(c, dst, scratch, e, i, n, at[i]) : MDB_NOTFOUND;
+    }
+    st = dr_env__status(&c->kv, rc, "reading a record", err);
+done:
+    free(at);
+    free(scratch);
     return st;
 }

@@ -1,4 +1,4 @@
-/* cache/kv_slabs.h: writing slabs into kv/, by one writer at a time. Internal to cache/.
+/* cache/kv_slabs.h: slabs in kv/, written by one writer at a time and read by anybody. Internal to cache/.
  *
  * A slab gets its pages when its id is used first, in a transaction of LMDB's; from then on they stay where they are, as nothing deletes a slab
  * or puts one anew, and what comes later under the same id is written into them in place: one copy, no transaction, no page that is
@@ -10,6 +10,7 @@
 #define DR_CACHE_KV_SLABS_H
 
 #include "cache/internal.h"
+#include "cache/kv_index.h"
 
 typedef struct dr_slab_write {
     uint32_t id;
@@ -24,5 +25,11 @@ void dr_slabs__unlock(dr_cache *c);
 
 /* On DR_OK all are on the disk. Otherwise what the slabs hold is not known, and no entry may name them. */
 dr_status dr_slabs__write(dr_cache *c, dr_slab_write *writes, size_t n, dr_error *err);
+
+/* Copies the slabs that e names to dst, one behind the other (K2), or only checks them when dst is NULL. No transaction is open while
+ * the disk works. Long runs that are not in the page cache are read past it (direct.h). What LMDB keeps in front of a slab is not looked
+ * at, so damage to it costs nothing.
+ * DR_ERR_NOT_FOUND (no message): one is missing or not what the entry says. */
+dr_status dr_slabs__read(dr_cache *c, uint8_t *dst, const dr_entry *e, dr_error *err);
 
 #endif

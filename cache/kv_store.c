@@ -3,12 +3,11 @@
 #include "base/log.h"
 #include "cache/kv_index.h"
 #include "cache/kv_put.h"
+#include "cache/kv_slabs.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 dr_status dr_kv_store_put(dr_cache *c, bool *stored, const dr_kv_label *label, const void *data, size_t n, dr_error *err)
 {
@@ -46,66 +45,6 @@ dr_status dr_kv_store_find(dr_cache *c, dr_kv_info *info, dr_kv_kind kind, const
     if (st == DR_OK && info)
         *info = e.info;
     return st;
-}
-
-enum { PAGE_HEADER = 16 };
-
-/* Where LMDB's map begins, from a slab's place in it: a slab starts right behind the header of its first page, and the header
- * begins with the page's number. NULL when it does not look like that. Were the number wrong, checksums would tell. */
-static const uint8_t *map_base(const dr_cache *c, const uint8_t *slab)
-{
-    const uint8_t *page = slab - PAGE_HEADER;
-    if ((uintptr_t)page % c->kv.page_bytes != 0)
-        return NULL;
-    const uint64_t number = dr_load_u64(page);
-    return number < (uintptr_t)page / c->kv.page_bytes ? page - number * c->kv.page_bytes : NULL;
-}
-
-/* Reads through the file and not the map: a page that the disk cannot read is then an error and not a SIGBUS, and there is no page
- * fault every few pages. */
-static int read_file(int fd, uint8_t *dst, size_t n, off_t at)
-{
-    while (n > 0) {
-        const ssize_t got = pread(fd, dst, n, at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got == 0 || errno == EINVAL ? MDB_NOTFOUND : errno;
-        dst += got;
-        at += got;
-        n -= (size_t)got;
-    }
-    return 0;
-}
-
-/* Slab i goes to dst + i * step: one behind the other, or (step 0) all into one buffer when only the check is wanted.
- * 0; MDB_NOTFOUND: a slab is missing or not what the entry says; another code: could not be read. */
-static int copy_slabs(dr_cache *c, MDB_txn *txn, uint8_t *dst, size_t step, const dr_entry *e)
-{
-    const uint8_t *base = NULL;
-
-    for (uint32_t i = 0; i < e->n_slabs; i++) {
-        const size_t left = e->info.n_bytes - (size_t)i * DR_KV_SLAB_BYTES;
-        const size_t n = left < DR_KV_SLAB_BYTES ? left : DR_KV_SLAB_BYTES;
-        uint8_t *to = dst + i * step;
-        dr_slab_ref r = dr_slab_ref_load(e, i);
-        MDB_val mk = {sizeof r.id, &r.id}, mv;
-        int rc = mdb_get(txn, c->slabs, &mk, &mv);
-        if (rc == 0 && mv.mv_size != DR_KV_SLAB_BYTES)
-            return MDB_NOTFOUND;
-        const uint8_t *slab = mv.mv_data;
-        if (rc == 0 && !base && !(base = map_base(c, slab)))
-            return MDB_NOTFOUND;
-        if (rc == 0)
-            rc = read_file(c->kv.fd, to, n, (off_t)(slab - base));
-        if (rc != 0)
-            return rc;
-        /* Of the copy, while it is still in the second-level cache. */
-        const dr_checksum sum = dr_xxh3_128(to, n);
-        if (sum.lo != r.sum.lo || sum.hi != r.sum.hi)
-            return MDB_NOTFOUND;
-    }
-    return 0;
 }
 
 typedef struct drop_job {
@@ -175,17 +114,14 @@ static dr_status drop_damaged(dr_cache *c, dr_kv_kind kind, const dr_key *key, u
 /* dst NULL: only checks, and neither needs the size nor counts as a use. */
 static dr_status read_record(dr_cache *c, const dr_span *dst, dr_kv_kind kind, const dr_key *key, dr_error *err)
 {
-    uint8_t *scratch = NULL;
     MDB_txn *txn = NULL;
     uint8_t *refs = NULL;
     dr_entry e;
     dr_status st;
     int rc;
 
-    if (!dst && !(scratch = malloc(DR_KV_SLAB_BYTES)))
-        return dr_fail(err, DR_ERR_NOMEM, "cache: out of memory");
     if ((st = dr_env__read(&c->facts, &txn, err)) != DR_OK)
-        goto done;
+        return st;
     rc = dr_entry__get(c, txn, &e, kind, key);
     if (rc == 0) {
         const size_t n = (size_t)e.n_slabs * DR_SLAB_REF_BYTES;
@@ -205,18 +141,12 @@ static dr_status read_record(dr_cache *c, const dr_span *dst, dr_kv_kind kind, c
         st = dr_fail(err, DR_ERR_ARG, "cache: room for %zu bytes, the record has %zu", dst->n, e.info.n_bytes);
         goto done;
     }
-    if ((st = dr_env__read(&c->kv, &txn, err)) != DR_OK)
-        goto done;
-    rc = copy_slabs(c, txn, dst ? dst->data : scratch, dst ? DR_KV_SLAB_BYTES : 0, &e);
-    dr_env__read_end(&c->kv, txn);
-    if (rc == 0 && dst)
+    st = dr_slabs__read(c, dst ? dst->data : NULL, &e, err);
+    if (st == DR_OK && dst)
         dr_uses__add(c, kind, key, e.info.n_bytes);
-    else if (rc == MDB_NOTFOUND)
+    else if (st == DR_ERR_NOT_FOUND)
         st = drop_damaged(c, kind, key, e.sequence, err);
-    else
-        st = dr_env__status(&c->kv, rc, "reading a record", err);
 done:
-    free(scratch);
     free(refs);
     return st;
 }

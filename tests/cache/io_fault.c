@@ -108,6 +108,17 @@ VISIBLE ssize_t pread(int fd, void *p, size_t n, off_t at)
     return syscall(SYS_pread64, fd, p, n, at);
 }
 
+VISIBLE ssize_t preadv(int fd, const struct iovec *v, int n, off_t at)
+{
+    int code;
+    if (fails(IO_READS, &code)) {
+        if (code)
+            return failed(code);
+        return syscall(SYS_pread64, fd, v[0].iov_base, v[0].iov_len / 2, at);
+    }
+    return syscall(SYS_preadv, fd, v, n, at, 0);
+}
+
 VISIBLE int fdatasync(int fd)
 {
     int code;

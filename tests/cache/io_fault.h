@@ -1,6 +1,6 @@
 /* tests/cache/io_fault.h: makes calls that write, sync or read files fail, for the code under test and for LMDB alike.
  *
- * The program's own pwrite, pwritev, writev, write, fdatasync, fsync and pread stand in front of the C library's. Any thread. */
+ * The program's own pwrite, pwritev, writev, write, fdatasync, fsync, pread and preadv stand in front of the C library's. Any thread. */
 #ifndef DR_TESTS_CACHE_IO_FAULT_H
 #define DR_TESTS_CACHE_IO_FAULT_H
 
