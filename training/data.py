@@ -2,7 +2,8 @@
 
 A row is T + 1 ids, each with a role (0 unlearned, 1 context, 2 learned: a call or an answer, 3 practice) and a segment: the number of
 the dialogue in the row that it belongs to, 255 for padding.  Dialogues begin at multiples of ALIGN, so that a compressed entry never
-spans two, and nothing attends from one to another.
+spans two, and nothing attends from one to another.  In rows about functions of a pack, span is the number of the function that a token
+is in (NAME more where its name stands), aim the number of the function that an answer is about, where its name is being said.
 """
 import os
 import random
@@ -14,6 +15,7 @@ import numpy as np
 from . import corpus, dialect, dialogues, product, questions, reading, sources, tokenizer
 
 NONE, CONTEXT, LEARNED, PRACTICE = 0, 1, 2, 3
+NAME = 128
 ROLES = {'ctx': CONTEXT, 'call': LEARNED, 'ans': LEARNED, 'none': NONE}
 PAD_ID, PAD_SEGMENT, ALIGN = 2, 255, 128
 
@@ -86,12 +88,20 @@ def tool_dialogue(tok, rng, teller, room, settings):
 
 
 def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length, settings):
-    """One row: dialogues one behind the other until no other fits."""
-    ids, roles, segment, number, missed = [], [], [], 0, 0
+    """One row, its columns ids, roles, segment, span, aim: dialogues one behind the other until no other fits."""
+    row, empty = [[], [], [], [], []], (PAD_ID, NONE, PAD_SEGMENT, 0, 0)
+    number = missed = 0
+
+    def extend(columns):
+        for column, more in zip(row, columns):
+            column += more
+
+    def fill(n):
+        extend([value] * n for value in empty)
     whole = rng.random() < settings['whole']                  # the row is one dialogue
     reads = rng.random() < settings['reading']
-    while length + 1 - len(ids) >= settings['least']:
-        room = length + 1 - len(ids)
+    while length + 1 - len(row[0]) >= settings['least']:
+        room = length + 1 - len(row[0])
         u = rng.random()
         if u < settings['practice']:
             if rng.random() < .5:
@@ -107,18 +117,17 @@ def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length,
             missed += 1
             if missed < 12:
                 continue
-            if ids:                                           # rather padding than for ever
+            if row[0]:                                        # rather padding than for ever
                 break
             reads, missed = False, 0
             continue
-        ids += made[0]
-        roles += made[1]
-        segment += [number] * len(made[0])
+        n = len(made[0])
+        ids, roles, span, aim = (*made, [0] * n, [0] * n)[:4]
+        extend((ids, roles, [number] * n, span, aim))
         number += 1
-        fill = min(-len(ids) % ALIGN, length + 1 - len(ids))
-        ids, roles, segment = ids + [PAD_ID] * fill, roles + [NONE] * fill, segment + [PAD_SEGMENT] * fill
-    fill = length + 1 - len(ids)
-    return ids + [PAD_ID] * fill, roles + [NONE] * fill, segment + [PAD_SEGMENT] * fill
+        fill(min(-len(row[0]) % ALIGN, length + 1 - len(row[0])))
+    fill(length + 1 - len(row[0]))
+    return row
 
 
 # practice: share of plain copying; bare: of dialogues without system text; long_map: of those that open with a long map; whole: of rows
@@ -160,8 +169,8 @@ def _shard(job):
         settings = {**settings, 'reading': 0.}
     rows = [make_row(_STATE['tok'], rng, _STATE['tellers'], weights, readers, reader_weights, _STATE['words'], length, settings)
             for _ in range(n_rows)]
-    np.savez(goal + '.part.npz', ids=np.array([r[0] for r in rows], np.uint16), roles=np.array([r[1] for r in rows], np.uint8),
-             segment=np.array([r[2] for r in rows], np.uint8))
+    columns = [np.array(c, np.uint8 if i else np.uint16) for i, c in enumerate(zip(*rows))]
+    np.savez(goal + '.part.npz', **dict(zip(('ids', 'roles', 'segment', 'span', 'aim'), columns)))
     os.replace(goal + '.part.npz', goal)
     return goal
 

@@ -17,6 +17,10 @@ from . import quant
 
 BF = torch.bfloat16
 NEGATIVE = -1e30
+# what the last head of a layer is taught to look at, where a row says so: the name of the function that a token is in; the functions
+# that answer the question
+NAME = 128                   # added to the number of a function where its name stands
+POINTERS = {1: 'name', 2: 'aim', 5: 'aim'}
 PADDING = 255                # the segment of what fills a row up
 BLOCK = 256                  # queries that attend in one product
 
@@ -343,22 +347,29 @@ class Compressor(nn.Module):
 class BlockAttention(torch.autograd.Function):
     """Attention of shared keys and values over the blocks of a plan (`Nano.plan`), which leaves out what is masked whole.
 
-    q [B, T, heads, head], kv [B, T, head], ck [B, entries, head] or None, sink [heads]; chosen: additive [B, T, entries] or None.
-    -> (out like q, the heads' mean probability of every entry [B, T, entries] if `report`)."""
+    q [B, T, heads, head], kv [B, T, head], ck [B, entries, head] or None, sink [heads]; chosen: additive [B, T, entries] or None;
+    goals: for every block (keys that the last head should look at [q, keys], weight of each query [q]) or None, or None for all.
+    -> (out like q, the heads' mean probability of every entry [B, T, entries] if `report`, the weighted sum of -log of what
+    the last head gives to its goals)."""
 
     @staticmethod
     def keys(kv, ck, block):
         b, q0, q1, k0, e0, e1, mask = block
-        if ck is None or e1 == e0:
-            return F.pad(kv[b, k0:q1], (0, 0, 0, mask.shape[-1] - (q1 - k0))) if mask.shape[-1] > q1 - k0 else kv[b, k0:q1]
-        return F.pad(torch.cat((kv[b, k0:q1], ck[b, e0:e1])), (0, 0, 0, mask.shape[-1] - (q1 - k0) - (e1 - e0)))
+        n = mask.shape[-1] - (q1 - k0) - (e1 - e0)
+        parts = [kv[b, k0:q1]]
+        if e1 > e0:
+            parts.append(ck[b, e0:e1])
+        if n:
+            parts.append(kv.new_zeros(n, kv.shape[-1]))
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     @staticmethod
-    def forward(ctx, q, kv, ck, sink, blocks, chosen, report):
+    def forward(ctx, q, kv, ck, sink, blocks, chosen, report, goals):
         H, D = q.shape[2:]
         out, kept, scale = torch.zeros_like(q), [], D ** -0.5
         p = torch.zeros(q.shape[0], q.shape[1], ck.shape[1]) if report else None
-        for block in blocks:
+        missed = torch.zeros(())
+        for block, goal in zip(blocks, goals or [None] * len(blocks)):
             b, q0, q1, k0, e0, e1, mask = block
             n = q1 - k0
             if chosen is not None and e1 > e0:
@@ -368,41 +379,49 @@ class BlockAttention(torch.autograd.Function):
             logits = torch.mm(q[b, q0:q1].reshape(-1, D), K.t())
             a, s = softmax_sink(logits.view(q1 - q0, H, -1), mask, sink, scale)
             torch.mm(a.view((q1 - q0) * H, -1), K, out=out[b, q0:q1].view(-1, D))
-            kept.append((a, s))
             if report:
                 p[b, q0:q1, e0:e1] = a[..., n:n + e1 - e0].float().mean(1)
+            hit = None
+            if goal:
+                hit = (a[:, -1].float() * goal[0]).sum(-1).clamp(min=1e-6)
+                missed -= (hit.log() * goal[1]).sum()
+            kept.append((a, s, goal, hit))
         ctx.save_for_backward(q, kv, ck, sink)
         ctx.blocks, ctx.kept, ctx.scale = blocks, kept, scale
         if report:
             ctx.mark_non_differentiable(p)
-        return out, p
+        return out, p, missed
 
     @staticmethod
-    def backward(ctx, g, _):
+    def backward(ctx, g, _, gm):
         q, kv, ck, sink = ctx.saved_tensors
         H, D = q.shape[2:]
         dq, dkv = torch.zeros_like(q), torch.zeros(kv.shape)
         dck = None if ck is None else torch.zeros(ck.shape)
         dsink = torch.zeros(H)
-        for block, (a, s) in zip(ctx.blocks, ctx.kept):
+        for block, (a, s, goal, hit) in zip(ctx.blocks, ctx.kept):
             b, q0, q1, k0, e0, e1, _ = block
             K, n = BlockAttention.keys(kv, ck, block), q1 - k0
             go, qb = g[b, q0:q1].reshape(-1, D), q[b, q0:q1].view(-1, D)
-            dl, ds = softmax_sink_backward(a, s, torch.mm(go, K.t()).view_as(a), ctx.scale)
+            da = torch.mm(go, K.t()).view_as(a)
+            if goal:
+                da[:, -1] -= goal[0] * (gm * goal[1] / hit)[:, None]
+            dl, ds = softmax_sink_backward(a, s, da, ctx.scale)
             dsink += ds.sum((0, 2))
             dl, a = dl.view(len(go), -1), a.view(len(go), -1)
             torch.mm(dl, K, out=dq[b, q0:q1].view(-1, D))
             dK = torch.mm(dl.t(), qb) + torch.mm(a.t(), go)
             dkv[b, k0:q1] += dK[:n]
-            if ck is not None and e1 > e0:
+            if e1 > e0:
                 dck[b, e0:e1] += dK[n:n + e1 - e0]
-        return dq, dkv.to(BF), None if ck is None else dck.to(BF), dsink, None, None, None
+        return dq, dkv.to(BF), None if ck is None else dck.to(BF), dsink, None, None, None, None
 
 
 class Attention(nn.Module):
-    def __init__(self, c, ratio):
+    def __init__(self, c, layer):
         super().__init__()
-        self.c, self.ratio = c, ratio
+        self.c, self.ratio, self.points = c, c.ratios[layer], POINTERS.get(layer)
+        ratio = self.ratio
         self.wq_a, self.wq_b, self.wkv = normal(c.q_rank, c.d), normal(c.heads * c.head, c.q_rank), normal(c.head, c.d)
         self.q_norm, self.kv_norm = nn.Parameter(torch.ones(c.q_rank)), nn.Parameter(torch.ones(c.head))
         self.sink = nn.Parameter(torch.zeros(c.heads))
@@ -415,7 +434,7 @@ class Attention(nn.Module):
             self.index_weights = normal(c.index_heads, c.d)
             self.index_compressor = Compressor(c, ratio, c.index_head)
             self.register_buffer('rotation', quant.hadamard(c.index_head), persistent=False)
-        self.index_loss = None
+        self.index_loss = self.point_loss = None
 
     def index_scores(self, x, qr, B, T, cs, first, q8):
         """[B, T, entries]; both sides rotated by Hadamard, then rounded to FP4 when q8."""
@@ -448,7 +467,8 @@ class Attention(nn.Module):
                 masked = scores.detach().masked_fill(~allowed, NEGATIVE)
                 allowed = allowed & (masked >= masked.topk(c.topk, -1)[0][..., -1:])
                 chosen = torch.where(allowed, 0., NEGATIVE)
-        o, p = BlockAttention.apply(q.contiguous(), kv, ck, self.sink, plan.blocks[self.ratio], chosen, scores is not None and mode['teach_index'])
+        o, p, self.point_loss = BlockAttention.apply(q.contiguous(), kv, ck, self.sink, plan.blocks[self.ratio], chosen,
+                                                     scores is not None and mode['teach_index'], plan.goals.get((self.points, self.ratio)))
         if p is not None:
             # KL from the heads' mean attention over compressed entries to the indexer's softmax
             p = p / (p.sum(-1, keepdim=True) + 1e-9)
@@ -555,7 +575,7 @@ class MoE(nn.Module):
 class Block(nn.Module):
     def __init__(self, c, layer):
         super().__init__()
-        self.attn, self.ffn = Attention(c, c.ratios[layer]), MoE(c, layer)
+        self.attn, self.ffn = Attention(c, layer), MoE(c, layer)
         self.hc_attn, self.hc_ffn = HyperConnection(c, 2 * layer), HyperConnection(c, 2 * layer + 1)
         self.attn_norm, self.ffn_norm = nn.Parameter(torch.ones(c.d)), nn.Parameter(torch.ones(c.d))
 
@@ -585,9 +605,29 @@ class Plan:
     blocks: dict
     first4: torch.Tensor         # [B, entries]: the entry begins a dialogue
     visible4: torch.Tensor       # [B, T, entries]: may the token see it
+    goals: dict                  # {(what points, ratio): for every block what BlockAttention wants}
 
 
 MODE = {'quantise': False, 'sparse': False, 'teach_index': False, 'mtp': False}
+
+
+def goals(blocks, what, ratio, span, aim):
+    """The goals of BlockAttention for blocks of one ratio; the weights of all queries sum to one."""
+    out, total = [], 0.
+    for b, q0, q1, k0, e0, e1, mask in blocks:
+        own = span[b, q0:q1]
+        wanted = torch.where((own > 0) & (own < NAME), own + NAME, 0) if what == 'name' else aim[b, q0:q1]
+        there = span[b, k0:q1]
+        if what == 'aim':
+            there = there % NAME
+            if ratio:
+                there = torch.cat((there, span[b, e0 * ratio:e1 * ratio].view(-1, ratio)[:, ratio // 2] % NAME))
+        there = F.pad(there, (0, mask.shape[-1] - len(there)))
+        look = (wanted[:, None] > 0) & (there[None] == wanted[:, None]) & (mask[:, 0] == 0)
+        weight_ = look.any(-1).float()
+        out.append((look.float(), weight_) if weight_.any() else None)
+        total += weight_.sum()
+    return [o and (o[0], o[1] / total) for o in out]
 
 
 class Nano(nn.Module):
@@ -615,14 +655,14 @@ class Nano(nn.Module):
             self._masks[key] = torch.where(torch.cat(seen, 1), 0., NEGATIVE)[:, None]
         return self._masks[key]
 
-    def plan(self, segments):
+    def plan(self, segments, span=None, aim=None):
         """What attends to what.  segments [B, T] numbers the dialogues of a row, each of which begins at a multiple of 128; no token sees
         another dialogue, raw or compressed.  Padding, 255, sees nothing.  blocks: {ratio: [(row, first query, end, first raw key, first
-        entry, end, mask)]}."""
+        entry, end, mask)]}; span and aim: as data.py says."""
         B, T = segments.shape
         if T not in self._tables:
             self._tables[T] = rope_table(self.c, False, T), rope_table(self.c, True, T)
-        plan = Plan(self._tables[T], {r: [] for r in (0, *self.c.ratios)}, None, None)
+        plan = Plan(self._tables[T], {r: [] for r in (0, *self.c.ratios)}, None, None, {})
         for b in range(B):
             cuts = [0] + (torch.nonzero(segments[b, 1:] != segments[b, :-1])[:, 0] + 1).tolist() + [T]
             for s, end in zip(cuts, cuts[1:]):
@@ -638,14 +678,19 @@ class Nano(nn.Module):
             starts, t = segments[:, :T // 4 * 4:4], torch.arange(T)
             plan.first4 = F.pad(starts[:, 1:] != starts[:, :-1], (1, 0), value=True)
             plan.visible4 = (torch.arange(T // 4)[None] < ((t + 1) // 4)[:, None]) & (segments[..., None] == starts[:, None])
+        if span is not None and (aim > 0).any():
+            for attn in (b.attn for b in self.blocks if b.attn.points):
+                what = attn.points, attn.ratio
+                if what not in plan.goals:
+                    plan.goals[what] = goals(plan.blocks[attn.ratio], *what, span, aim)
         return plan
 
-    def forward(self, ids, mode=MODE, segments=None):
-        """ids [B, T] -> the normed state before the head [B*T, d]; with mtp, a second one.  segments: as `masks` says,
+    def forward(self, ids, mode=MODE, segments=None, span=None, aim=None):
+        """ids [B, T] -> the normed state before the head [B*T, d]; with mtp, a second one.  segments, span, aim: as `plan` says,
         one dialogue a row if None."""
         c = self.c
         B, T = ids.shape
-        plan = self.plan(torch.zeros_like(ids) if segments is None else segments)
+        plan = self.plan(torch.zeros_like(ids) if segments is None else segments, span, aim)
         flat = ids.reshape(-1)
         X = F.embedding(flat, self.embed).to(BF)[:, None].expand(-1, c.streams, -1).contiguous()
         for block in self.blocks:
@@ -663,6 +708,9 @@ class Nano(nn.Module):
 
     def index_losses(self):
         return [b.attn.index_loss for b in self.blocks if b.attn.index_loss is not None]
+
+    def point_losses(self):
+        return [b.attn.point_loss for b in self.blocks if b.attn.points]
 
     def logits(self, h):
         return F.linear(h, self.head.to(BF))

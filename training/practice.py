@@ -9,6 +9,7 @@ import random
 import numpy as np
 
 NONE, PRACTICE = 0, 3
+NAME = 128                  # as data.py says
 
 
 def repeat(rng, tokens, room):
@@ -18,7 +19,7 @@ def repeat(rng, tokens, room):
     while len(ids) + len(run) <= room:
         ids += run
         roles += [NONE] + [PRACTICE] * (len(run) - 1)
-    return ids, roles
+    return ids, roles, [0] * len(ids), [0] * len(ids)
 
 
 def label_of(rng, tokens):
@@ -36,7 +37,7 @@ def table(rng, tokens, marks, room):
     while True:
         key, value = rng.choice(lines)
         if len(ids) + len(key) + len(value) + 2 > room:
-            return ids, roles
+            return ids, roles, [0] * len(ids), [0] * len(ids)
         ids += [marks[0], *key, marks[1], *value]
         roles += [NONE] * (len(key) + 2) + [PRACTICE] * len(value)
 
@@ -45,44 +46,47 @@ def bags(rng, tokens, marks, room, words, asked, shared):
     """Entries of a label and its words; then a few words of an entry, in any order, and its label.
 
     words, asked: (least, most) of an entry and of a question; shared: words may stand in several entries and the
-    question among strangers, so that one word alone does not tell."""
+    question among strangers, so that one word alone does not tell.  An entry is marked as a function is in a pack."""
     stock = rng.sample(tokens, rng.choice([40, 80, 160, 400]) if shared else min(len(tokens), room))
-    entries, ids, used = [], [], 0
-    while len(ids) < room * .5:
+    entries, ids, span, used = [], [], [], 0
+    while len(ids) < room * .5 and len(entries) < NAME - 1:
         n = rng.randint(*words)
         own = rng.sample(stock, min(n, len(stock))) if shared else stock[used:used + n]
         used += n
-        label = label_of(rng, tokens)
+        label = label_of(rng, tokens)[:rng.choice([1, 1, 2, 4])]
         if len(ids) + len(label) + len(own) + 2 > room * .8 and entries:
             break
         ids += [marks[0], *label, marks[1], *own]
+        number = len(entries) + 1
+        span += [number] + [number + NAME] * len(label) + [number] * (1 + len(own))
         if shared and rng.random() < .3:                   # a part of the label may be what is asked
             own = own + label
         entries.append((label, own))
-    roles = [NONE] * len(ids)
+    roles, aim = [NONE] * len(ids), [0] * len(ids)
     while True:
-        label, own = rng.choice(entries)
+        number = rng.randrange(len(entries))
+        label, own = entries[number]
         ask = rng.sample(own, min(len(own), rng.randint(*asked)))
         if shared:
             ask += [rng.choice(stock) for _ in range(rng.choice([0, 0, 1, 2]))]
             rng.shuffle(ask)
         if len(ids) + len(ask) + len(label) + 2 > room:
-            return ids, roles
+            return ids, roles, span, aim
         ids += [marks[2], *ask, marks[3], *label]
         roles += [NONE] * (len(ask) + 2) + [PRACTICE] * len(label)
+        span += [0] * (len(ask) + 2 + len(label))
+        aim += [0] * (len(ask) + 1) + [number + 1] * len(label) + [0]
 
 
 def make_row(rng, tokens, marks, length, pad, bag_share, words, asked, shared):
     kind, size = rng.random(), length + 1
     if kind < bag_share:
-        ids, roles = bags(rng, tokens, marks, size, words, asked, shared)
+        made = bags(rng, tokens, marks, size, words, asked, shared)
     elif kind < bag_share + (1 - bag_share) / 2:
-        ids, roles = repeat(rng, tokens, size)
+        made = repeat(rng, tokens, size)
     else:
-        ids, roles = table(rng, tokens, marks, size)
-    ids, roles = ids[:size], roles[:size]
-    fill = size - len(ids)
-    return ids + [pad] * fill, roles + [NONE] * fill
+        made = table(rng, tokens, marks, size)
+    return [(column + [fill] * (size - len(column)))[:size] for column, fill in zip(made, (pad, NONE, 0, 0))]
 
 
 def run(work, name, vocabulary, first, n_rows, length, seed, shard=1000, pad=2, **bag):
@@ -96,6 +100,6 @@ def run(work, name, vocabulary, first, n_rows, length, seed, shard=1000, pad=2, 
             continue
         rng = random.Random(f'{seed} {i}')
         rows = [make_row(rng, tokens, marks, length, pad, **bag) for _ in range(shard)]
-        np.savez(goal + '.part.npz', ids=np.array([a for a, _ in rows], np.uint16),
-                 roles=np.array([b for _, b in rows], np.uint8))
+        columns = [np.array(c, np.uint16 if i == 0 else np.uint8) for i, c in enumerate(zip(*rows))]
+        np.savez(goal + '.part.npz', **dict(zip(('ids', 'roles', 'span', 'aim'), columns)))
         os.replace(goal + '.part.npz', goal)

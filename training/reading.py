@@ -3,12 +3,15 @@
 Functions and their comments are found by each language's habits of layout, which is enough: a comment that is not surely the function's
 own is left alone.  Packs are laid out as docs/pack.md says (a test compares them with the program's).
 """
+import bisect
 import os
 import pickle
 import re
 
 from . import corpus, dialect, questions, sources
 from .dialogues import KEPT, MARKED, ask, invent
+
+CONTEXT = 1                                            # the role of what is read, as data.py says
 
 LEAST_WORDS = 4                                        # a shorter comment says nothing
 MAX_FILE_CHARS = 60_000
@@ -191,6 +194,47 @@ def thinned(rng, text):
     return ' '.join(kept) if len(kept) >= LEAST_WORDS else None
 
 
+def bodies(path, lines):
+    """[(name, its line and column, line behind the function's last)] of a file's functions, documented or not."""
+    extension = os.path.splitext(path)[1]
+    pattern = BY_EXTENSION.get('c' if extension in C_LIKE else extension)
+    out = []
+    for n, row in enumerate(lines if pattern else ()):
+        m = pattern.match(row) if len(row) <= 200 else None
+        if not m:
+            continue
+        group = next(i for i in range(1, pattern.groups + 1) if m[i])
+        if m[group] in NOT_NAMES or extension != '.py' and not _has_body(lines, n, extension):
+            continue
+        margin, end = len(row) - len(row.lstrip()), n + 1
+        while end < len(lines):                               # to the first line that stands no deeper and is no part of it
+            line = lines[end].strip()
+            if line and len(lines[end]) - len(lines[end].lstrip()) <= margin and line[0] not in '{)':
+                end += line[0] == '}' or line == 'end'
+                break
+            end += 1
+        out.append((m[group], n, m.start(group), end))
+    return out
+
+
+def places(text):
+    """[(path, name, offset of the name, of the function's first line, of its end)] of the functions in a system text that opens with a pack."""
+    out, at, rows = [], 0, text.split('\n')
+    n = 0
+    while n < len(rows):
+        m = re.match(r'file (\S+) lines (\d+)$', rows[n])
+        at += len(rows[n]) + 1
+        n += 1
+        if m:
+            own = rows[n:n + int(m[2])]
+            starts = [at]
+            for row in own:
+                starts.append(starts[-1] + len(row) + 1)
+            out += [(m[1], name, starts[line] + column, starts[line], starts[end]) for name, line, column, end in bodies(m[1], own)]
+            at, n = starts[-1], n + len(own)
+    return out
+
+
 class Piece:
     """One file of a pack, whole or a stretch of it: lines, and its functions with lines counted from its own start."""
 
@@ -286,8 +330,7 @@ class Reader:
         return (lines[first:last], inside) if inside else None
 
     def dialogue(self, tok, rng, room, words):
-        """(ids, roles): a pack that opens the system text, and questions about its functions; None when nothing fits."""
-        from .data import encode                                   # rows are data.py's, their text ours
+        """A pack that opens the system text and questions about its functions, as columns of a row (data.py); None when nothing fits."""
         tokens = rng.choice([.45, .55, .65, .75]) * room - 110       # the system text behind the pack takes 83
         chosen = self.choose(rng, int(tokens * 3.1))
         total = sum(len(found) for _, _, found in chosen)
@@ -324,15 +367,44 @@ class Reader:
                 pattern = re.compile(r'(?<![A-Za-z0-9_$])(' + '|'.join(map(re.escape, swap)) + r')(?![A-Za-z0-9_$])')
                 head = pattern.sub(lambda m: swap[m[0]], head)
                 turns = [[(pattern.sub(lambda m: swap[m[0]], t), r) for t, r in turn] for turn in turns]
-        ids, roles = encode(tok, [(head, 'ctx')])
-        n = 0
+        return self.columns(tok, head, turns, room)
+
+    @staticmethod
+    def columns(tok, head, turns, room):
+        from .data import NAME, encode                             # rows are data.py's, their text ours
+        found, number = places(head), {}
+        for turn in turns:                                         # who is asked for comes first, there are no more numbers than NAME
+            m = ANSWER.match(turn[1][0])
+            if m:
+                number.setdefault((m[2], m[1]), len(number) + 1)
+        for path, name, *_ in found:
+            number.setdefault((path, name), len(number) + 1)
+        e = tok.encode(head, add_special_tokens=False)
+        starts = [a for a, _ in e.offsets]
+        span = [0] * len(e.ids)
+        for path, name, at, first, end in found:
+            i = number[path, name]
+            if i < NAME:
+                a, b = bisect.bisect_left(starts, first), bisect.bisect_left(starts, end)
+                span[a:b] = [i] * (b - a)
+                a, b = bisect.bisect_right(starts, at) - 1, bisect.bisect_left(starts, at + len(name))
+                span[a:b] = [i + NAME] * (b - a)
+        ids, roles, aim, n = e.ids, [CONTEXT] * len(e.ids), [0] * len(e.ids), 0
         for turn in turns:
             a, b = encode(tok, turn)
-            if len(ids) + len(a) <= room:
-                ids, roles, n = ids + a, roles + b, n + 1
-        return (ids, roles) if n else None
+            if len(ids) + len(a) > room:
+                continue
+            looks = [0] * len(a)
+            m = ANSWER.match(turn[1][0])
+            if m and number[m[2], m[1]] < NAME:
+                last = len(encode(tok, turn[:1])[0]) + len(tok.encode(turn[1][0][:m.end(1)], add_special_tokens=False).ids) - 1
+                first = len(encode(tok, turn[:1])[0]) - 1
+                looks[first:last] = [number[m[2], m[1]]] * (last - first)
+            ids, roles, aim, n = ids + a, roles + b, aim + looks, n + 1
+        return (ids, roles, span + [0] * (len(ids) - len(span)), aim) if n else None
 
 
+ANSWER = re.compile(r'That is `([^`]+)` at (.+)$')
 WORDINGS_TRAIN = questions.side(questions.WORDINGS['reading'], False)
 WORDINGS_HELD = questions.side(questions.WORDINGS['reading'], True)
 

@@ -15,24 +15,19 @@ FULL = dict(quantise=True, teach_index=True, sparse=True, mtp=True)
 
 # rows: [(set, rows a batch, first row), ...], by turns; rate: from and to over the stage
 STAGES = [
-    dict(name='start', rows=[('start512', 8, 0)], steps=200, rate=(3e-3, 3e-3)),
-    dict(name='copy', rows=[('start1024', 4, 0)], steps=100, rate=(3e-3, 3e-3)),
-    dict(name='bags', rows=[('bags1', 16, 0)], steps=150, rate=(3e-3, 3e-3)),
-    dict(name='early', rows=[('early', 4, 0)], steps=400, rate=(3e-3, 3e-3)),
-    dict(name='main', rows=[('main', 4, 0), ('main', 4, 0), ('read1', 4, 0)], steps=3000, rate=(3e-3, 3e-3)),
-    dict(name='teach', rows=[('long', 2, 0)], steps=100, rate=(3e-3, 3e-3), mode=TEACH),
-    dict(name='sparse', rows=[('long', 2, 200), ('main', 4, 6000), ('read4', 1, 0), ('read1', 4, 3000)], steps=800, rate=(3e-3, 2e-3),
+    dict(name='start', rows=[('start512', 8, 0), ('bags1', 16, 0)], steps=200, rate=(3e-3, 3e-3)),
+    dict(name='early', rows=[('early', 4, 0), ('read1', 4, 0), ('bags2', 8, 0)], steps=150, rate=(3e-3, 3e-3)),
+    dict(name='main', rows=[('main', 4, 0), ('main', 4, 0), ('read1', 4, 200)], steps=2300, rate=(3e-3, 3e-3)),
+    dict(name='teach', rows=[('long', 2, 2500)], steps=60, rate=(3e-3, 3e-3), mode=TEACH),
+    dict(name='sparse', rows=[('long', 2, 0), ('main', 4, 6200), ('read4', 1, 0), ('read1', 4, 3300)], steps=500, rate=(3e-3, 2e-3),
          mode=SPARSE),
-    dict(name='full', rows=[('long', 2, 600), ('main', 4, 6800), ('read4', 1, 200), ('read1', 4, 3800)], steps=1200, rate=(2e-3, 4e-5),
+    dict(name='full', rows=[('long', 2, 600), ('main', 4, 6800), ('read4', 1, 200), ('read1', 4, 3800)], steps=700, rate=(2e-3, 4e-5),
          mode=FULL),
 ]
 
-# Practice sets (training/practice.py)
+# Practice sets (training/practice.py): bags of few words first; then larger ones at rows of two lengths
 PRACTICE = {
-    'start512': dict(n_rows=4000, length=512, seed=1, bag_share=.3, words=(3, 8), asked=(1, 3), shared=False),
-    'start1024': dict(n_rows=2000, length=1024, seed=2, bag_share=.2, words=(3, 8), asked=(1, 3), shared=False),
-    'bags1': dict(n_rows=4000, length=256, seed=3, bag_share=.95, words=(2, 6), asked=(1, 2), shared=False),
-    'bags2': dict(n_rows=4000, length=256, seed=4, bag_share=.9, words=(4, 12), asked=(2, 4), shared=False),
-    'bags3': dict(n_rows=6000, length=512, seed=5, bag_share=.9, words=(6, 24), asked=(3, 7), shared=True),
-    'bags4': dict(n_rows=4000, length=1024, seed=6, bag_share=.9, words=(6, 40), asked=(3, 8), shared=True),
+    'start512': dict(n_rows=1000, length=512, seed=1, bag_share=.2, words=(3, 8), asked=(1, 3), shared=False),
+    'bags1': dict(n_rows=2000, length=256, seed=3, bag_share=.95, words=(3, 8), asked=(1, 3), shared=False),
+    'bags2': dict(n_rows=1000, length=512, seed=4, bag_share=.95, words=(4, 16), asked=(2, 5), shared=True),
 }

@@ -65,12 +65,13 @@ class Rows:
             raise SystemExit(f'train: no rows of {name} in {work}: run the stage data first')
         shards = [np.load(f) for f in self.shards]
         self.ids, self.roles = (np.concatenate([s[k] for s in shards]) for k in ('ids', 'roles'))
-        self.segments = np.concatenate([s['segment'] if 'segment' in s else np.zeros_like(s['roles']) for s in shards])
+        self.segments, self.spans, self.aims = (np.concatenate([s[k] if k in s else np.zeros_like(s['roles']) for s in shards])
+                                                for k in ('segment', 'span', 'aim'))
 
     def take(self, first, n):
-        """n rows from row `first` on, around the end: ids, roles, segments, each int64 [n, T + 1]."""
+        """n rows from row `first` on, around the end: ids, roles, segments, spans, aims, each int64 [n, T + 1]."""
         index = np.arange(first, first + n) % len(self.ids)
-        return [torch.from_numpy(a[index].astype(np.int64)) for a in (self.ids, self.roles, self.segments)]
+        return [torch.from_numpy(a[index].astype(np.int64)) for a in (self.ids, self.roles, self.segments, self.spans, self.aims)]
 
 
 class Mix:
@@ -92,9 +93,9 @@ class Mix:
         return rows.take(first + turn * self.stride[i] + offset, batch)
 
 
-def losses(model, ids, roles, segments, mode, n_learned):
+def losses(model, ids, roles, segments, spans, aims, mode, n_learned):
     """(loss, mean loss of the learned tokens, further losses)."""
-    h = model(ids[:, :-1].contiguous(), mode, segments[:, :-1].contiguous())
+    h = model(ids[:, :-1].contiguous(), mode, *(a[:, :-1].contiguous() for a in (segments, spans, aims)))
     target, role = ids[:, 1:].reshape(-1), roles[:, 1:].reshape(-1)
     # the head runs on the positions that weigh most; ties among the rest fall at random
     key = (role >= 2).float() * 2 + (role > 0).float() * torch.rand(role.shape)
@@ -114,6 +115,9 @@ def losses(model, ids, roles, segments, mode, n_learned):
     if mode['teach_index']:
         further['index'] = sum(model.index_losses())
         total = total + .3 * further['index']
+    if (aims > 0).any():
+        further['point'] = sum(model.point_losses())
+        total = total + .3 * further['point']
     learned = l.detach()[role[chosen] >= 2]
     return total, learned.mean().item() if len(learned) else float('nan'), {k: v.item() for k, v in further.items()}
 
@@ -156,8 +160,9 @@ def run(work):
         rows, since = Mix(work, stage['rows']), 0
         mode = dict(MODE, **stage.get('mode', {}))
         while step < stage['steps']:
-            ids, roles, segments = rows.take(step)
-            loss, learned, further = losses(model, ids, roles, segments, mode, recipe.HEAD_ROWS)
+            batch = rows.take(step)
+            ids = batch[0]
+            loss, learned, further = losses(model, *batch, mode, recipe.HEAD_ROWS)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(adam_params, 1.0)
             part = step / stage['steps']

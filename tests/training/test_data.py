@@ -233,6 +233,34 @@ class Reading(unittest.TestCase):
         for f, line in piece.functions:
             self.assertIn(f.name + '(', piece.lines[line - 1])
 
+    def test_places_of_functions_in_a_pack(self):
+        python = 'import os\n\ndef first(a,\n          b):\n    return a\n\n\nclass B:\n    def second(self):\n        if self:\n            return 1\n\n    x = 2\n'
+        ruby = 'def third(a)\n  a\nend\n\nFOUR = 4\n'
+        text = dialect.system(reading.pack([reading.Piece(p, t.split('\n'), [], []) for p, t in (('a.c', SOURCE), ('b.py', python), ('c.rb', ruby))]))
+        found = {name: (path, text[at:at + len(name)], text[first:end]) for path, name, at, first, end in reading.places(text)}
+        self.assertLessEqual({'twice', 'keep', 'first', 'second', 'third'}, set(found))
+        for name, (_, named, body) in found.items():
+            self.assertEqual(named, name)
+            self.assertIn(name, body.split('\n')[0])
+        self.assertEqual(found['first'][2], 'def first(a,\n          b):\n    return a\n\n\n')
+        self.assertTrue(found['second'][2].endswith('return 1\n\n'))
+        self.assertEqual(found['third'], ('c.rb', 'third', 'def third(a)\n  a\nend\n'))
+        self.assertTrue(found['twice'][2].endswith('}\n'))
+
+    def test_answers_aim_at_their_function_while_they_name_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            tok = small_tokenizer(folder)
+            head = dialect.BOS + dialect.system(reading.pack([reading.Piece('a.c', SOURCE.split('\n'), [], [])]))
+            turn = [(dialect.user('what doubles a number?'), 'ctx'), ('That is `twice` at a.c', 'ans'), (':3', 'none'), ('.' + dialect.EOS, 'ans')]
+            ids, roles, span, aim = reading.Reader.columns(tok, head, [turn], 4096)
+            self.assertEqual({len(roles), len(span), len(aim)}, {len(ids)})
+            looks = [i for i, n in enumerate(aim) if n]
+            self.assertEqual(looks, list(range(looks[0], looks[-1] + 1)))
+            self.assertEqual(tok.decode(ids[looks[0] + 1:looks[-1] + 2]), 'That is `twice')
+            own = [i for i, n in enumerate(span) if n % data.NAME == aim[looks[0]]]
+            self.assertTrue(tok.decode([ids[i] for i in own]).lstrip().startswith('static int twice(' if 'static int twice(' in SOURCE else 'int twice('))
+            self.assertEqual(tok.decode([ids[i] for i in own if span[i] > data.NAME]), 'twice')
+
     @unittest.skipUnless(BINARY, 'DEEPREAD is not set')
     def test_packs_are_laid_out_as_the_program_does(self):
         files = {'src/a.c': SOURCE, 'b.py': 'x = 1', 'src/deep/c.h': '', 'src/z.c': '\nint a;\n'}
@@ -285,8 +313,8 @@ class Turns(unittest.TestCase):
             tok, rng = small_tokenizer(folder), random.Random(4)
             teller = dialogues.Teller(self.package, rng, False, ['foo'])
             for _ in range(10):
-                ids, roles, segment = data.make_row(tok, rng, [teller], [1], [], [], ['foo'], 1024, {**data.DEFAULTS, 'whole': 0.})
-                self.assertEqual({len(ids), len(roles), len(segment)}, {1025})
+                ids, roles, segment, span, aim = data.make_row(tok, rng, [teller], [1], [], [], ['foo'], 1024, {**data.DEFAULTS, 'whole': 0.})
+                self.assertEqual({len(column) for column in (ids, roles, segment, span, aim)}, {1025})
                 for i, number in enumerate(segment):
                     if number != data.PAD_SEGMENT and (i == 0 or segment[i - 1] != number):
                         self.assertEqual((i % data.ALIGN, ids[i]), (0, 0))

@@ -154,18 +154,39 @@ class Attention(unittest.TestCase):
             blocks = model.plan(torch.zeros(1, T, dtype=torch.long)).blocks[4]
         finally:
             m.BLOCK = before
-        o, _ = m.BlockAttention.apply(q, kv, ck, sink, blocks, None, False)
+        # entries and raw keys of span 1 are what queries 100 to 149 should look at with the last head
+        span, aim = torch.zeros(1, T, dtype=torch.long), torch.zeros(1, T, dtype=torch.long)
+        span[0, 40:80], aim[0, 100:150] = 1, 1
+        o, _, missed = m.BlockAttention.apply(q, kv, ck, sink, blocks, None, False, m.goals(blocks, 'aim', 4, span, aim))
         t = torch.arange(T)[:, None]
         raw, entry = torch.arange(T)[None], torch.arange(N)[None]
         seen = torch.cat(((raw <= t) & (raw > t - 96), entry < (t + 1) // 4), 1)
         K = torch.cat((kv, ck), 1)[0].float()
         logit = (q[0].float() @ K.t() * D ** -.5).masked_fill(~seen[:, None], -1e30)
-        want = torch.cat((logit, sink[None, :, None].expand(T, H, 1)), -1).softmax(-1)[..., :-1] @ K
+        a = torch.cat((logit, sink[None, :, None].expand(T, H, 1)), -1).softmax(-1)[..., :-1]
+        want, look = a @ K, torch.zeros(T + N)
+        look[40:80] = look[T + 10:T + 20] = 1
+        plain = -(a[100:150, -1] * look).sum(-1).log().mean()
         self.assertTrue(near(o[0].float(), want))
-        mine = torch.autograd.grad(o.float().pow(2).sum(), (q, kv, ck, sink))
-        theirs = torch.autograd.grad(want.pow(2).sum(), (q, kv, ck, sink))
+        self.assertAlmostEqual(missed.item(), plain.item(), 1)
+        mine = torch.autograd.grad(o.float().pow(2).sum() + 300 * missed, (q, kv, ck, sink))
+        theirs = torch.autograd.grad(want.pow(2).sum() + 300 * plain, (q, kv, ck, sink))
         for a, b in zip(mine, theirs):
             self.assertLess((a.float() - b.float()).norm().item(), .03 * b.float().norm().item())
+
+    def test_a_pointer_learns_where_to_look(self):
+        model, mode = small(layers=3, ratios=(0, 0, 4, 0)).train(), MODE
+        span, aim = torch.zeros_like(self.ids), torch.zeros_like(self.ids)
+        span[0, 20:24], span[0, 24:60], aim[0, 200:230] = 1 + m.NAME, 1, 1
+        muon = train.Muon(train.split_parameters(model)[0])
+        seen = []
+        for _ in range(12):
+            model(self.ids, mode, None, span, aim)
+            loss = sum(model.point_losses())
+            loss.backward()
+            muon.step(3e-3)
+            seen.append(loss.item())
+        self.assertLess(seen[-1], .7 * seen[0])
 
     def test_dialogues_of_one_row_do_not_see_each_other(self):
         a, b = self.ids[:, :128], torch.randint(0, 300, (1, 128))
