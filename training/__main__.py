@@ -2,8 +2,8 @@
 
     all --binary PATH [--model DIR]         sources, product, reading, tokenizer, data, train, export to DIR
     sources | product | reading | tokenizer | data | train | export    one of them
-    eval --binary PATH --model DIR [--n 100] [--random-weights] [--no-constraints] [--long] [--skills A,B] [--out FILE]
-                                                                     through the program
+    eval --binary PATH --model DIR [--n 100] [--random-weights] [--no-constraints] [--long] [--skills A,B] [--split dev] [--out FILE]
+                                                                     through the program; fetches the packages that it asks about
     logits MODEL_DIR TOKENS.json OUT.npy [--mtp]                     from the exported files alone
 
 Every stage skips what is already there, so an interrupted run continues where it stopped.
@@ -53,6 +53,7 @@ def main():
     p.add_argument('--no-constraints', action='store_true', help='eval: sample freely')
     p.add_argument('--long', action='store_true', help='eval: direct reading at 32k and 128k tokens too')
     p.add_argument('--skills', help='eval: these only, by commas')
+    p.add_argument('--split', default='test', choices=('dev', 'test'), help='eval: packages to ask about')
     p.add_argument('--out', help='eval: the table as JSON')
     p.add_argument('--mtp', action='store_true')
     args = p.parse_args()
@@ -61,9 +62,13 @@ def main():
     elif args.stage in STAGES:
         make(args, [args.stage])
     elif args.stage == 'eval':
-        from . import evaluate
+        from . import evaluate, sources
+        if not args.binary or not args.model:
+            p.error('eval: say where the program and the model are: --binary PATH --model DIR')
+        sources.run(args.work, (args.split,))
         evaluate.run(args.work, args.binary, args.model, args.n, random_weights=args.random_weights, constraints=not args.no_constraints,
-                     skills=args.skills and args.skills.split(','), lengths=tuple(evaluate.READ) if args.long else evaluate.SHORT, out=args.out)
+                     skills=args.skills and args.skills.split(','), lengths=tuple(evaluate.READ) if args.long else evaluate.SHORT, out=args.out,
+                     split=args.split)
     elif args.stage == 'logits':
         from . import reference
         reference.run(*args.files, mtp=args.mtp)

@@ -95,15 +95,15 @@ def make_turn(teller, skill):
 
 
 @functools.cache
-def _tellers(work, binary):
-    made = [index(work, package, binary) for package in packages() if os.path.isdir(os.path.join(work, 'src', package))]
-    return [dialogues.Teller(p, None, True, data.words_of([p])) for p in made if p]
+def _tellers(work, binary, split):
+    made = [index(work, package, binary) for package in packages(split) if os.path.isdir(os.path.join(work, 'src', package))]
+    return [dialogues.Teller(p, None, split == 'test', data.words_of([p])) for p in made if p]
 
 
-def tool_cases(work, binary, skill, n, seed):
-    """n cases of a skill, spread over the test packages."""
+def tool_cases(work, binary, skill, n, seed, split='test'):
+    """n cases of a skill, spread over the packages of the split; those of `dev` in wordings that were trained on."""
     rng, out, seen = random.Random(f'{seed}/{skill}'), [], set()
-    tellers = _tellers(work, binary)
+    tellers = _tellers(work, binary, split)
     for teller in tellers:
         teller.rng = rng
     wanted = n + n // 10 if skill in EDIT else n               # the tools refuse some edits
@@ -146,23 +146,24 @@ def _diffs(work, binary, cases):
     return [c._replace(expected=diffs[id(c)]) for c in cases if diffs[id(c)]]
 
 
-def packages():
-    return [row['package'] for row in sources.table() if row['split'] == 'test']
+def packages(split='test'):
+    return [row['package'] for row in sources.table() if row['split'] == split]
 
 
 # ---- direct reading
 
-def reading_packs(work, tokens, n_packs, n_questions, token_file, seed):
+def reading_packs(work, tokens, n_packs, n_questions, token_file, seed, split='test'):
     """[(folder, [(question, expected)])]: folders of whole files of one test package, all their functions' comments taken out."""
     rng = random.Random(f'{seed}/{tokens}')
     tok = tokenizer.load(token_file)
-    readers = [reading.Reader(p, reading.scan(os.path.join(work, 'src', p), p)) for p in packages() if os.path.isdir(os.path.join(work, 'src', p))]
+    readers = [reading.Reader(p, reading.scan(os.path.join(work, 'src', p), p)) for p in packages(split)
+               if os.path.isdir(os.path.join(work, 'src', p))]
     readers = [r for r in readers if len(r.functions) >= n_questions]
     out, tries = [], 0
     while len(out) < n_packs and tries < 40 * n_packs and readers:
         reader = readers[tries % len(readers)]
         tries += 1
-        made = _reading_pack(reader, tok, rng, tokens, n_questions)
+        made = _reading_pack(reader, tok, rng, tokens, n_questions, reading.WORDINGS_HELD if split == 'test' else reading.WORDINGS_TRAIN)
         if made:
             folder = os.path.join(work, 'eval', 'reading', str(tokens), f'{len(out)}')
             shutil.rmtree(folder, ignore_errors=True)
@@ -175,7 +176,7 @@ def reading_packs(work, tokens, n_packs, n_questions, token_file, seed):
     return out
 
 
-def _reading_pack(reader, tok, rng, tokens, n_questions):
+def _reading_pack(reader, tok, rng, tokens, n_questions, wordings):
     paths = [p for p in reader.paths]
     start = rng.choice(paths)
     order = sorted(paths, key=lambda p: (os.path.commonprefix([p, start]).count('/') * -1, rng.random()))
@@ -197,7 +198,7 @@ def _reading_pack(reader, tok, rng, tokens, n_questions):
         return None
     asked = []
     for piece, f, line in rng.sample(all_, n_questions):
-        text = dialogues.ask(rng, rng.choice(reading.WORDINGS_HELD), exact=True, q=reading.question_of(rng, f, True))
+        text = dialogues.ask(rng, rng.choice(wordings), exact=True, q=reading.question_of(rng, f, True))
         asked.append((text, f'That is `{f.name}` at {piece.path}:{line}.', f.name in f.doc))
     return [p for p, _ in pieces], asked
 
@@ -302,8 +303,9 @@ def random_twin(model, goal, seed=1):
         f.write(raw)
 
 
-def run(work, binary, model, n=100, seed=5, random_weights=False, skills=None, lengths=SHORT, constraints=True, out=None):
-    """Stage `eval`: prints failures, then the table; writes it as JSON to `out`."""
+def run(work, binary, model, n=100, seed=5, random_weights=False, skills=None, lengths=SHORT, constraints=True, out=None, split='test'):
+    """Stage `eval`: prints failures, then the table; writes it as JSON to `out`.  Split `dev` is for choosing between recipes: its packages
+    and its wordings are not those of the figures that are published."""
     if random_weights:
         twin = os.path.join(work, 'random-twin')
         random_twin(model, twin)
@@ -311,7 +313,7 @@ def run(work, binary, model, n=100, seed=5, random_weights=False, skills=None, l
     table, flags = Table(), () if constraints else ('--no-constraints',)
     wanted = [s for s in (*ASK, *EDIT) if not skills or s in skills]
     for command, group in (('ask', ASK), ('edit', EDIT)):
-        cases = [c for s in group if s in wanted for c in tool_cases(work, binary, s, n, seed)]
+        cases = [c for s in group if s in wanted for c in tool_cases(work, binary, s, n, seed, split)]
         events = {}
         for package in sorted({c.package for c in cases}):
             own = [c for c in cases if c.package == package]
@@ -321,7 +323,7 @@ def run(work, binary, model, n=100, seed=5, random_weights=False, skills=None, l
     token_file = os.path.join(model, 'tokenizer.json')
     for tokens in lengths if not skills or 'reading' in skills else ():
         packs, questions = READ[tokens]
-        for folder, asked in reading_packs(work, tokens, packs, questions, token_file, seed):
+        for folder, asked in reading_packs(work, tokens, packs, questions, token_file, seed, split):
             got = run_batch(binary, 'ask', folder, model, [q for q, _, _ in asked], (*flags, '--mode', 'full', '--budget', '0'))
             for (q, expected, named), events in zip(asked, got):
                 case = Case(f'reading {tokens}', os.path.basename(folder), q, expected)

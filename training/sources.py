@@ -137,11 +137,14 @@ def licence(folder):
     return re.sub(r'\s+', ' ', names[0])[:60]
 
 
-def run(work):
-    """Stage `sources`: every package of the table but the held ones, those already unpacked skipped."""
+def run(work, splits=('train', 'dev', 'test')):
+    """Stage `sources`: every package of the splits, those already unpacked skipped."""
+    wanted = [row['package'] for row in table() if row['split'] in splits]
+    wanted = [p for p in wanted if not os.path.isdir(os.path.join(work, 'src', p))]
+    if not wanted:
+        return
     options = apt_options(work)
     subprocess.run(['apt-get', *options, 'update', '-qq'], check=True)
-    wanted = [row['package'] for row in table() if row['split'] != 'held']
     with ThreadPoolExecutor(3) as pool:
         there = list(pool.map(lambda p: unpack(work, p, options), wanted))
     missing = [p for p, ok in zip(wanted, there) if not ok]
