@@ -4,6 +4,7 @@
     sources | product | reading | tokenizer | data | train | export    one of them
     eval --binary PATH --model DIR [--n 100] [--random-weights] [--no-constraints] [--long] [--skills A,B] [--split dev] [--out FILE]
                                                                      through the program; fetches the packages that it asks about
+    curve --binary PATH --out FILE.svg [--n 30]                      exact match of the weights kept on the way, over training tokens
     logits MODEL_DIR TOKENS.json OUT.npy [--mtp]                     from the exported files alone
 
 Every stage skips what is already there, so an interrupted run continues where it stopped.
@@ -48,13 +49,13 @@ def main():
     p.add_argument('--work', default=os.path.expanduser('~/.cache/deepread-train'), help='everything made is kept here')
     p.add_argument('--model', help='a model folder')
     p.add_argument('--binary', help='the deepread program')
-    p.add_argument('--n', type=int, default=100, help='eval: cases a skill')
+    p.add_argument('--n', type=int, default=0, help='eval: cases a skill (100); curve: 30')
     p.add_argument('--random-weights', action='store_true')
     p.add_argument('--no-constraints', action='store_true', help='eval: sample freely')
     p.add_argument('--long', action='store_true', help='eval: direct reading at 32k and 128k tokens too')
     p.add_argument('--skills', help='eval: these only, by commas')
     p.add_argument('--split', default='test', choices=('dev', 'test'), help='eval: packages to ask about')
-    p.add_argument('--out', help='eval: the table as JSON')
+    p.add_argument('--out', help='eval: the table as JSON; curve: the picture')
     p.add_argument('--mtp', action='store_true')
     args = p.parse_args()
     if args.stage == 'all':
@@ -66,9 +67,12 @@ def main():
         if not args.binary or not args.model:
             p.error('eval: say where the program and the model are: --binary PATH --model DIR')
         sources.run(args.work, (args.split,))
-        evaluate.run(args.work, args.binary, args.model, args.n, random_weights=args.random_weights, constraints=not args.no_constraints,
+        evaluate.run(args.work, args.binary, args.model, args.n or 100, random_weights=args.random_weights, constraints=not args.no_constraints,
                      skills=args.skills and args.skills.split(','), lengths=tuple(evaluate.READ) if args.long else evaluate.SHORT, out=args.out,
                      split=args.split)
+    elif args.stage == 'curve':
+        from . import curve
+        curve.run(args.work, args.binary, args.out, args.n or 30)
     elif args.stage == 'logits':
         from . import reference
         reference.run(*args.files, mtp=args.mtp)

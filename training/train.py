@@ -14,6 +14,7 @@ from .model import BF, MODE, Config, Nano, count, cross_entropy
 
 ROLE_WEIGHT = torch.tensor([0., .1, 1., .5])          # by role: none, context, learned, practice
 SAVE_EVERY = 50
+KEEP_EVERY = 500             # steps between the weights that are kept, for the curve over the training
 
 
 class Muon:
@@ -189,5 +190,7 @@ def run(work):
             if total_step % SAVE_EVERY == 0 or step == stage['steps']:
                 save(path, model=model.state_dict(), adam=adam.state_dict(), muon=muon.buffers, config=asdict(model.c),
                      stage=stage_index, step=step, total_step=total_step, tokens=tokens, mean=mean)
+            if total_step % KEEP_EVERY == 0:
+                save(os.path.join(work, f'step-{total_step:05d}.pt'), model=model.state_dict(), config=asdict(model.c), tokens=tokens)
         step = 0
         save(os.path.join(work, f'after-{stage["name"]}.pt'), model=model.state_dict(), config=asdict(model.c), tokens=tokens)
