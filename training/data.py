@@ -76,7 +76,7 @@ def tool_dialogue(tok, rng, teller, room, settings):
     bare = rng.random() < settings['bare']
     if room < 800 and not bare:
         lines = min(lines, 6)
-    turns = dialogues.disguise(rng, [teller.turn(settings.get('skills')) for _ in range(max(1, room // 150))], teller.words)
+    turns = dialogues.disguise(rng, [teller.turn(settings.get('skills')) for _ in range(max(1, room // 80))], teller.words)
     head = '' if bare else dialect.system(teller.map(lines))
     ids, roles = encode(tok, [(dialect.BOS + head, 'ctx')])
     n = 0

@@ -173,10 +173,13 @@ def export(model, token_file, goal, extra=()):
 
 
 def load(path):
-    """A training checkpoint as a model in evaluation mode."""
+    """A training checkpoint as a model in evaluation mode: the average of its weights over the last steps."""
     old = torch.load(path, map_location='cpu')
     model = Nano(Config(**old['config']))
     model.load_state_dict(old['model'])
+    with torch.no_grad():
+        for p, mean in zip(model.parameters(), old['average']):
+            p.copy_(mean)
     return model.eval()
 
 

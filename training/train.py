@@ -141,6 +141,7 @@ def run(work):
          dict(params=[p for p in adam_params if p.ndim < 2], weight_decay=0., factor=2.)],
         lr=1e-3, betas=(.9, .95), eps=1e-12, foreach=True)
     stage_index, step, total_step, tokens, mean = 0, 0, 0, 0, None
+    average = None
     if os.path.exists(path):
         old = torch.load(path)
         model.load_state_dict(old['model'])
@@ -148,11 +149,14 @@ def run(work):
         for m, o in zip(muon.buffers, old['muon']):
             m.copy_(o)
         stage_index, step, total_step, tokens, mean = (old[k] for k in ('stage', 'step', 'total_step', 'tokens', 'mean'))
+        average = old.get('average', average)
     else:
         with torch.no_grad():
             model.head.copy_(model.embed * 0.1)
         induction.apply(model)
     print('parameters %d, used by a token %d' % count(model), flush=True)
+    weights = list(model.parameters())
+    average = average or [p.detach().clone() for p in weights]
     log = open(os.path.join(work, 'train.jsonl'), 'a', encoding='utf-8')
     model.train()
     clock = time.time()
@@ -174,6 +178,7 @@ def run(work):
             muon.step(rate)
             adam.step()
             adam.zero_grad(set_to_none=True)
+            torch._foreach_lerp_(average, [p.detach() for p in weights], 1 - recipe.AVERAGE)
             step, total_step, tokens, since = step + 1, total_step + 1, tokens + ids[:, 1:].numel(), since + ids[:, 1:].numel()
             if learned == learned:
                 mean = learned if mean is None else .95 * mean + .05 * learned
@@ -188,9 +193,10 @@ def run(work):
                 log.flush()
                 clock, since = time.time(), 0
             if total_step % SAVE_EVERY == 0 or step == stage['steps']:
-                save(path, model=model.state_dict(), adam=adam.state_dict(), muon=muon.buffers, config=asdict(model.c),
+                save(path, model=model.state_dict(), average=average, adam=adam.state_dict(), muon=muon.buffers, config=asdict(model.c),
                      stage=stage_index, step=step, total_step=total_step, tokens=tokens, mean=mean)
             if total_step % KEEP_EVERY == 0:
-                save(os.path.join(work, f'step-{total_step:05d}.pt'), model=model.state_dict(), config=asdict(model.c), tokens=tokens)
+                save(os.path.join(work, f'step-{total_step:05d}.pt'), model=model.state_dict(), average=average, config=asdict(model.c),
+                     tokens=tokens)
         step = 0
-        save(os.path.join(work, f'after-{stage["name"]}.pt'), model=model.state_dict(), config=asdict(model.c), tokens=tokens)
+        save(os.path.join(work, f'after-{stage["name"]}.pt'), model=model.state_dict(), average=average, config=asdict(model.c), tokens=tokens)
