@@ -397,9 +397,9 @@ class Reader:
             looks = [0] * len(a)
             m = ANSWER.match(turn[1][0])
             if m and number[m[2], m[1]] < NAME:
-                last = len(encode(tok, turn[:1])[0]) + len(tok.encode(turn[1][0][:m.end(1)], add_special_tokens=False).ids) - 1
-                first = len(encode(tok, turn[:1])[0]) - 1
-                looks[first:last] = [number[m[2], m[1]]] * (last - first)
+                first = len(encode(tok, turn[:1])[0]) - 1          # what is learned there is the token behind it
+                said = len(tok.encode(turn[1][0][:m.end(1)], add_special_tokens=False).ids)
+                looks[first:first + said] = [number[m[2], m[1]]] * said
             ids, roles, aim, n = ids + a, roles + b, aim + looks, n + 1
         return (ids, roles, span + [0] * (len(ids) - len(span)), aim) if n else None
 
