@@ -141,6 +141,12 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
                 a.wo_a[1, i, head + at + i] = 1
             a.wo_b[:, c.o_rank:c.o_rank + BAG] = label
             continue
+        if what == 'copy':
+            a.wo_a[1, :nc] = 0
+            for i in range(nc):
+                a.wo_a[1, i, head + at + i] = 1
+            a.wo_b[:, c.o_rank:c.o_rank + nc] = turn.t() @ copied.t() * .8
+            continue
         first = c.q_rank - BAG
         a.wq_a[first:] = bag.t()
         a.wq_b[h * head:(h + 1) * head] *= .05

@@ -17,10 +17,10 @@ from . import quant
 
 BF = torch.bfloat16
 NEGATIVE = -1e30
-# what the last head of a layer is taught to look at, where a row says so: the name of the function that a token is in; the functions
-# that answer the question
+# what the last head of a layer is taught to look at, where a row says so: the name of the function that a token is in; the function
+# that an answer is about; the token that the next one is a copy of
+POINTERS = {1: 'name', 2: 'aim', 4: 'copy', 5: 'aim'}
 NAME = 128                   # added to the number of a function where its name stands
-POINTERS = {1: 'name', 2: 'aim', 5: 'aim'}
 PADDING = 255                # the segment of what fills a row up
 BLOCK = 256                  # queries that attend in one product
 
@@ -611,22 +611,27 @@ class Plan:
 MODE = {'quantise': False, 'sparse': False, 'teach_index': False, 'mtp': False}
 
 
-def goals(blocks, what, ratio, span, aim):
+def goals(blocks, what, ratio, span, aim, source):
     """The goals of BlockAttention for blocks of one ratio; the weights of all queries sum to one."""
     out, total = [], 0.
     for b, q0, q1, k0, e0, e1, mask in blocks:
-        own = span[b, q0:q1]
-        wanted = torch.where((own > 0) & (own < NAME), own + NAME, 0) if what == 'name' else aim[b, q0:q1]
-        there = span[b, k0:q1]
-        if what == 'aim':
-            there = there % NAME
-            if ratio:
-                there = torch.cat((there, span[b, e0 * ratio:e1 * ratio].view(-1, ratio)[:, ratio // 2] % NAME))
-        there = F.pad(there, (0, mask.shape[-1] - len(there)))
-        look = (wanted[:, None] > 0) & (there[None] == wanted[:, None]) & (mask[:, 0] == 0)
-        weight_ = look.any(-1).float()
-        out.append((look.float(), weight_) if weight_.any() else None)
-        total += weight_.sum()
+        raw, entries = torch.arange(k0, q1), torch.arange(e0, e1) if ratio else torch.arange(0)
+        if what == 'copy':
+            wanted = source[b, q0:q1]
+            look = torch.cat((wanted[:, None] == raw, wanted[:, None].div(max(ratio, 1), rounding_mode='floor') == entries), 1)
+        elif what == 'name':
+            wanted = torch.where(span[b, q0:q1] < NAME, span[b, q0:q1], 0)
+            look = torch.cat((wanted[:, None] + NAME == span[b, k0:q1], torch.zeros(q1 - q0, len(entries), dtype=torch.bool)), 1)
+        else:
+            wanted = aim[b, q0:q1]
+            there = torch.cat((span[b, k0:q1], span[b, entries * ratio + ratio // 2])) % NAME
+            look = wanted[:, None] == there
+        look = F.pad(look, (0, mask.shape[-1] - look.shape[1])) & (mask[:, 0] == 0)
+        if what != 'copy':
+            look &= (wanted > 0)[:, None]
+        weighs = look.any(-1).float()
+        out.append((look.float(), weighs) if weighs.any() else None)
+        total += weighs.sum()
     return [o and (o[0], o[1] / total) for o in out]
 
 
@@ -655,10 +660,11 @@ class Nano(nn.Module):
             self._masks[key] = torch.where(torch.cat(seen, 1), 0., NEGATIVE)[:, None]
         return self._masks[key]
 
-    def plan(self, segments, span=None, aim=None):
+    def plan(self, segments, span=None, aim=None, source=None):
         """What attends to what.  segments [B, T] numbers the dialogues of a row, each of which begins at a multiple of 128; no token sees
         another dialogue, raw or compressed.  Padding, 255, sees nothing.  blocks: {ratio: [(row, first query, end, first raw key, first
-        entry, end, mask)]}; span and aim: as data.py says."""
+        entry, end, mask)]}; span and aim: as data.py says; source [B, T]: the place of what the
+        next token is a copy of, -1 for none."""
         B, T = segments.shape
         if T not in self._tables:
             self._tables[T] = rope_table(self.c, False, T), rope_table(self.c, True, T)
@@ -678,19 +684,19 @@ class Nano(nn.Module):
             starts, t = segments[:, :T // 4 * 4:4], torch.arange(T)
             plan.first4 = F.pad(starts[:, 1:] != starts[:, :-1], (1, 0), value=True)
             plan.visible4 = (torch.arange(T // 4)[None] < ((t + 1) // 4)[:, None]) & (segments[..., None] == starts[:, None])
-        if span is not None and (aim > 0).any():
+        if span is not None:
             for attn in (b.attn for b in self.blocks if b.attn.points):
                 what = attn.points, attn.ratio
                 if what not in plan.goals:
-                    plan.goals[what] = goals(plan.blocks[attn.ratio], *what, span, aim)
+                    plan.goals[what] = goals(plan.blocks[attn.ratio], *what, span, aim, source)
         return plan
 
-    def forward(self, ids, mode=MODE, segments=None, span=None, aim=None):
-        """ids [B, T] -> the normed state before the head [B*T, d]; with mtp, a second one.  segments, span, aim: as `plan` says,
+    def forward(self, ids, mode=MODE, segments=None, span=None, aim=None, source=None):
+        """ids [B, T] -> the normed state before the head [B*T, d]; with mtp, a second one.  segments, span, aim, source: as `plan` says,
         one dialogue a row if None."""
         c = self.c
         B, T = ids.shape
-        plan = self.plan(torch.zeros_like(ids) if segments is None else segments, span, aim)
+        plan = self.plan(torch.zeros_like(ids) if segments is None else segments, span, aim, source)
         flat = ids.reshape(-1)
         X = F.embedding(flat, self.embed).to(BF)[:, None].expand(-1, c.streams, -1).contiguous()
         for block in self.blocks:
@@ -710,7 +716,7 @@ class Nano(nn.Module):
         return [b.attn.index_loss for b in self.blocks if b.attn.index_loss is not None]
 
     def point_losses(self):
-        return [b.attn.point_loss for b in self.blocks if b.attn.points]
+        return {f'{b.attn.points}{i}': b.attn.point_loss for i, b in enumerate(self.blocks) if b.attn.points}
 
     def logits(self, h):
         return F.linear(h, self.head.to(BF))

@@ -12,6 +12,7 @@ import torch
 from . import induction, recipe
 from .model import BF, MODE, Config, Nano, count, cross_entropy
 
+USER, CONTEXT, LEARNED = 3, 1, 2                      # a token; roles, as data.py says
 ROLE_WEIGHT = torch.tensor([0., .1, 1., .5])          # by role: none, context, learned, practice
 SAVE_EVERY = 50
 KEEP_EVERY = 500             # steps between the weights that are kept, for the curve over the training
@@ -70,9 +71,38 @@ class Rows:
                                                 for k in ('segment', 'span', 'aim'))
 
     def take(self, first, n):
-        """n rows from row `first` on, around the end: ids, roles, segments, spans, aims, each int64 [n, T + 1]."""
+        """n rows from row `first` on, around the end: ids, roles, segments, spans, aims, sources, each int64 [n, T + 1]."""
         index = np.arange(first, first + n) % len(self.ids)
-        return [torch.from_numpy(a[index].astype(np.int64)) for a in (self.ids, self.roles, self.segments, self.spans, self.aims)]
+        columns = [a[index].astype(np.int64) for a in (self.ids, self.roles, self.segments, self.spans, self.aims)]
+        return [torch.from_numpy(a) for a in (*columns, sources(*columns[:4]))]
+
+
+def sources(ids, roles, segments, spans):
+    """For every token of rows [n, T + 1] the place that the next one is a copy of, or -1: of what a call or an answer says, the place in
+    the questions and results before, or in a pack's functions, where most of the tokens around it are the same, the last of several;
+    single tokens only where there is but one."""
+    out = np.full(ids.shape, -1)
+    for x, role, segment, span, o in zip(ids, roles, segments, spans, out):
+        n = len(x)
+        users = np.cumsum(x == USER)
+        opened = users > np.maximum.accumulate(np.where(np.diff(segment, prepend=-1) != 0, users - (x == USER), 0))
+        later = np.minimum.accumulate(np.where(span > 0, segment, 999)[::-1])[::-1]      # segments are numbered upwards
+        packed = later == segment
+        told = (role == CONTEXT) & (opened | packed)
+        same = (x[:, None] == x[None]) & (segment[:, None] == segment[None])
+        before, behind = np.zeros((2, n + 1, n + 1), np.int16)       # lengths of the runs that end and begin at a pair
+        for i in range(n):
+            before[i + 1, 1:] = same[i] * (before[i, :-1] + 1)
+        for i in range(n - 1, -1, -1):
+            behind[i, :-1] = same[i] * (behind[i + 1, 1:] + 1)
+        for t in np.nonzero(role >= LEARNED)[0]:
+            there = same[t, :t] & (told[:t] if role[t] == LEARNED else True)
+            if there.any():
+                length = (before[t, :t] + behind[t, :t]) * there
+                most = length.max()
+                if most > 1 or there.sum() == 1:
+                    o[t - 1] = np.nonzero(length == most)[0][-1]
+    return out
 
 
 class Mix:
@@ -94,9 +124,9 @@ class Mix:
         return rows.take(first + turn * self.stride[i] + offset, batch)
 
 
-def losses(model, ids, roles, segments, spans, aims, mode, n_learned):
+def losses(model, ids, roles, segments, spans, aims, sources_, mode, n_learned):
     """(loss, mean loss of the learned tokens, further losses)."""
-    h = model(ids[:, :-1].contiguous(), mode, *(a[:, :-1].contiguous() for a in (segments, spans, aims)))
+    h = model(ids[:, :-1].contiguous(), mode, *(a[:, :-1].contiguous() for a in (segments, spans, aims, sources_)))
     target, role = ids[:, 1:].reshape(-1), roles[:, 1:].reshape(-1)
     # the head runs on the positions that weigh most; ties among the rest fall at random
     key = (role >= 2).float() * 2 + (role > 0).float() * torch.rand(role.shape)
@@ -116,9 +146,9 @@ def losses(model, ids, roles, segments, spans, aims, mode, n_learned):
     if mode['teach_index']:
         further['index'] = sum(model.index_losses())
         total = total + .3 * further['index']
-    if (aims > 0).any():
-        further['point'] = sum(model.point_losses())
-        total = total + .3 * further['point']
+    points = model.point_losses()
+    total = total + .3 * sum(points.values())
+    further.update(points)
     learned = l.detach()[role[chosen] >= 2]
     return total, learned.mean().item() if len(learned) else float('nan'), {k: v.item() for k, v in further.items()}
 
@@ -186,7 +216,7 @@ def run(work):
                 row = dict(stage=stage['name'], step=step, total_step=total_step, tokens=tokens, loss=round(loss.item(), 4),
                            learned=round(learned, 4), mean=round(mean or 0, 4), rate=round(rate, 6),
                            speed=round(since / (time.time() - clock)), time=round(time.time()),
-                           **{k: round(v, 4) for k, v in further.items()},
+                           **{k: round(v, 4) for k, v in further.items() if v},
                            load=[round((b.ffn.load.max() / b.ffn.load.mean()).item(), 2)
                                  for b in model.blocks if b.ffn.load is not None])
                 log.write(json.dumps(row) + '\n')

@@ -157,7 +157,7 @@ class Attention(unittest.TestCase):
         # entries and raw keys of span 1 are what queries 100 to 149 should look at with the last head
         span, aim = torch.zeros(1, T, dtype=torch.long), torch.zeros(1, T, dtype=torch.long)
         span[0, 40:80], aim[0, 100:150] = 1, 1
-        o, _, missed = m.BlockAttention.apply(q, kv, ck, sink, blocks, None, False, m.goals(blocks, 'aim', 4, span, aim))
+        o, _, missed = m.BlockAttention.apply(q, kv, ck, sink, blocks, None, False, m.goals(blocks, 'aim', 4, span, aim, None))
         t = torch.arange(T)[:, None]
         raw, entry = torch.arange(T)[None], torch.arange(N)[None]
         seen = torch.cat(((raw <= t) & (raw > t - 96), entry < (t + 1) // 4), 1)
@@ -182,7 +182,7 @@ class Attention(unittest.TestCase):
         seen = []
         for _ in range(12):
             model(self.ids, mode, None, span, aim)
-            loss = sum(model.point_losses())
+            loss = sum(model.point_losses().values())
             loss.backward()
             muon.step(3e-3)
             seen.append(loss.item())
@@ -198,6 +198,37 @@ class Attention(unittest.TestCase):
             self.assertLess(apart(packed[:, 128:], logits(model, b, **mode)), .15)
             self.assertLess(apart(packed[:, :128], logits(model, a, **mode)), .15)
             self.assertGreater(apart(logits(model, row, **mode)[:, 128:], packed[:, 128:]), .25)
+
+
+class Sources(unittest.TestCase):
+    def find(self, rows):
+        """rows: [(token, role, segment, span)]."""
+        ids, roles, segments, spans = (torch.tensor(c).numpy()[None] for c in zip(*rows))
+        return train.sources(ids, roles, segments, spans)[0].tolist()
+
+    def test_what_is_said_points_to_where_it_was_read(self):
+        U, C, L = train.USER, train.CONTEXT, train.LEARNED
+        rows = [(0, C, 0, 0), (50, C, 0, 0), (51, C, 0, 0)]                      # a map has the same tokens, and is not asked about
+        rows += [(U, C, 0, 0), (60, C, 0, 0), (50, C, 0, 0), (51, C, 0, 0), (61, C, 0, 0)]
+        rows += [(70, L, 0, 0), (50, L, 0, 0), (51, L, 0, 0), (71, L, 0, 0)]
+        rows += [(0, C, 1, 0), (U, C, 1, 0), (52, C, 1, 0), (50, L, 1, 0), (52, L, 1, 0)]      # another dialogue
+        got = self.find(rows)
+        self.assertEqual([(t, j) for t, j in enumerate(got) if j >= 0], [(8, 5), (9, 6), (15, 14)])
+
+    def test_of_several_places_the_longest_run_then_the_last(self):
+        U, C, L = train.USER, train.CONTEXT, train.LEARNED
+        text = [U, 50, 51, 52, 40, 50, 51, 53, 40, 51, 53]
+        rows = [(t, C, 0, 0) for t in text] + [(t, L, 0, 0) for t in (70, 50, 51, 53, 71, 51, 53)]
+        got = self.find(rows)
+        self.assertEqual(got[11:14], [5, 6, 7])
+        self.assertEqual(got[15:17], [9, 10])
+        self.assertEqual(self.find([(U, C, 0, 0), (50, C, 0, 0), (50, C, 0, 0), (50, L, 0, 0)])[2], -1)      # either
+
+    def test_a_pack_may_be_copied_from(self):
+        U, C, L = train.USER, train.CONTEXT, train.LEARNED
+        rows = [(50, C, 0, 0), (51, C, 0, 1), (52, C, 0, 0), (U, C, 0, 0), (70, C, 0, 0), (50, L, 0, 0), (71, C, 0, 0), (52, L, 0, 0)]
+        got = self.find(rows)
+        self.assertEqual((got[4], got[6]), (0, -1))
 
 
 class Routing(unittest.TestCase):
