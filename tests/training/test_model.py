@@ -222,7 +222,7 @@ class Sources(unittest.TestCase):
         got = self.find(rows)
         self.assertEqual(got[11:14], [5, 6, 7])
         self.assertEqual(got[15:17], [9, 10])
-        self.assertEqual(self.find([(U, C, 0, 0), (50, C, 0, 0), (50, C, 0, 0), (50, L, 0, 0)])[2], -1)      # either
+        self.assertEqual(self.find([(t, C, 0, 0) for t in (U, 50, 40, 50)] + [(71, L, 0, 0), (50, L, 0, 0)])[4], -1)      # either
 
     def test_a_pack_may_be_copied_from(self):
         U, C, L = train.USER, train.CONTEXT, train.LEARNED
