@@ -13,6 +13,7 @@ from .dialogues import KEPT, MARKED, ask, invent
 
 CONTEXT = 1                                            # the role of what is read, as data.py says
 
+WORD = re.compile(r'[A-Z]?[a-z]{2,}|[A-Z]{2,}')
 LEAST_WORDS = 4                                        # a shorter comment says nothing
 MAX_FILE_CHARS = 60_000
 MAX_FILES = 160
@@ -235,6 +236,15 @@ def places(text):
     return out
 
 
+def recalled(rng, name, body):
+    """A few words of a function's name and body, as one who looks for it might remember them; None when it has too few."""
+    own = [w.lower() for w in WORD.findall(name) if rng.random() < .6]
+    others = [w for w in dict.fromkeys(re.findall(r'[A-Za-z_]{4,}', body)) if w != name and w not in NOT_NAMES]
+    own += rng.sample(others, min(len(others), rng.randint(1, 4)))
+    rng.shuffle(own)
+    return ' '.join(own) if len(own) > 1 else None
+
+
 class Piece:
     """One file of a pack, whole or a stretch of it: lines, and its functions with lines counted from its own start."""
 
@@ -331,14 +341,14 @@ class Reader:
 
     def dialogue(self, tok, rng, room, words):
         """A pack that opens the system text and questions about its functions, as columns of a row (data.py); None when nothing fits."""
-        tokens = rng.choice([.45, .55, .65, .75]) * room - 110       # the system text behind the pack takes 83
+        tokens = rng.choice([.6, .7, .75, .8]) * room - 110          # the system text behind the pack takes 83
         chosen = self.choose(rng, int(tokens * 3.1))
         total = sum(len(found) for _, _, found in chosen)
         if not total:
             return None
         single = told_apart([f for _, _, found in chosen for f in found])
         every = [(p, f) for p, _, found in chosen for f in found if id(f) in single]
-        asked = rng.sample(every, min(len(every), max(3, room // 70)))
+        asked = rng.sample(every, min(len(every), max(3, room // 40)))
         all_gone = rng.random() < .6
         pieces = []
         for p, lines, found in chosen:
@@ -347,14 +357,21 @@ class Reader:
         commit = ''.join(rng.choice('0123456789abcdef') for _ in range(12)) if rng.random() < .8 else None
         head = dialect.BOS + dialect.system(pack(pieces, commit, range(rng.choice([0, 0, 1, 3]))))
         where = {(piece.path, f.name): line for piece in pieces for f, line in piece.functions}
-        turns = []
-        for p, f, again in [(p, f, False) for p, f in asked] + [(p, f, True) for p, f in rng.sample(asked, len(asked))]:
-            line = where.get((p, f.name))
+        wanted = []           # each comment once: a second time the first answer would be what is copied; and all functions by other words
+        for p, f in asked:
             text = question_of(rng, f)
-            text = thinned(rng, text) if again else text
+            wanted.append((p, f.name, where.get((p, f.name)), rng.random() < .35 and thinned(rng, text) or text))
+        others = [(piece.path, name, n + 1, '\n'.join(piece.lines[n:end])) for piece in pieces for name, n, _, end in bodies(piece.path, piece.lines)]
+        names = [name for _, name, _, _ in others]
+        for p, name, line, body in others:
+            if names.count(name) == 1:
+                wanted.append((p, name, line, recalled(rng, name, body)))
+        rng.shuffle(wanted)
+        turns = []
+        for p, name, line, text in wanted:
             if line and text:
                 text = ask(rng, rng.choice(WORDINGS_TRAIN), exact=True, q=text)
-                turns.append([(dialect.user(text), 'ctx'), (f'That is `{f.name}` at {p}', 'ans'), (f':{line}', 'none'), ('.' + dialect.EOS, 'ans')])
+                turns.append([(dialect.user(text), 'ctx'), (f'That is `{name}` at {p}', 'ans'), (f':{line}', 'none'), ('.' + dialect.EOS, 'ans')])
         if self.teller and rng.random() < .25:
             self.teller.full = True
             turn = self.teller.turn()
