@@ -9,7 +9,7 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from . import induction, recipe
+from . import induction, recipe, tokenizer
 from .model import BF, MODE, Config, Nano, count, cross_entropy
 
 USER, CONTEXT, LEARNED = 3, 1, 2                      # a token; roles, as data.py says
@@ -124,19 +124,32 @@ class Mix:
         return rows.take(first + turn * self.stride[i] + offset, batch)
 
 
-def losses(model, ids, roles, segments, spans, aims, sources_, mode, n_learned):
-    """(loss, mean loss of the learned tokens, further losses)."""
+def deciding(token_file):
+    """float [vocabulary]: how much a learned token weighs.  Those that choose a tool or a sentence, a few among all that is copied,
+    weigh recipe.DECIDING times as much."""
+    tok = tokenizer.load(token_file)
+    out = torch.ones(tokenizer.VOCABULARY)
+    for text in (*tokenizer.LITERALS, 'Done', 'Yes', 'No', 'bounded', 'unbounded', 'unclear'):
+        ids = tok.encode(text, add_special_tokens=False).ids
+        if len(ids) == 1:
+            out[ids[0]] = recipe.DECIDING
+    return out
+
+
+def losses(model, ids, roles, segments, spans, aims, sources_, mode, n_learned, weigh):
+    """weigh: what `deciding` gives.  (loss, mean loss of the learned tokens, further losses)."""
     h = model(ids[:, :-1].contiguous(), mode, *(a[:, :-1].contiguous() for a in (segments, spans, aims, sources_)))
     target, role = ids[:, 1:].reshape(-1), roles[:, 1:].reshape(-1)
     # the head runs on the positions that weigh most; ties among the rest fall at random
     key = (role >= 2).float() * 2 + (role > 0).float() * torch.rand(role.shape)
     chosen = key.topk(n_learned)[1]
-    w = ROLE_WEIGHT[role[chosen]]
+    share = ROLE_WEIGHT[role[chosen]]
+    w = share * torch.where(role[chosen] == LEARNED, weigh[target[chosen]], 1.)
     further = {}
 
     def head_loss(state, goals):
         l = cross_entropy(model.logits(state[chosen]), goals[chosen])
-        return l, (l * w).sum() / w.sum().clamp(min=1)
+        return l, (l * w).sum() / share.sum().clamp(min=1)
     if mode['mtp']:
         h, ahead = h
         after = torch.roll(ids, -2, 1)[:, :-1].reshape(-1)
@@ -187,6 +200,7 @@ def run(work):
     print('parameters %d, used by a token %d' % count(model), flush=True)
     weights = list(model.parameters())
     average = average or [p.detach().clone() for p in weights]
+    weigh = deciding(os.path.join(work, 'model', 'tokenizer.json'))
     log = open(os.path.join(work, 'train.jsonl'), 'a', encoding='utf-8')
     model.train()
     clock = time.time()
@@ -197,7 +211,7 @@ def run(work):
         while step < stage['steps']:
             batch = rows.take(step)
             ids = batch[0]
-            loss, learned, further = losses(model, *batch, mode, recipe.HEAD_ROWS)
+            loss, learned, further = losses(model, *batch, mode, recipe.HEAD_ROWS, weigh)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(adam_params, 1.0)
             part = step / stage['steps']
