@@ -116,8 +116,8 @@ static dr_status find_places(dr_cache *c, uint64_t *at, size_t n, dr_error *err)
     return dr_env__status(&c->kv, rc, "looking for slabs", err);
 }
 
-/* From LMDB's header, which heals one that was damaged, to the end of the last page: no page has to be read for the sake of its rest. The disk is told to begin at once: it works while
- * the next slab is copied. */
+/* From LMDB's header, which heals one that was damaged, to the end of the last page: no page has to be read for the sake of its rest. The disk
+ * is told to begin at once: it works while the next slab is copied. */
 static int write_in_place(const dr_env *e, const dr_slab_write *w, uint64_t at)
 {
     static const uint8_t zeros[MOST_PAGE];
