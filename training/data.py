@@ -1,9 +1,10 @@
 """Texts for the tokenizer and rows of token ids for training, made once and kept on disk.
 
-A row is T + 1 ids, each with a role (0 unlearned, 1 context, 2 learned: a call or an answer, 3 practice) and a segment: the number of
-the dialogue in the row that it belongs to, 255 for padding.  Dialogues begin at multiples of ALIGN, so that a compressed entry never
-spans two, and nothing attends from one to another.  In rows about functions of a pack, span is the number of the function that a token
-is in (NAME more where its name stands), aim the number of the function that an answer is about, where its name is being said.
+A row is T + 1 ids, each with a role (roles.py) and a segment: the number of the dialogue in the row that it belongs to, PADDING
+behind the last.  Dialogues begin at multiples of ALIGN, so that a compressed entry never spans two, and nothing attends from one
+to another.  In rows about functions of a pack, span is the number of the function that a token
+is in (NAME more where its name stands), aim the number of the function that a question is about, at its words and where the answer
+says the name.
 """
 import os
 import random
@@ -13,11 +14,10 @@ from multiprocessing import Pool
 import numpy as np
 
 from . import corpus, dialect, dialogues, product, questions, reading, sources, tokenizer
+from .roles import CONTEXT, LEARNED, NONE, PAD, PADDING, PRACTICE
 
-NONE, CONTEXT, LEARNED, PRACTICE = 0, 1, 2, 3
-NAME = 128
 ROLES = {'ctx': CONTEXT, 'call': LEARNED, 'ans': LEARNED, 'none': NONE}
-PAD_ID, PAD_SEGMENT, ALIGN = 2, 255, 128
+ALIGN = 128
 
 
 def words_of(packages):
@@ -76,7 +76,11 @@ def tool_dialogue(tok, rng, teller, room, settings):
     bare = rng.random() < settings['bare']
     if room < 800 and not bare:
         lines = min(lines, 6)
-    turns = dialogues.disguise(rng, [teller.turn(settings.get('skills')) for _ in range(max(1, room // 80))], teller.words)
+    cut = rng.random() < settings['cut']
+    turns = [teller.turn(settings.get('skills')) for _ in range(max(1, room // (30 if cut else 80)))]
+    if cut:
+        turns = [dialogues.Turn(turn[:2], turn.keep) for turn in turns]
+    turns = dialogues.disguise(rng, turns, teller.words)
     head = '' if bare else dialect.system(teller.map(lines))
     ids, roles = encode(tok, [(dialect.BOS + head, 'ctx')])
     n = 0
@@ -89,7 +93,7 @@ def tool_dialogue(tok, rng, teller, room, settings):
 
 def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length, settings):
     """One row, its columns ids, roles, segment, span, aim: dialogues one behind the other until no other fits."""
-    row, empty = [[], [], [], [], []], (PAD_ID, NONE, PAD_SEGMENT, 0, 0)
+    row, empty = [[], [], [], [], []], (PAD, NONE, PADDING, 0, 0)
     number = missed = 0
 
     def extend(columns):
@@ -130,17 +134,18 @@ def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length,
     return row
 
 
-# practice: share of plain copying; bare: of dialogues without system text; long_map: of those that open with a long map; whole: of rows
-# that are one dialogue; reading: of rows that are packs and questions about their functions
+# practice: share of plain copying; bare: of dialogues without system text; long_map: of those that open with a long map; cut: of those
+# whose turns end with their first call (which tool a question wants is learned from many questions); whole: of rows that are one dialogue;
+# reading: of rows that are packs and questions about their functions
 SETS = {
     'early': dict(n_rows=1200, length=1024, practice=.25, bare=.5, long_map=.03, whole=.3, seed=1),
-    'main': dict(n_rows=18000, length=1024, practice=.02, bare=.12, long_map=.1, whole=.4, seed=2),
+    'main': dict(n_rows=18000, length=1024, practice=.02, bare=.12, long_map=.1, cut=.3, whole=.4, seed=2),
     'read1': dict(n_rows=8000, length=1024, reading=1., read_lengths=(512, 640, 1024), seed=3),
-    'long': dict(n_rows=3000, length=2048, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
+    'long': dict(n_rows=4000, length=2048, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
     'dev': dict(n_rows=200, length=1024, reading=.4, read_lengths=(512, 1024), seed=6, split='dev'),       # to measure, never to train on
     'read4': dict(n_rows=1000, length=4096, reading=.8, read_lengths=(2048, 4096, 4096), long_map=.7, whole=.2, seed=5),
 }
-DEFAULTS = dict(practice=0., bare=0., long_map=.15, whole=.4, reading=0., read_lengths=(1024,), least=260, split='train')
+DEFAULTS = dict(practice=0., bare=0., long_map=.15, cut=0., whole=.4, reading=0., read_lengths=(1024,), least=260, split='train')
 _STATE = {}
 
 

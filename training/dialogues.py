@@ -662,7 +662,7 @@ class Teller:
                      *self.edit(path, path, old, old + '\n' + case['indent'] + statement, line)])
 
     SKILLS = dict(define=13, choice=7, uses=11, risky=7, parameters=6, returns=6, fields=6, value=5, doc=9, file=6, outline=7, imports=7,
-                  importers=6, calls=7, grep=4, absent=10, decline=8, constant=7, rename=6, rename_absent=1, include=9, start=18)
+                  importers=6, calls=7, grep=4, absent=10, decline=12, constant=8, rename=8, rename_absent=1, include=8, start=8)
 
     def turn(self, skills=None):
         skills = skills or self.SKILLS

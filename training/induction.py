@@ -11,16 +11,14 @@ import torch
 
 from .model import POINTERS
 
-SLOT = 48          # residual channels that carry each of the two previous tokens, and the bag of the last ones
-FAR = (6, 7, 8)    # rotary pairs that turn slowly enough to tell near from far
-BAG = 40           # and those of the bag and of the name of the function around
+SLOT = 48          # residual channels that carry each of the two previous tokens
+LABEL = 32         # and those that carry the name of the function around, or the function that a question is about
 SINK = 12.         # what matches nothing is not copied
-BLUNT = 4.         # the greater, the flatter a bag's weights
 
 
 @torch.no_grad()
 def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
-    """n1 + n2 + nc = the non-rope part of a head: match on t-1, match on t-2, content."""
+    """n1 + n2 + nc = the non-rope part of a head: match on t-1, match on t-2, content.  The layer that seeks holds labels in place of t-2."""
     c = model.c
     d, head, rope = c.d, c.head, c.rope
     plain = head - rope
@@ -31,7 +29,7 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
         return torch.randn(*shape, generator=g)
     q, _ = torch.linalg.qr(randn(d - 1, d - 1))
     q = torch.cat((torch.zeros(1, d - 1), q), 0)               # orthonormal; channel 0 is the constant one
-    slot1, slot2, bag, label, rest = q.split((SLOT, SLOT, BAG, BAG, d - 1 - 2 * SLOT - 2 * BAG), 1)
+    slot1, slot2, label, rest = q.split((SLOT, SLOT, LABEL, d - 1 - 2 * SLOT - LABEL), 1)
     k = rest.shape[1]
     content = (randn(SLOT, k) / math.sqrt(k) * math.sqrt(d / k)) @ rest.t()
     copied = torch.cat((content, (randn(nc - SLOT, k) / math.sqrt(k) * math.sqrt(d / k)) @ rest.t()))
@@ -55,7 +53,7 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
     a.wq_a[0, 0] = .6
     a.wkv[:SLOT] = content
     a.wkv[:, 0] = 0
-    for i in (*range(4), *FAR):
+    for i in range(4):
         r = plain + 2 * i
         a.wkv[r:r + 2] = 0
         a.wkv[r, 0] = .6
@@ -68,19 +66,6 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
             a.wq_b[r + 1] = 0
             a.wq_b[r, 0] = 2 * gain * math.cos(offset * w[i])
             a.wq_b[r + 1, 0] = -2 * gain * math.sin(offset * w[i])
-    a.wq_b[2 * head:3 * head] *= .05
-    a.wkv[plain - 1] = 0
-    a.wq_b[2 * head + plain - 1] = 0
-    a.wq_b[2 * head + plain - 1, 0] = BLUNT                    # takes its share of the query's length and meets nothing
-    for i in FAR:
-        r = 2 * head + plain + 2 * i
-        a.wq_b[r] = 0
-        a.wq_b[r + 1] = 0
-        a.wq_b[r, 0] = .5
-    a.wo_a[1, :BAG] = 0
-    for i in range(BAG):
-        a.wo_a[1, i, i] = 1
-    a.wo_b[:, c.o_rank:c.o_rank + BAG] = bag * 2
     a.wo_a[0, :2 * SLOT] = 0
     for i in range(SLOT):
         a.wo_a[0, i, i] = 1
@@ -89,9 +74,9 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
     a.wo_b[:, SLOT:2 * SLOT] = slot2 * .4
 
     for layer in layers:
-        a = model.blocks[layer].attn
+        a, seeks = model.blocks[layer].attn, POINTERS[layer][-1] == 'seek'
         a.sink[:2] = SINK
-        keys = torch.cat((slot1.t()[:n1], slot2.t()[:n2], copied), 0)
+        keys = torch.cat((slot1.t()[:n1], label.t() if seeks else slot2.t()[:n2], copied), 0)
         a.wkv[:plain] = keys
         a.wkv[plain:] *= .4
         a.wkv[:, 0] = 0
@@ -109,7 +94,7 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
             a.wq_b[h * head:(h + 1) * head] *= .05
             for i in range(n1):
                 a.wq_b[h * head + i, 1 + i] = 1
-            if h == 0:
+            if h == 0 and not seeks:
                 for i in range(n2):
                     a.wq_b[h * head + n1 + i, 1 + SLOT + i] = 1
         a.wo_a[0, :nc] = 0
@@ -118,41 +103,31 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
             a.wo_a[0, i, head + n1 + n2 + i] = .3
         a.wo_b[:, :nc] = (turn.t() @ copied.t()) * (2.0 if layer == layers[0] else .8)
 
-    # pointers: a token carries the name of its function (layer 1); what is in the bag finds the function's tokens, and
-    # they say that name (the layers that aim)
-    for layer, what in POINTERS.items():
-        a, h, at = model.blocks[layer].attn, c.heads - 1, n1 + n2
-        if layer not in layers:
-            at = 0
-            keys = torch.cat((content[:BAG], label.t()))
-            a.wkv[:2 * BAG] = keys
+    # A token carries the name of its function as its label (layer 1).  A question's words find themselves in functions and take their
+    # labels (layer 2), which the answer collects (layer 3): what is rare says most.  The label found is said (layer 5).
+    for layer, what in ((layer, heads[-1]) for layer, heads in POINTERS.items()):
+        a, h = model.blocks[layer].attn, c.heads - 1
+        a.wo_a[1, :nc] = 0
+        if what in ('question', 'aim'):
+            a.wkv[:LABEL] = label.t()
             a.wkv[plain:] *= .4
             a.wkv[:, 0] = 0
-            a.kv_norm[:2 * BAG] = 3.
+        if what == 'seek':
+            a.wq_b[h * head:(h + 1) * head] *= .05
+            for i in range(n1):                              # what follows a word, not the word: no word finds itself
+                a.wq_b[h * head + i, 1 + i] = 1
+        if what == 'aim':
             p = a.compressor
             for half in (0, 1):
-                p.wkv[half * head:half * head + 2 * BAG] = keys
+                p.wkv[half * head:half * head + LABEL] = label.t()
                 p.wkv[half * head + plain:(half + 1) * head] *= .4
             p.wkv[:, 0] = 0
-            p.norm[:2 * BAG] = 3.
-        a.wo_a[1, :BAG] = 0
-        if what == 'name':
-            for i in range(BAG):
-                a.wo_a[1, i, head + at + i] = 1
-            a.wo_b[:, c.o_rank:c.o_rank + BAG] = label
-            continue
-        if what == 'copy':
-            a.wo_a[1, :nc] = 0
-            for i in range(nc):
-                a.wo_a[1, i, head + at + i] = 1
-            a.wo_b[:, c.o_rank:c.o_rank + nc] = turn.t() @ copied.t() * .8
-            continue
-        first = c.q_rank - BAG
-        a.wq_a[first:] = bag.t()
-        a.wq_b[h * head:(h + 1) * head] *= .05
-        for i in range(BAG):
-            a.wq_b[h * head + at + i, first + i] = 1
-        if layer not in layers:
-            for i in range(BAG):
-                a.wo_a[1, i, head + BAG + i] = 1
-            a.wo_b[:, c.o_rank:c.o_rank + BAG] = turn.t() @ content[:BAG].t()
+            a.wq_a[1:1 + LABEL] = label.t()
+            a.wq_b[h * head:(h + 1) * head] *= .05
+            for i in range(LABEL):
+                a.wq_b[h * head + i, 1 + i] = 1
+        first, n, goal = {'name': (n1 + n2, LABEL, label), 'seek': (n1, LABEL, label), 'question': (0, LABEL, label),
+                          'aim': (0, LABEL, turn.t() @ content[:LABEL].t()), 'copy': (n1 + n2, nc, turn.t() @ copied.t() * .8)}[what]
+        for i in range(n):
+            a.wo_a[1, i, head + first + i] = 1
+        a.wo_b[:, c.o_rank:c.o_rank + n] = goal

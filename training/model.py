@@ -14,14 +14,14 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from . import quant
+from .roles import NAME, PADDING
 
 BF = torch.bfloat16
 NEGATIVE = -1e30
-# what the last head of a layer is taught to look at, where a row says so: the name of the function that a token is in; the function
-# that an answer is about; the token that the next one is a copy of
-POINTERS = {1: 'name', 2: 'aim', 4: 'copy', 5: 'aim'}
-NAME = 128                   # added to the number of a function where its name stands
-PADDING = 255                # the segment of what fills a row up
+# What heads of a layer are taught to look at, where a row says so.  name: the name of the function that a token is in; question: the
+# question that is being answered; seek: from the words of a question, the function that it is about; aim: the same from the answer; copy:
+# the token that the next one is a copy of.
+POINTERS = {1: {-1: 'name'}, 2: {-2: 'question', -1: 'seek'}, 3: {-1: 'question'}, 4: {-1: 'copy'}, 5: {-1: 'aim'}}
 BLOCK = 256                  # queries that attend in one product
 
 
@@ -348,9 +348,9 @@ class BlockAttention(torch.autograd.Function):
     """Attention of shared keys and values over the blocks of a plan (`Nano.plan`), which leaves out what is masked whole.
 
     q [B, T, heads, head], kv [B, T, head], ck [B, entries, head] or None, sink [heads]; chosen: additive [B, T, entries] or None;
-    goals: for every block (keys that the last head should look at [q, keys], weight of each query [q]) or None, or None for all.
-    -> (out like q, the heads' mean probability of every entry [B, T, entries] if `report`, the weighted sum of -log of what
-    the last head gives to its goals)."""
+    goals: for every head that points, {head: for every block (keys that it should look at [q, keys], weight of each query [q]) or None}.
+    -> (out like q, the heads' mean probability of every entry [B, T, entries] if `report`, for every head that points the
+    weighted sum of -log of what it gives to its goals)."""
 
     @staticmethod
     def keys(kv, ck, block):
@@ -368,8 +368,8 @@ class BlockAttention(torch.autograd.Function):
         H, D = q.shape[2:]
         out, kept, scale = torch.zeros_like(q), [], D ** -0.5
         p = torch.zeros(q.shape[0], q.shape[1], ck.shape[1]) if report else None
-        missed = torch.zeros(())
-        for block, goal in zip(blocks, goals or [None] * len(blocks)):
+        missed = torch.zeros(len(goals))
+        for i, block in enumerate(blocks):
             b, q0, q1, k0, e0, e1, mask = block
             n = q1 - k0
             if chosen is not None and e1 > e0:
@@ -381,11 +381,14 @@ class BlockAttention(torch.autograd.Function):
             torch.mm(a.view((q1 - q0) * H, -1), K, out=out[b, q0:q1].view(-1, D))
             if report:
                 p[b, q0:q1, e0:e1] = a[..., n:n + e1 - e0].float().mean(1)
-            hit = None
-            if goal:
-                hit = (a[:, -1].float() * goal[0]).sum(-1).clamp(min=1e-6)
-                missed -= (hit.log() * goal[1]).sum()
-            kept.append((a, s, goal, hit))
+            hits = []
+            for k, (head, of_blocks) in enumerate(goals.items()):
+                if of_blocks[i]:
+                    look, weighs = of_blocks[i]
+                    hit = (a[:, head].float() * look).sum(-1).clamp(min=1e-6)
+                    missed[k] -= (hit.log() * weighs).sum()
+                    hits.append((k, head, look, weighs / hit))
+            kept.append((a, s, hits))
         ctx.save_for_backward(q, kv, ck, sink)
         ctx.blocks, ctx.kept, ctx.scale = blocks, kept, scale
         if report:
@@ -399,13 +402,13 @@ class BlockAttention(torch.autograd.Function):
         dq, dkv = torch.zeros_like(q), torch.zeros(kv.shape)
         dck = None if ck is None else torch.zeros(ck.shape)
         dsink = torch.zeros(H)
-        for block, (a, s, goal, hit) in zip(ctx.blocks, ctx.kept):
+        for block, (a, s, hits) in zip(ctx.blocks, ctx.kept):
             b, q0, q1, k0, e0, e1, _ = block
             K, n = BlockAttention.keys(kv, ck, block), q1 - k0
             go, qb = g[b, q0:q1].reshape(-1, D), q[b, q0:q1].view(-1, D)
             da = torch.mm(go, K.t()).view_as(a)
-            if goal:
-                da[:, -1] -= goal[0] * (gm * goal[1] / hit)[:, None]
+            for k, head, look, share in hits:
+                da[:, head] -= look * (gm[k] * share)[:, None]
             dl, ds = softmax_sink_backward(a, s, da, ctx.scale)
             dsink += ds.sum((0, 2))
             dl, a = dl.view(len(go), -1), a.view(len(go), -1)
@@ -420,7 +423,7 @@ class BlockAttention(torch.autograd.Function):
 class Attention(nn.Module):
     def __init__(self, c, layer):
         super().__init__()
-        self.c, self.ratio, self.points = c, c.ratios[layer], POINTERS.get(layer)
+        self.c, self.ratio, self.points = c, c.ratios[layer], POINTERS.get(layer, {})
         ratio = self.ratio
         self.wq_a, self.wq_b, self.wkv = normal(c.q_rank, c.d), normal(c.heads * c.head, c.q_rank), normal(c.head, c.d)
         self.q_norm, self.kv_norm = nn.Parameter(torch.ones(c.q_rank)), nn.Parameter(torch.ones(c.head))
@@ -434,7 +437,7 @@ class Attention(nn.Module):
             self.index_weights = normal(c.index_heads, c.d)
             self.index_compressor = Compressor(c, ratio, c.index_head)
             self.register_buffer('rotation', quant.hadamard(c.index_head), persistent=False)
-        self.index_loss = self.point_loss = None
+        self.index_loss = self.point_losses = None
 
     def index_scores(self, x, qr, B, T, cs, first, q8):
         """[B, T, entries]; both sides rotated by Hadamard, then rounded to FP4 when q8."""
@@ -467,8 +470,9 @@ class Attention(nn.Module):
                 masked = scores.detach().masked_fill(~allowed, NEGATIVE)
                 allowed = allowed & (masked >= masked.topk(c.topk, -1)[0][..., -1:])
                 chosen = torch.where(allowed, 0., NEGATIVE)
-        o, p, self.point_loss = BlockAttention.apply(q.contiguous(), kv, ck, self.sink, plan.blocks[self.ratio], chosen,
-                                                     scores is not None and mode['teach_index'], plan.goals.get((self.points, self.ratio)))
+        goals = {head: plan.goals[what, self.ratio] for head, what in self.points.items()} if plan.goals else {}
+        o, p, self.point_losses = BlockAttention.apply(q.contiguous(), kv, ck, self.sink, plan.blocks[self.ratio], chosen,
+                                                       scores is not None and mode['teach_index'], goals)
         if p is not None:
             # KL from the heads' mean attention over compressed entries to the indexer's softmax
             p = p / (p.sum(-1, keepdim=True) + 1e-9)
@@ -605,30 +609,33 @@ class Plan:
     blocks: dict
     first4: torch.Tensor         # [B, entries]: the entry begins a dialogue
     visible4: torch.Tensor       # [B, T, entries]: may the token see it
-    goals: dict                  # {(what points, ratio): for every block what BlockAttention wants}
+    goals: dict                  # {(what is pointed at, ratio): for every block what BlockAttention wants}
 
 
 MODE = {'quantise': False, 'sparse': False, 'teach_index': False, 'mtp': False}
 
 
-def goals(blocks, what, ratio, span, aim, source):
-    """The goals of BlockAttention for blocks of one ratio; the weights of all queries sum to one."""
+def goals(blocks, what, ratio, marks):
+    """The goals of one head of BlockAttention for blocks of one ratio; the weights of all queries sum to one."""
     out, total = [], 0.
+    span, source, question = (marks[k] for k in ('span', 'source', 'question'))
     for b, q0, q1, k0, e0, e1, mask in blocks:
-        raw, entries = torch.arange(k0, q1), torch.arange(e0, e1) if ratio else torch.arange(0)
+        entries = torch.arange(e0, e1) * ratio                # the first token of each
+        middle = entries + ratio // 2
         if what == 'copy':
-            wanted = source[b, q0:q1]
-            look = torch.cat((wanted[:, None] == raw, wanted[:, None].div(max(ratio, 1), rounding_mode='floor') == entries), 1)
+            wanted, there = source[b, q0:q1, None], torch.cat((torch.arange(k0, q1), entries))
+            far = torch.arange(q1 - k0 + len(entries)) >= q1 - k0
+            look = torch.where(far, wanted - wanted % max(ratio, 1), wanted) == there
         elif what == 'name':
-            wanted = torch.where(span[b, q0:q1] < NAME, span[b, q0:q1], 0)
-            look = torch.cat((wanted[:, None] + NAME == span[b, k0:q1], torch.zeros(q1 - q0, len(entries), dtype=torch.bool)), 1)
+            wanted = span[b, q0:q1, None]
+            look = F.pad(wanted + NAME == span[b, k0:q1], (0, len(entries))) & (0 < wanted) & (wanted < NAME)
+        elif what in ('seek', 'aim'):
+            wanted = marks[what][b, q0:q1, None]
+            look = (wanted == torch.cat((span[b, k0:q1], span[b, middle])) % NAME) & (wanted > 0)
         else:
-            wanted = aim[b, q0:q1]
-            there = torch.cat((span[b, k0:q1], span[b, entries * ratio + ratio // 2])) % NAME
-            look = wanted[:, None] == there
+            wanted = -question[b, q0:q1, None]
+            look = (wanted == torch.cat((question[b, k0:q1], question[b, middle]))) & (wanted > 0)
         look = F.pad(look, (0, mask.shape[-1] - look.shape[1])) & (mask[:, 0] == 0)
-        if what != 'copy':
-            look &= (wanted > 0)[:, None]
         weighs = look.any(-1).float()
         out.append((look.float(), weighs) if weighs.any() else None)
         total += weighs.sum()
@@ -660,11 +667,10 @@ class Nano(nn.Module):
             self._masks[key] = torch.where(torch.cat(seen, 1), 0., NEGATIVE)[:, None]
         return self._masks[key]
 
-    def plan(self, segments, span=None, aim=None, source=None):
+    def plan(self, segments, marks=None):
         """What attends to what.  segments [B, T] numbers the dialogues of a row, each of which begins at a multiple of 128; no token sees
         another dialogue, raw or compressed.  Padding, 255, sees nothing.  blocks: {ratio: [(row, first query, end, first raw key, first
-        entry, end, mask)]}; span and aim: as data.py says; source [B, T]: the place of what the
-        next token is a copy of, -1 for none."""
+        entry, end, mask)]}; marks: as `train.Rows.take` says."""
         B, T = segments.shape
         if T not in self._tables:
             self._tables[T] = rope_table(self.c, False, T), rope_table(self.c, True, T)
@@ -684,19 +690,19 @@ class Nano(nn.Module):
             starts, t = segments[:, :T // 4 * 4:4], torch.arange(T)
             plan.first4 = F.pad(starts[:, 1:] != starts[:, :-1], (1, 0), value=True)
             plan.visible4 = (torch.arange(T // 4)[None] < ((t + 1) // 4)[:, None]) & (segments[..., None] == starts[:, None])
-        if span is not None:
-            for attn in (b.attn for b in self.blocks if b.attn.points):
-                what = attn.points, attn.ratio
-                if what not in plan.goals:
-                    plan.goals[what] = goals(plan.blocks[attn.ratio], *what, span, aim, source)
+        if marks:
+            for attn in (b.attn for b in self.blocks):
+                for what in attn.points.values():
+                    if (what, attn.ratio) not in plan.goals:
+                        plan.goals[what, attn.ratio] = goals(plan.blocks[attn.ratio], what, attn.ratio, marks)
         return plan
 
-    def forward(self, ids, mode=MODE, segments=None, span=None, aim=None, source=None):
-        """ids [B, T] -> the normed state before the head [B*T, d]; with mtp, a second one.  segments, span, aim, source: as `plan` says,
-        one dialogue a row if None."""
+    def forward(self, ids, mode=MODE, segments=None, marks=None):
+        """ids [B, T] -> the normed state before the head [B*T, d]; with mtp, a second one.  segments, marks: as `plan` says, one dialogue a
+        row if None."""
         c = self.c
         B, T = ids.shape
-        plan = self.plan(torch.zeros_like(ids) if segments is None else segments, span, aim, source)
+        plan = self.plan(torch.zeros_like(ids) if segments is None else segments, marks)
         flat = ids.reshape(-1)
         X = F.embedding(flat, self.embed).to(BF)[:, None].expand(-1, c.streams, -1).contiguous()
         for block in self.blocks:
@@ -716,7 +722,8 @@ class Nano(nn.Module):
         return [b.attn.index_loss for b in self.blocks if b.attn.index_loss is not None]
 
     def point_losses(self):
-        return {f'{b.attn.points}{i}': b.attn.point_loss for i, b in enumerate(self.blocks) if b.attn.points}
+        return {f'{what}{i}': loss for i, b in enumerate(self.blocks) if len(b.attn.point_losses)
+                for what, loss in zip(b.attn.points.values(), b.attn.point_losses)}
 
     def logits(self, h):
         return F.linear(h, self.head.to(BF))

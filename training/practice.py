@@ -8,8 +8,7 @@ import random
 
 import numpy as np
 
-NONE, PRACTICE = 0, 3
-NAME = 128                  # as data.py says
+from .roles import ASSISTANT, NAME, NONE, PAD, PRACTICE, USER
 
 
 def repeat(rng, tokens, room):
@@ -38,7 +37,7 @@ def table(rng, tokens, marks, room):
         key, value = rng.choice(lines)
         if len(ids) + len(key) + len(value) + 2 > room:
             return ids, roles, [0] * len(ids), [0] * len(ids)
-        ids += [marks[0], *key, marks[1], *value]
+        ids += [marks[2], *key, marks[3], *value]
         roles += [NONE] * (len(key) + 2) + [PRACTICE] * len(value)
 
 
@@ -75,10 +74,10 @@ def bags(rng, tokens, marks, room, words, asked, shared):
         ids += [marks[2], *ask, marks[3], *label]
         roles += [NONE] * (len(ask) + 2) + [PRACTICE] * len(label)
         span += [0] * (len(ask) + 2 + len(label))
-        aim += [0] * (len(ask) + 1) + [number + 1] * len(label) + [0]
+        aim += [0] + [number + 1] * (len(ask) + len(label)) + [0]
 
 
-def make_row(rng, tokens, marks, length, pad, bag_share, words, asked, shared):
+def make_row(rng, tokens, marks, length, bag_share, words, asked, shared):
     kind, size = rng.random(), length + 1
     if kind < bag_share:
         made = bags(rng, tokens, marks, size, words, asked, shared)
@@ -86,20 +85,20 @@ def make_row(rng, tokens, marks, length, pad, bag_share, words, asked, shared):
         made = repeat(rng, tokens, size)
     else:
         made = table(rng, tokens, marks, size)
-    return [(column + [fill] * (size - len(column)))[:size] for column, fill in zip(made, (pad, NONE, 0, 0))]
+    return [(column + [fill] * (size - len(column)))[:size] for column, fill in zip(made, (PAD, NONE, 0, 0))]
 
 
-def run(work, name, vocabulary, first, n_rows, length, seed, shard=1000, pad=2, **bag):
+def run(work, name, vocabulary, first, n_rows, length, seed, shard=1000, **bag):
     """Stage `data` for a practice set: shards under work/rows/NAME.  Tokens below `first` are the special ones."""
     folder = os.path.join(work, 'rows', name)
     os.makedirs(folder, exist_ok=True)
-    tokens, marks = list(range(first, vocabulary)), list(range(first, first + 4))
+    tokens, marks = list(range(first, vocabulary)), [first, first + 1, USER, ASSISTANT]
     for i in range(-(-n_rows // shard)):
         goal = os.path.join(folder, f'{i:04d}.npz')
         if os.path.exists(goal):
             continue
         rng = random.Random(f'{seed} {i}')
-        rows = [make_row(rng, tokens, marks, length, pad, **bag) for _ in range(shard)]
+        rows = [make_row(rng, tokens, marks, length, **bag) for _ in range(shard)]
         columns = [np.array(c, np.uint16 if i == 0 else np.uint8) for i, c in enumerate(zip(*rows))]
         np.savez(goal + '.part.npz', **dict(zip(('ids', 'roles', 'span', 'aim'), columns)))
         os.replace(goal + '.part.npz', goal)

@@ -10,8 +10,7 @@ import re
 
 from . import corpus, dialect, questions, sources
 from .dialogues import KEPT, MARKED, ask, invent
-
-CONTEXT = 1                                            # the role of what is read, as data.py says
+from .roles import CONTEXT, NAME
 
 WORD = re.compile(r'[A-Z]?[a-z]{2,}|[A-Z]{2,}')
 LEAST_WORDS = 4                                        # a shorter comment says nothing
@@ -388,7 +387,7 @@ class Reader:
 
     @staticmethod
     def columns(tok, head, turns, room):
-        from .data import NAME, encode                             # rows are data.py's, their text ours
+        from .data import encode                             # rows are data.py's, their text ours
         found, number = places(head), {}
         for turn in turns:                                         # who is asked for comes first, there are no more numbers than NAME
             m = ANSWER.match(turn[1][0])
@@ -416,6 +415,7 @@ class Reader:
             if m and number[m[2], m[1]] < NAME:
                 first = len(encode(tok, turn[:1])[0]) - 1          # what is learned there is the token behind it
                 said = len(tok.encode(turn[1][0][:m.end(1)], add_special_tokens=False).ids)
+                looks[1:first - 1] = [number[m[2], m[1]]] * (first - 2)    # the question without its marks
                 looks[first:first + said] = [number[m[2], m[1]]] * said
             ids, roles, aim, n = ids + a, roles + b, aim + looks, n + 1
         return (ids, roles, span + [0] * (len(ids) - len(span)), aim) if n else None

@@ -11,8 +11,8 @@ import torch
 
 from . import induction, recipe, tokenizer
 from .model import BF, MODE, Config, Nano, count, cross_entropy
+from .roles import ASSISTANT, CONTEXT, LEARNED, USER
 
-USER, CONTEXT, LEARNED = 3, 1, 2                      # a token; roles, as data.py says
 ROLE_WEIGHT = torch.tensor([0., .1, 1., .5])          # by role: none, context, learned, practice
 SAVE_EVERY = 50
 KEEP_EVERY = 500             # steps between the weights that are kept, for the curve over the training
@@ -61,7 +61,8 @@ def split_parameters(model):
 class Rows:
     """Training rows of one data set, in a fixed order."""
 
-    def __init__(self, work, name):
+    def __init__(self, work, name, result):
+        self.result = result
         self.shards = sorted(f for f in glob.glob(os.path.join(work, 'rows', name, '*.npz')) if '.part' not in f)
         if not self.shards:
             raise SystemExit(f'train: no rows of {name} in {work}: run the stage data first')
@@ -71,10 +72,14 @@ class Rows:
                                                 for k in ('segment', 'span', 'aim'))
 
     def take(self, first, n):
-        """n rows from row `first` on, around the end: ids, roles, segments, spans, aims, sources, each int64 [n, T + 1]."""
+        """n rows from row `first` on, around the end: ids, roles, segments [n, T + 1], and marks, what the model's pointers are taught by,
+        of [n, T]: span as data.py says; seek and aim, the function that a question's words and the answer are about; source, the place of
+        what the next token is a copy of, or -1; question, as `questions` says."""
         index = np.arange(first, first + n) % len(self.ids)
-        columns = [a[index].astype(np.int64) for a in (self.ids, self.roles, self.segments, self.spans, self.aims)]
-        return [torch.from_numpy(a) for a in (*columns, sources(*columns[:4]))]
+        ids, roles, segments, span, aim = (a[index].astype(np.int64) for a in (self.ids, self.roles, self.segments, self.spans, self.aims))
+        said = np.roll(roles, -1, 1) >= LEARNED
+        marks = dict(span=span, seek=aim * ~said, aim=aim * said, source=sources(ids, roles, segments, span), question=questions(ids, roles, self.result))
+        return *map(torch.from_numpy, (ids, roles, segments)), {k: torch.from_numpy(a[:, :-1].copy()) for k, a in marks.items()}
 
 
 def sources(ids, roles, segments, spans):
@@ -105,13 +110,25 @@ def sources(ids, roles, segments, spans):
     return out
 
 
+def questions(ids, roles, result):
+    """For rows [n, T + 1] the number of the question that a token is part of, from 1 on in each row; where the next token is learned, that of the
+    question it answers, negative; else 0.  result: the token that a tool's result begins with, which is no question."""
+    after = np.roll(ids, -1, 1)
+    number = np.cumsum((ids == USER) & (after != result), 1)
+    # inside: as many questions have begun as turns of either kind have ended, and one
+    turns, ends = np.cumsum(ids == USER, 1), np.cumsum(ids == ASSISTANT, 1)
+    began = np.maximum.accumulate(np.where(ids == USER, np.arange(ids.shape[1]), 0), 1)
+    inside = (turns > 0) & (ends - np.take_along_axis(ends, began, 1) == 0) & (np.take_along_axis(after, began, 1) != result)
+    return np.where(inside, number, np.where(np.roll(roles, -1, 1) >= LEARNED, -number, 0))
+
+
 class Mix:
     """The batches of a stage: its sets by turns, as the stage's list says, each set from where it stood.
 
     rows: [(set, rows a batch, first row), ...], taken in turns."""
 
-    def __init__(self, work, rows):
-        sets = {name: Rows(work, name) for name, _, _ in rows}
+    def __init__(self, work, rows, result):
+        sets = {name: Rows(work, name, result) for name, _, _ in rows}
         self.turns, seen = [], {}
         for name, batch, first in rows:
             self.turns.append((sets[name], batch, first, seen.get(name, 0)))
@@ -124,10 +141,9 @@ class Mix:
         return rows.take(first + turn * self.stride[i] + offset, batch)
 
 
-def deciding(token_file):
+def deciding(tok):
     """float [vocabulary]: how much a learned token weighs.  Those that choose a tool or a sentence, a few among all that is copied,
     weigh recipe.DECIDING times as much."""
-    tok = tokenizer.load(token_file)
     out = torch.ones(tokenizer.VOCABULARY)
     for text in (*tokenizer.LITERALS, 'Done', 'Yes', 'No', 'bounded', 'unbounded', 'unclear'):
         ids = tok.encode(text, add_special_tokens=False).ids
@@ -136,19 +152,19 @@ def deciding(token_file):
     return out
 
 
-def losses(model, ids, roles, segments, spans, aims, sources_, mode, n_learned, weigh):
+def losses(model, ids, roles, segments, marks, mode, n_learned, weigh):
     """weigh: what `deciding` gives.  (loss, mean loss of the learned tokens, further losses)."""
-    h = model(ids[:, :-1].contiguous(), mode, *(a[:, :-1].contiguous() for a in (segments, spans, aims, sources_)))
+    h = model(ids[:, :-1].contiguous(), mode, segments[:, :-1].contiguous(), marks)
     target, role = ids[:, 1:].reshape(-1), roles[:, 1:].reshape(-1)
     # the head runs on the positions that weigh most; ties among the rest fall at random
     key = (role >= 2).float() * 2 + (role > 0).float() * torch.rand(role.shape)
     chosen = key.topk(n_learned)[1]
     share = ROLE_WEIGHT[role[chosen]]
-    w = share * torch.where(role[chosen] == LEARNED, weigh[target[chosen]], 1.)
     further = {}
 
-    def head_loss(state, goals):
-        l = cross_entropy(model.logits(state[chosen]), goals[chosen])
+    def head_loss(state, wanted):
+        l = cross_entropy(model.logits(state[chosen]), wanted[chosen])
+        w = share * torch.where(role[chosen] == LEARNED, weigh[wanted[chosen]], 1.)
         return l, (l * w).sum() / share.sum().clamp(min=1)
     if mode['mtp']:
         h, ahead = h
@@ -200,13 +216,14 @@ def run(work):
     print('parameters %d, used by a token %d' % count(model), flush=True)
     weights = list(model.parameters())
     average = average or [p.detach().clone() for p in weights]
-    weigh = deciding(os.path.join(work, 'model', 'tokenizer.json'))
+    tok = tokenizer.load(os.path.join(work, 'model', 'tokenizer.json'))
+    weigh, result = deciding(tok), tok.token_to_id('<tool_result>')
     log = open(os.path.join(work, 'train.jsonl'), 'a', encoding='utf-8')
     model.train()
     clock = time.time()
     for stage_index in range(stage_index, len(recipe.STAGES)):
         stage = recipe.STAGES[stage_index]
-        rows, since = Mix(work, stage['rows']), 0
+        rows, since = Mix(work, stage['rows'], result), 0
         mode = dict(MODE, **stage.get('mode', {}))
         while step < stage['steps']:
             batch = rows.take(step)

@@ -2,6 +2,7 @@
 
 Run by hand, `python3 tests/training/test_data.py`; DEEPREAD=PATH names the program for the tests that ask it.
 """
+import itertools
 import os
 import random
 import re
@@ -13,6 +14,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from training import data, dialect, dialogues, evaluate, product, questions, reading, sources, tokenizer  # noqa: E402
+from training.roles import ASSISTANT, LEARNED, NAME, NONE, PAD, PADDING  # noqa: E402
 
 BINARY = os.environ.get('DEEPREAD')
 SOURCE = '''#include <stdio.h>
@@ -111,12 +113,20 @@ class Wordings(unittest.TestCase):
             self.assertFalse(set(train) & set(held), skill)
             self.assertEqual(len(held), (len(train) + len(held)) // 3)
 
+    def test_no_variant_is_on_both_sides(self):
+        def variants(row):
+            parts = re.split(r'\(([^(){}]*\|[^(){}]*)\)', row)
+            return {questions.plain(''.join(p)) for p in itertools.product(*(p.split('|') if i % 2 else [p] for i, p in enumerate(parts)))}
+        for skill, text in questions.WORDINGS.items():
+            train, held = (set().union(*map(variants, questions.side(text, h))) for h in (False, True))
+            self.assertFalse(train & held, skill)
+
     def test_there_are_many(self):
         count = {k: len(questions.rows(v)) for k, v in questions.WORDINGS.items()}
         for skill in self.MAIN:
-            self.assertGreaterEqual(count[skill], 60, skill)
-        self.assertGreaterEqual(count['rename'] + count['rename in file'], 60)
-        self.assertGreaterEqual(count['decline'], 150)
+            self.assertGreaterEqual(count[skill], 180, skill)
+        self.assertGreaterEqual(count['rename'] + count['rename in file'], 300)
+        self.assertGreaterEqual(count['decline'], 500)
 
     def test_every_wording_can_be_filled_in(self):
         rng, fields = random.Random(1), {k: k.upper() for k in 'xyfdkvwsmtq'}
@@ -247,7 +257,7 @@ class Reading(unittest.TestCase):
         self.assertEqual(found['third'], ('c.rb', 'third', 'def third(a)\n  a\nend\n'))
         self.assertTrue(found['twice'][2].endswith('}\n'))
 
-    def test_answers_aim_at_their_function_while_they_name_it(self):
+    def test_questions_and_answers_aim_at_their_function(self):
         with tempfile.TemporaryDirectory() as folder:
             tok = small_tokenizer(folder)
             head = dialect.BOS + dialect.system(reading.pack([reading.Piece('a.c', SOURCE.split('\n'), [], [])]))
@@ -255,11 +265,13 @@ class Reading(unittest.TestCase):
             ids, roles, span, aim = reading.Reader.columns(tok, head, [turn], 4096)
             self.assertEqual({len(roles), len(span), len(aim)}, {len(ids)})
             looks = [i for i, n in enumerate(aim) if n]
-            self.assertEqual(looks, list(range(looks[0], looks[-1] + 1)))
-            self.assertEqual(tok.decode(ids[looks[0] + 1:looks[-1] + 2]), 'That is `twice')
-            own = [i for i, n in enumerate(span) if n % data.NAME == aim[looks[0]]]
+            said = looks.index(ids.index(ASSISTANT) + 1)                # what is learned stands behind the place that says it
+            for part, back in ((looks[:said], 0), (looks[said:], 1)):
+                self.assertEqual(part, list(range(part[0], part[-1] + 1)))
+                self.assertEqual(tok.decode(ids[part[0] + back:part[-1] + back + 1]), 'That is `twice' if back else 'what doubles a number?')
+            own = [i for i, n in enumerate(span) if n % NAME == aim[looks[0]]]
             self.assertTrue(tok.decode([ids[i] for i in own]).lstrip().startswith('static int twice(' if 'static int twice(' in SOURCE else 'int twice('))
-            self.assertEqual(tok.decode([ids[i] for i in own if span[i] > data.NAME]), 'twice')
+            self.assertEqual(tok.decode([ids[i] for i in own if span[i] > NAME]), 'twice')
 
     @unittest.skipUnless(BINARY, 'DEEPREAD is not set')
     def test_packs_are_laid_out_as_the_program_does(self):
@@ -316,11 +328,11 @@ class Turns(unittest.TestCase):
                 ids, roles, segment, span, aim = data.make_row(tok, rng, [teller], [1], [], [], ['foo'], 1024, {**data.DEFAULTS, 'whole': 0.})
                 self.assertEqual({len(column) for column in (ids, roles, segment, span, aim)}, {1025})
                 for i, number in enumerate(segment):
-                    if number != data.PAD_SEGMENT and (i == 0 or segment[i - 1] != number):
+                    if number != PADDING and (i == 0 or segment[i - 1] != number):
                         self.assertEqual((i % data.ALIGN, ids[i]), (0, 0))
-                    if number == data.PAD_SEGMENT:
-                        self.assertEqual((ids[i], roles[i]), (data.PAD_ID, data.NONE))
-                self.assertIn(data.LEARNED, roles)
+                    if number == PADDING:
+                        self.assertEqual((ids[i], roles[i]), (PAD, NONE))
+                self.assertIn(LEARNED, roles)
 
 
 if __name__ == '__main__':

@@ -11,8 +11,9 @@ import torch
 os.environ.setdefault('TORCH_COMPILE_DISABLE', '1')
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from training import model as m, quant, recipe, train  # noqa: E402
+from training import dialect, model as m, quant, recipe, tokenizer, train  # noqa: E402
 from training.model import MODE, Config, Nano  # noqa: E402
+from training.roles import ASSISTANT, CONTEXT, LEARNED, NAME, USER  # noqa: E402
 
 SMALL = dict(vocabulary=300, d=128, layers=3, heads=2, head=96, rope=32, q_rank=128, o_rank=64, window=32, ratios=(0, 4, 128, 0),
              index_heads=2, index_head=64, topk=8, experts=4, chosen=2, f=128)
@@ -157,7 +158,8 @@ class Attention(unittest.TestCase):
         # entries and raw keys of span 1 are what queries 100 to 149 should look at with the last head
         span, aim = torch.zeros(1, T, dtype=torch.long), torch.zeros(1, T, dtype=torch.long)
         span[0, 40:80], aim[0, 100:150] = 1, 1
-        o, _, missed = m.BlockAttention.apply(q, kv, ck, sink, blocks, None, False, m.goals(blocks, 'aim', 4, span, aim, None))
+        marks = dict(span=span, aim=aim, source=span, question=span)
+        o, _, missed = m.BlockAttention.apply(q, kv, ck, sink, blocks, None, False, {-1: m.goals(blocks, 'aim', 4, marks)})
         t = torch.arange(T)[:, None]
         raw, entry = torch.arange(T)[None], torch.arange(N)[None]
         seen = torch.cat(((raw <= t) & (raw > t - 96), entry < (t + 1) // 4), 1)
@@ -177,11 +179,12 @@ class Attention(unittest.TestCase):
     def test_a_pointer_learns_where_to_look(self):
         model, mode = small(layers=3, ratios=(0, 0, 4, 0)).train(), MODE
         span, aim = torch.zeros_like(self.ids), torch.zeros_like(self.ids)
-        span[0, 20:24], span[0, 24:60], aim[0, 200:230] = 1 + m.NAME, 1, 1
+        nowhere = torch.full_like(span, -1)
+        span[0, 20:24], span[0, 24:60], aim[0, 200:230] = 1 + NAME, 1, 1
         muon = train.Muon(train.split_parameters(model)[0])
         seen = []
         for _ in range(12):
-            model(self.ids, mode, None, span, aim)
+            model(self.ids, mode, None, dict(span=span, seek=aim, aim=aim, source=nowhere, question=torch.zeros_like(span)))
             loss = sum(model.point_losses().values())
             loss.backward()
             muon.step(3e-3)
@@ -207,7 +210,7 @@ class Sources(unittest.TestCase):
         return train.sources(ids, roles, segments, spans)[0].tolist()
 
     def test_what_is_said_points_to_where_it_was_read(self):
-        U, C, L = train.USER, train.CONTEXT, train.LEARNED
+        U, C, L = USER, CONTEXT, LEARNED
         rows = [(0, C, 0, 0), (50, C, 0, 0), (51, C, 0, 0)]                      # a map has the same tokens, and is not asked about
         rows += [(U, C, 0, 0), (60, C, 0, 0), (50, C, 0, 0), (51, C, 0, 0), (61, C, 0, 0)]
         rows += [(70, L, 0, 0), (50, L, 0, 0), (51, L, 0, 0), (71, L, 0, 0)]
@@ -216,7 +219,7 @@ class Sources(unittest.TestCase):
         self.assertEqual([(t, j) for t, j in enumerate(got) if j >= 0], [(8, 5), (9, 6), (15, 14)])
 
     def test_of_several_places_the_longest_run_then_the_last(self):
-        U, C, L = train.USER, train.CONTEXT, train.LEARNED
+        U, C, L = USER, CONTEXT, LEARNED
         text = [U, 50, 51, 52, 40, 50, 51, 53, 40, 51, 53]
         rows = [(t, C, 0, 0) for t in text] + [(t, L, 0, 0) for t in (70, 50, 51, 53, 71, 51, 53)]
         got = self.find(rows)
@@ -225,10 +228,30 @@ class Sources(unittest.TestCase):
         self.assertEqual(self.find([(t, C, 0, 0) for t in (U, 50, 40, 50)] + [(71, L, 0, 0), (50, L, 0, 0)])[4], -1)      # either
 
     def test_a_pack_may_be_copied_from(self):
-        U, C, L = train.USER, train.CONTEXT, train.LEARNED
+        U, C, L = USER, CONTEXT, LEARNED
         rows = [(50, C, 0, 0), (51, C, 0, 1), (52, C, 0, 0), (U, C, 0, 0), (70, C, 0, 0), (50, L, 0, 0), (71, C, 0, 0), (52, L, 0, 0)]
         got = self.find(rows)
         self.assertEqual((got[4], got[6]), (0, -1))
+
+
+class Questions(unittest.TestCase):
+    def test_what_is_said_belongs_to_the_question_before_it(self):
+        U, A, R, C, L = USER, ASSISTANT, 31, CONTEXT, LEARNED
+        rows = [(0, C), (50, C), (U, C), (60, C), (61, C), (A, C), (6, C), (70, L), (71, L)]       # asked, and a call
+        rows += [(U, C), (R, C), (60, C), (A, C), (6, C), (72, L), (1, L)]                          # its result, and the answer
+        rows += [(U, C), (62, C), (A, C), (73, L)]
+        ids, roles = (torch.tensor(c).numpy()[None] for c in zip(*rows))
+        self.assertEqual(train.questions(ids, roles, R)[0].tolist(),
+                         [0, 0, 1, 1, 1, 0, -1, -1, 0, 0, 0, 0, 0, -1, -1, 0, 2, 2, -2, 0])
+
+
+class Deciding(unittest.TestCase):
+    def test_tools_and_sentences_weigh_more_than_names(self):
+        tok = tokenizer.load(os.path.join(dialect.NANO, 'tokenizer.json'))
+        weigh = train.deciding(tok)
+        for text in ('<tool_result>', '` is defined at '):
+            self.assertEqual(weigh[tok.token_to_id(tok.encode(text, add_special_tokens=False).tokens[0])], recipe.DECIDING, text)
+        self.assertEqual(weigh[tok.encode('name', add_special_tokens=False).ids[0]], 1)
 
 
 class Routing(unittest.TestCase):
