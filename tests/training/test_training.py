@@ -2,6 +2,7 @@
 
 Run by hand, `python3 tests/training/test_training.py`: it needs PyTorch, which ./dev test does not.
 """
+import json
 import os
 import sys
 import tempfile
@@ -12,7 +13,7 @@ import torch
 os.environ.setdefault('TORCH_COMPILE_DISABLE', '1')
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from training import dialect, export, quant, reference  # noqa: E402
+from training import curve, dialect, export, quant, reference  # noqa: E402
 from training.model import MODE, Config, Nano  # noqa: E402
 
 TOKENIZER = os.path.join(dialect.NANO, 'tokenizer.json')
@@ -37,6 +38,26 @@ class Quantisation(unittest.TestCase):
     def test_hadamard_is_orthogonal(self):
         h = quant.hadamard(64)
         self.assertTrue(torch.allclose(h @ h.t(), torch.eye(64), atol=1e-6))
+
+
+class Curve(unittest.TestCase):
+    def test_every_group_is_drawn_and_the_same_file_again(self):
+        rows = {s: [7, 10] for group in curve.GROUPS.values() for s in group}
+        with tempfile.TemporaryDirectory() as work:
+            os.mkdir(os.path.join(work, 'curve'))
+            for tokens in (1000, 2000):
+                with open(os.path.join(work, 'curve', f'{tokens:012d}.json'), 'w') as f:
+                    json.dump(dict(tokens=tokens, rows=rows), f)
+            with open(os.path.join(work, 'train.jsonl'), 'w') as f:
+                f.writelines(json.dumps(dict(tokens=t, mean=2 - t / 2000)) + '\n' for t in (500, 1000, 2000))
+            drawn = []
+            for name in ('a.svg', 'b.svg'):
+                curve.draw(work, os.path.join(work, name))
+                with open(os.path.join(work, name), encoding='utf-8') as f:
+                    drawn.append(f.read())
+        self.assertEqual(*drawn)
+        for name in curve.GROUPS:
+            self.assertIn(name, drawn[0])
 
 
 class ExportedModel(unittest.TestCase):
