@@ -18,8 +18,8 @@ from .roles import NAME, PADDING
 
 BF = torch.bfloat16
 NEGATIVE = -1e30
-# What heads of a layer are taught to look at, where a row says so.  name: the name of the function that a token is in; question: the
-# question that is being answered; seek: from the words of a question, the function that it is about; aim: the same from the answer; copy:
+# What heads of a layer are taught to look at, where a row says so.  name: the name of the function that a token is in; question: all words
+# of the question that is being answered, alike; seek: from the words of a question, the function that it is about; aim: the same from the answer; copy:
 # the token that the next one is a copy of.
 POINTERS = {1: {-1: 'name'}, 2: {-2: 'question', -1: 'seek'}, 3: {-1: 'question'}, 4: {-1: 'copy'}, 5: {-1: 'aim'}}
 BLOCK = 256                  # queries that attend in one product
@@ -348,9 +348,10 @@ class BlockAttention(torch.autograd.Function):
     """Attention of shared keys and values over the blocks of a plan (`Nano.plan`), which leaves out what is masked whole.
 
     q [B, T, heads, head], kv [B, T, head], ck [B, entries, head] or None, sink [heads]; chosen: additive [B, T, entries] or None;
-    goals: for every head that points, {head: for every block (keys that it should look at [q, keys], weight of each query [q]) or None}.
+    goals: for every head that points, {head: for every block (keys that it should look at [q, keys], weight of each query [q], whether
+    at each of them) or None}.
     -> (out like q, the heads' mean probability of every entry [B, T, entries] if `report`, for every head that points the
-    weighted sum of -log of what it gives to its goals)."""
+    weighted sum of -log of what it gives to its goals, together or each)."""
 
     @staticmethod
     def keys(kv, ck, block):
@@ -384,10 +385,11 @@ class BlockAttention(torch.autograd.Function):
             hits = []
             for k, (head, of_blocks) in enumerate(goals.items()):
                 if of_blocks[i]:
-                    look, weighs = of_blocks[i]
-                    hit = (a[:, head].float() * look).sum(-1).clamp(min=1e-6)
-                    missed[k] -= (hit.log() * weighs).sum()
-                    hits.append((k, head, look, weighs / hit))
+                    look, weighs, each = of_blocks[i]
+                    hit = a[:, head].float() if each else (a[:, head].float() * look).sum(-1, keepdim=True)
+                    hit = hit.clamp(min=1e-20)
+                    missed[k] -= (hit.log() * (look if each else 1) * weighs[:, None]).sum()
+                    hits.append((k, head, look * weighs[:, None] / hit))
             kept.append((a, s, hits))
         ctx.save_for_backward(q, kv, ck, sink)
         ctx.blocks, ctx.kept, ctx.scale = blocks, kept, scale
@@ -407,8 +409,8 @@ class BlockAttention(torch.autograd.Function):
             K, n = BlockAttention.keys(kv, ck, block), q1 - k0
             go, qb = g[b, q0:q1].reshape(-1, D), q[b, q0:q1].view(-1, D)
             da = torch.mm(go, K.t()).view_as(a)
-            for k, head, look, share in hits:
-                da[:, head] -= look * (gm[k] * share)[:, None]
+            for k, head, pull in hits:
+                da[:, head] -= gm[k] * pull
             dl, ds = softmax_sink_backward(a, s, da, ctx.scale)
             dsink += ds.sum((0, 2))
             dl, a = dl.view(len(go), -1), a.view(len(go), -1)
@@ -634,12 +636,13 @@ def goals(blocks, what, ratio, marks):
             look = (wanted == torch.cat((span[b, k0:q1], span[b, middle])) % NAME) & (wanted > 0)
         else:
             wanted = -question[b, q0:q1, None]
-            look = (wanted == torch.cat((question[b, k0:q1], question[b, middle]))) & (wanted > 0)
+            look = F.pad(wanted == question[b, k0:q1], (0, len(entries))) & (wanted > 0)
         look = F.pad(look, (0, mask.shape[-1] - look.shape[1])) & (mask[:, 0] == 0)
-        weighs = look.any(-1).float()
-        out.append((look.float(), weighs) if weighs.any() else None)
+        weighs, each = look.any(-1).float(), what == 'question'
+        look = look / look.sum(-1, keepdim=True).clamp(min=1) if each else look.float()
+        out.append((look, weighs) if weighs.any() else None)
         total += weighs.sum()
-    return [o and (o[0], o[1] / total) for o in out]
+    return [o and (o[0], o[1] / total, each) for o in out]
 
 
 class Nano(nn.Module):

@@ -4,7 +4,7 @@ SEED = 7
 THREADS = 2
 WARM_UP = 50
 AVERAGE = .995              # of the weights that are exported, over the steps
-DECIDING = 3.               # weight of a token that chooses a tool or a sentence
+DECIDING = 12.             # weight of a token that chooses a tool or a sentence
 HEAD_ROWS = 1536            # positions of a batch that the output head runs on
 
 # (a, b, c) of x <- a x + b (x x') x + c (x x')^2 x: fast rounds, then two that settle.  The published recipe has

@@ -3,13 +3,14 @@ import glob
 import json
 import math
 import os
+import re
 import time
 from dataclasses import asdict
 
 import numpy as np
 import torch
 
-from . import induction, recipe, tokenizer
+from . import induction, questions as wordings, recipe, tokenizer
 from .model import BF, MODE, Config, Nano, count, cross_entropy
 from .roles import ASSISTANT, CONTEXT, LEARNED, USER
 
@@ -61,8 +62,9 @@ def split_parameters(model):
 class Rows:
     """Training rows of one data set, in a fixed order."""
 
-    def __init__(self, work, name, result):
-        self.result = result
+    def __init__(self, work, name, tok):
+        self.result = tok.token_to_id('<tool_result>')
+        self.words = np.ones(tok.get_vocab_size(), bool) if name in recipe.PRACTICE else words_of_questions(tok)
         self.shards = sorted(f for f in glob.glob(os.path.join(work, 'rows', name, '*.npz')) if '.part' not in f)
         if not self.shards:
             raise SystemExit(f'train: no rows of {name} in {work}: run the stage data first')
@@ -78,7 +80,7 @@ class Rows:
         index = np.arange(first, first + n) % len(self.ids)
         ids, roles, segments, span, aim = (a[index].astype(np.int64) for a in (self.ids, self.roles, self.segments, self.spans, self.aims))
         said = np.roll(roles, -1, 1) >= LEARNED
-        marks = dict(span=span, seek=aim * ~said, aim=aim * said, source=sources(ids, roles, segments, span), question=questions(ids, roles, self.result))
+        marks = dict(span=span, seek=aim * ~said, aim=aim * said, source=sources(ids, roles, segments, span), question=questions(ids, roles, self.result, self.words))
         return *map(torch.from_numpy, (ids, roles, segments)), {k: torch.from_numpy(a[:, :-1].copy()) for k, a in marks.items()}
 
 
@@ -110,16 +112,30 @@ def sources(ids, roles, segments, spans):
     return out
 
 
-def questions(ids, roles, result):
-    """For rows [n, T + 1] the number of the question that a token is part of, from 1 on in each row; where the next token is learned, that of the
-    question it answers, negative; else 0.  result: the token that a tool's result begins with, which is no question."""
+def words_of_questions(tok):
+    """bool [vocabulary]: the tokens of letters that wordings are made of."""
+    out = np.zeros(tok.get_vocab_size(), bool)
+    for text in wordings.WORDINGS.values():
+        for e in tok.encode_batch([re.sub(r'\{\w\}', ' ', row) for row in wordings.side(text, False)], add_special_tokens=False):
+            out[[i for i, token in zip(e.ids, e.tokens) if token.isalpha()]] = True
+    return out
+
+
+def questions(ids, roles, result, words):
+    """For rows [n, T + 1] the number of the question that a token is a word of, from 1 on in each row; where the next token is learned, that of
+    the question it answers, negative; else 0.  result: the token that a tool's result begins with, which is no question; words: as
+    `words_of_questions` says; a question that has none consists of all its tokens."""
     after = np.roll(ids, -1, 1)
     number = np.cumsum((ids == USER) & (after != result), 1)
     # inside: as many questions have begun as turns of either kind have ended, and one
     turns, ends = np.cumsum(ids == USER, 1), np.cumsum(ids == ASSISTANT, 1)
     began = np.maximum.accumulate(np.where(ids == USER, np.arange(ids.shape[1]), 0), 1)
     inside = (turns > 0) & (ends - np.take_along_axis(ends, began, 1) == 0) & (np.take_along_axis(after, began, 1) != result)
-    return np.where(inside, number, np.where(np.roll(roles, -1, 1) >= LEARNED, -number, 0))
+    inside &= ids != USER
+    word = inside & words[ids]
+    for n, w, i in zip(number, word, inside):
+        w |= i & ~np.isin(n, n[w])
+    return np.where(word, number, np.where(np.roll(roles, -1, 1) >= LEARNED, -number, 0))
 
 
 class Mix:
@@ -127,8 +143,8 @@ class Mix:
 
     rows: [(set, rows a batch, first row), ...], taken in turns."""
 
-    def __init__(self, work, rows, result):
-        sets = {name: Rows(work, name, result) for name, _, _ in rows}
+    def __init__(self, work, rows, tok):
+        sets = {name: Rows(work, name, tok) for name, _, _ in rows}
         self.turns, seen = [], {}
         for name, batch, first in rows:
             self.turns.append((sets[name], batch, first, seen.get(name, 0)))
@@ -217,13 +233,13 @@ def run(work):
     weights = list(model.parameters())
     average = average or [p.detach().clone() for p in weights]
     tok = tokenizer.load(os.path.join(work, 'model', 'tokenizer.json'))
-    weigh, result = deciding(tok), tok.token_to_id('<tool_result>')
+    weigh = deciding(tok)
     log = open(os.path.join(work, 'train.jsonl'), 'a', encoding='utf-8')
     model.train()
     clock = time.time()
     for stage_index in range(stage_index, len(recipe.STAGES)):
         stage = recipe.STAGES[stage_index]
-        rows, since = Mix(work, stage['rows'], result), 0
+        rows, since = Mix(work, stage['rows'], tok), 0
         mode = dict(MODE, **stage.get('mode', {}))
         while step < stage['steps']:
             batch = rows.take(step)

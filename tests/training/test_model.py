@@ -6,6 +6,7 @@ import os
 import sys
 import unittest
 
+import numpy as np
 import torch
 
 os.environ.setdefault('TORCH_COMPILE_DISABLE', '1')
@@ -176,6 +177,24 @@ class Attention(unittest.TestCase):
         for a, b in zip(mine, theirs):
             self.assertLess((a.float() - b.float()).norm().item(), .03 * b.float().norm().item())
 
+    def test_a_question_is_looked_at_in_all_its_words(self):
+        torch.manual_seed(1)
+        H, D, T = 2, 32, 64
+        q, kv = (torch.randn(*s).to(m.BF).requires_grad_(True) for s in ((1, T, H, D), (1, T, D)))
+        sink, question = torch.zeros(H, requires_grad=True), torch.zeros(1, T, dtype=torch.long)
+        question[0, 10:14], question[0, 20:30] = 3, -3
+        blocks = small().plan(torch.zeros(1, T, dtype=torch.long)).blocks[0]
+        none = torch.zeros_like(question)
+        _, _, missed = m.BlockAttention.apply(q, kv, None, sink, blocks, None, False,
+                                              {0: m.goals(blocks, 'question', 0, dict(span=none, source=none, question=question))})
+        t = torch.arange(T)
+        logit = (q[0].float() @ kv[0].float().t() * D ** -.5).masked_fill(((t > t[:, None]) | (t <= t[:, None] - 32))[:, None], -1e30)
+        a = torch.cat((logit, sink[None, :, None].expand(T, H, 1)), -1).softmax(-1)
+        plain = -a[20:30, 0, 10:14].log().mean()
+        self.assertAlmostEqual(missed.item(), plain.item(), 1)
+        for mine, theirs in zip(torch.autograd.grad(missed.sum(), (q, kv)), torch.autograd.grad(plain, (q, kv))):
+            self.assertLess((mine.float() - theirs.float()).norm().item(), .03 * theirs.float().norm().item())
+
     def test_a_pointer_learns_where_to_look(self):
         model, mode = small(layers=3, ratios=(0, 0, 4, 0)).train(), MODE
         span, aim = torch.zeros_like(self.ids), torch.zeros_like(self.ids)
@@ -241,8 +260,10 @@ class Questions(unittest.TestCase):
         rows += [(U, C), (R, C), (60, C), (A, C), (6, C), (72, L), (1, L)]                          # its result, and the answer
         rows += [(U, C), (62, C), (A, C), (73, L)]
         ids, roles = (torch.tensor(c).numpy()[None] for c in zip(*rows))
-        self.assertEqual(train.questions(ids, roles, R)[0].tolist(),
-                         [0, 0, 1, 1, 1, 0, -1, -1, 0, 0, 0, 0, 0, -1, -1, 0, 2, 2, -2, 0])
+        words = np.zeros(100, bool)
+        words[[60, 61]] = True                                 # the second question has no word, and is looked at whole
+        self.assertEqual(train.questions(ids, roles, R, words)[0].tolist(),
+                         [0, 0, 0, 1, 1, 0, -1, -1, 0, 0, 0, 0, 0, -1, -1, 0, 0, 2, -2, 0])
 
 
 class Deciding(unittest.TestCase):
