@@ -38,6 +38,9 @@ static const char *const check_names[DR_N_CHECKS] = {
     [DR_CHECK_READING] = "reading",
     [DR_CHECK_EDITED] = "edited",
     [DR_CHECK_NOT_EDITED] = "not_edited",
+    [DR_CHECK_ONE_DEFINITION] = "one_definition",
+    [DR_CHECK_JUDGED] = "judged",
+    [DR_CHECK_NO_CALL_SITES] = "no_call_sites",
 };
 
 const char *dr_pack_mode_name(dr_pack_mode m)

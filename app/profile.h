@@ -25,11 +25,11 @@ const char *dr_answer_status_name(dr_answer_status s);
  * answered. */
 typedef enum dr_answer_check {
     DR_CHECK_NONE,
-    DR_CHECK_DEFINED, /* find_symbol found: the quoted name is defined on every cited line; declarations only when there is nothing better */
+    DR_CHECK_DEFINED, /* find_symbol or find_symbol_in found: the quoted name is defined on every cited line; declarations only when there is nothing better */
     DR_CHECK_USED,    /* find_refs found: ... used or defined there */
     DR_CHECK_ABSENT,  /* a look-up found no symbol: none has the quoted name */
     DR_CHECK_UNUSED,  /* find_refs found nothing: nothing uses it */
-    DR_CHECK_DESCRIBED, /* describe: places that say what the holes ask for */
+    DR_CHECK_DESCRIBED, /* describe or one of its parts: places that say what the holes ask for */
     DR_CHECK_NO_PARAMETERS,
     DR_CHECK_RETURNS_NOTHING,
     DR_CHECK_RETURNS_UNDECLARED,
@@ -49,6 +49,9 @@ typedef enum dr_answer_check {
     DR_CHECK_READING,    /* a full pack, and no call yet: any function or method whose text is in the pack */
     DR_CHECK_EDITED,     /* edit or rename staged a change */
     DR_CHECK_NOT_EDITED, /* ... did not */
+    DR_CHECK_ONE_DEFINITION, /* defined, and in one place only */
+    DR_CHECK_JUDGED,         /* call_sites found: like used */
+    DR_CHECK_NO_CALL_SITES,  /* call_sites found nothing: nothing calls it */
     DR_N_CHECKS
 } dr_answer_check;
 
@@ -78,7 +81,7 @@ typedef struct dr_answer_form {
 /* Takes f->text apart. DR_ERR_FORMAT names what is wrong with a hole. */
 dr_status dr_answer_form_parse(dr_answer_form *f, dr_error *err);
 
-enum { DR_MAX_TOOLS = 16, DR_MAX_FORMS = 64 };
+enum { DR_MAX_TOOLS = 24, DR_MAX_FORMS = 64 };
 
 typedef struct dr_profile {
     char *name, *limits, *instructions, *effort; /* effort may be NULL */

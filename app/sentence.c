@@ -124,6 +124,33 @@ static bool is_edit(const dr_tool_result *r)
     return r && r->tool < DR_N_TOOLS && dr_tool_edits(r->tool);
 }
 
+static bool found_definitions(const dr_tool_result *r)
+{
+    return is(r, DR_TOOL_FIND_SYMBOL, DR_TOOL_FOUND) || is(r, DR_TOOL_FIND_SYMBOL_IN, DR_TOOL_FOUND);
+}
+
+static bool found_parts(const dr_tool_result *r)
+{
+    return r && r->tool < DR_N_TOOLS && dr_tool_describes(r->tool) && r->outcome == DR_TOOL_FOUND;
+}
+
+/* A declaration where there is something better. */
+static bool second_best(const dr_tool_result *r, const dr_place *p)
+{
+    return p->declaration && !r->places[0].declaration;
+}
+
+/* One place, declarations of it aside. Those come last: behind one that is shown nothing else is left out. */
+static bool found_one_definition(const dr_tool_result *r)
+{
+    size_t n = 0;
+    if (!found_definitions(r))
+        return false;
+    for (size_t i = 0; i < r->n_places; i++)
+        n += !second_best(r, &r->places[i]);
+    return n == 1 && (r->n_left_out == 0 || n < r->n_places);
+}
+
 static bool asks_for(const dr_answer_form *f, uint8_t hole)
 {
     for (int i = 0; i < f->n_parts; i++)
@@ -137,16 +164,19 @@ static bool may_be_said(const dr_answer_form *f, const dr_moment *m)
     const dr_tool_result *r = m->last;
     switch (f->check) {
     case DR_CHECK_NONE: return true;
-    case DR_CHECK_DEFINED: return is(r, DR_TOOL_FIND_SYMBOL, DR_TOOL_FOUND);
+    case DR_CHECK_DEFINED: return found_definitions(r);
+    case DR_CHECK_ONE_DEFINITION: return found_one_definition(r);
     case DR_CHECK_USED: return is(r, DR_TOOL_FIND_REFS, DR_TOOL_FOUND);
     case DR_CHECK_ABSENT:
         return r && r->outcome == DR_TOOL_NO_SYMBOL && (asks_for(f, DR_HOLE_SIMILAR) || !m->tells_similar || !r->n_similar);
     case DR_CHECK_UNUSED: return is(r, DR_TOOL_FIND_REFS, DR_TOOL_NOTHING);
+    case DR_CHECK_JUDGED: return is(r, DR_TOOL_CALL_SITES, DR_TOOL_FOUND);
+    case DR_CHECK_NO_CALL_SITES: return is(r, DR_TOOL_CALL_SITES, DR_TOOL_NOTHING);
     case DR_CHECK_DESCRIBED:
     case DR_CHECK_NO_PARAMETERS:
     case DR_CHECK_RETURNS_NOTHING:
-    case DR_CHECK_RETURNS_UNDECLARED:
-    case DR_CHECK_NO_COMMENT: return is(r, DR_TOOL_DESCRIBE, DR_TOOL_FOUND);
+    case DR_CHECK_RETURNS_UNDECLARED: return found_parts(r);
+    case DR_CHECK_NO_COMMENT: return is(r, DR_TOOL_DESCRIBE, DR_TOOL_FOUND) || is(r, DR_TOOL_COMMENT, DR_TOOL_FOUND);
     case DR_CHECK_FILE: return is(r, DR_TOOL_FIND_FILE, DR_TOOL_FOUND) || (r && r->outcome == DR_TOOL_SEVERAL_FILES);
     case DR_CHECK_NO_FILE: return r && r->outcome == DR_TOOL_NO_FILE;
     case DR_CHECK_OUTLINE: return is(r, DR_TOOL_OUTLINE, DR_TOOL_FOUND);
@@ -182,18 +212,18 @@ static bool says(const dr_place *p, dr_hole hole, const char *text)
 
 static bool wanted(const dr_answer_form *f, const dr_moment *m, const dr_place *p)
 {
-    const bool second_best = p->declaration && !m->last->places[0].declaration;
     switch (f->check) {
-    case DR_CHECK_DEFINED: return !second_best;
-    case DR_CHECK_DESCRIBED: return !second_best || asks_for(f, DR_HOLE_DOC);
-    case DR_CHECK_NO_PARAMETERS: return !second_best && says(p, DR_HOLE_PARAMETERS, "none");
-    case DR_CHECK_RETURNS_NOTHING: return !second_best && says(p, DR_HOLE_RETURNS, "nothing");
-    case DR_CHECK_RETURNS_UNDECLARED: return !second_best && says(p, DR_HOLE_RETURNS, "not declared");
-    case DR_CHECK_NO_COMMENT: /* nor has a declaration of it one */
+    case DR_CHECK_DEFINED:
+    case DR_CHECK_ONE_DEFINITION: return !second_best(m->last, p);
+    case DR_CHECK_DESCRIBED: return !second_best(m->last, p) || asks_for(f, DR_HOLE_DOC);
+    case DR_CHECK_NO_PARAMETERS: return !second_best(m->last, p) && says(p, DR_HOLE_PARAMETERS, "none");
+    case DR_CHECK_RETURNS_NOTHING: return !second_best(m->last, p) && says(p, DR_HOLE_RETURNS, "nothing");
+    case DR_CHECK_RETURNS_UNDECLARED: return !second_best(m->last, p) && says(p, DR_HOLE_RETURNS, "not declared");
+    case DR_CHECK_NO_COMMENT: /* nor has a declaration of it one; a block without a signature shows one part only, or a value */
         for (size_t i = 0; i < m->last->n_places; i++)
             if (m->last->places[i].declaration && m->last->places[i].hole[DR_HOLE_DOC].n)
                 return false;
-        return !second_best && !p->hole[DR_HOLE_DOC].n;
+        return !second_best(m->last, p) && p->hole[DR_HOLE_SIGNATURE].n && !p->hole[DR_HOLE_DOC].n;
     default: return true;
     }
 }

@@ -92,6 +92,42 @@ static const tool_entry tools[DR_N_TOOLS] = {
          "\"parameters\": {\"type\": \"object\", \"properties\": {\"range\": {\"type\": \"string\"}}, "
          "\"required\": [\"range\"]}}",
          {{"range", false, false}}},
+    [DR_TOOL_PARAMETERS] =
+        {"parameters",
+         "{\"name\": \"parameters\", \"description\": \"parameters of a function\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
+         {{"name", false, false}}},
+    [DR_TOOL_RETURNS] =
+        {"returns",
+         "{\"name\": \"returns\", \"description\": \"what a function returns\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
+         {{"name", false, false}}},
+    [DR_TOOL_FIELDS] =
+        {"fields",
+         "{\"name\": \"fields\", \"description\": \"fields of a type\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
+         {{"name", false, false}}},
+    [DR_TOOL_VALUE] =
+        {"value",
+         "{\"name\": \"value\", \"description\": \"value of a constant\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
+         {{"name", false, false}}},
+    [DR_TOOL_COMMENT] =
+        {"comment",
+         "{\"name\": \"comment\", \"description\": \"comment or signature of a name\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
+         {{"name", false, false}}},
+    [DR_TOOL_CALL_SITES] =
+        {"call_sites",
+         "{\"name\": \"call_sites\", \"description\": \"calls of a function\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"name\": {\"type\": \"string\"}}, \"required\": [\"name\"]}}",
+         {{"name", false, false}}},
+    [DR_TOOL_FIND_SYMBOL_IN] =
+        {"find_symbol_in",
+         "{\"name\": \"find_symbol_in\", \"description\": \"where a name is defined, of one file, folder or kind\", "
+         "\"parameters\": {\"type\": \"object\", \"properties\": {\"name\": {\"type\": \"string\"}, \"place\": {\"type\": "
+         "\"string\"}}, \"required\": [\"name\", \"place\"]}}",
+         {{"name", false, false}, {"place", false, false}}},
 };
 
 const char *dr_tool_name(dr_tool_id id)
@@ -117,6 +153,11 @@ const char *dr_tool_schema(dr_tool_id id)
 bool dr_tool_edits(dr_tool_id id)
 {
     return id == DR_TOOL_EDIT || id == DR_TOOL_RENAME;
+}
+
+bool dr_tool_describes(dr_tool_id id)
+{
+    return id == DR_TOOL_DESCRIBE || (id >= DR_TOOL_PARAMETERS && id <= DR_TOOL_COMMENT);
 }
 
 const dr_tool_arg *dr_tool_args(dr_tool_id id)
@@ -289,9 +330,16 @@ dr_status dr_tool_run(dr_tool_result *out, const dr_workspace *w, dr_str name, d
     dr_tool__add_str(&out->subject, text[0]);
     dr_tool__add_str(&out->object, text[1]);
     switch (out->tool) {
-    case DR_TOOL_FIND_SYMBOL: st = dr_tool__find_symbol(out, w, text[0], err); break;
-    case DR_TOOL_FIND_REFS: st = dr_tool__find_refs(out, w, text[0], err); break;
-    case DR_TOOL_DESCRIBE: st = dr_tool__describe(out, w, text[0], err); break;
+    case DR_TOOL_FIND_SYMBOL:
+    case DR_TOOL_FIND_SYMBOL_IN: st = dr_tool__find_symbol(out, w, text[0], text[1], err); break;
+    case DR_TOOL_FIND_REFS:
+    case DR_TOOL_CALL_SITES: st = dr_tool__find_refs(out, w, text[0], err); break;
+    case DR_TOOL_DESCRIBE:
+    case DR_TOOL_PARAMETERS:
+    case DR_TOOL_RETURNS:
+    case DR_TOOL_FIELDS:
+    case DR_TOOL_VALUE:
+    case DR_TOOL_COMMENT: st = dr_tool__describe(out, w, text[0], err); break;
     case DR_TOOL_CALLS: st = dr_tool__calls(out, w, text[0], text[1], err); break;
     case DR_TOOL_FIND_FILE: st = dr_tool__find_file(out, w, text[0], err); break;
     case DR_TOOL_OUTLINE: st = dr_tool__outline(out, w, text[0], err); break;

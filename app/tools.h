@@ -25,9 +25,16 @@ typedef enum dr_tool_id {
     DR_TOOL_READ,
     DR_TOOL_EDIT,
     DR_TOOL_RENAME,
-    DR_N_ROSTER_TOOLS, /* up to here in a profile that names none; the rest are for `deepread tool`, by hand */
+    DR_N_ROSTER_TOOLS, /* up to here in a profile that names none; the rest where a profile names them, and by hand */
     DR_TOOL_CALLEES = DR_N_ROSTER_TOOLS,
     DR_TOOL_CHANGES,
+    DR_TOOL_PARAMETERS, /* from here to DR_TOOL_COMMENT: describe, one part of it */
+    DR_TOOL_RETURNS,
+    DR_TOOL_FIELDS,
+    DR_TOOL_VALUE,
+    DR_TOOL_COMMENT,
+    DR_TOOL_CALL_SITES,
+    DR_TOOL_FIND_SYMBOL_IN,
     DR_N_TOOLS
 } dr_tool_id;
 
@@ -37,6 +44,8 @@ bool dr_tool_find(dr_tool_id *out, dr_str name);
 const char *dr_tool_schema(dr_tool_id id);
 /* Does it stage changes? Then it needs a workspace with edits. */
 bool dr_tool_edits(dr_tool_id id);
+/* Does it say what a name says of itself, all or a part? */
+bool dr_tool_describes(dr_tool_id id);
 
 /* An argument: all are required. */
 typedef struct dr_tool_arg {
@@ -59,9 +68,9 @@ typedef struct dr_workspace {
 
 /* What a sentence may quote of a place (docs/tools.md). */
 typedef enum dr_hole {
-    DR_HOLE_ENCLOSING, /* find_refs: name of the definition around it or "(top level)" */
+    DR_HOLE_ENCLOSING, /* find_refs, call_sites: name of the definition around it or "(top level)" */
     DR_HOLE_NAME,      /* outline, reading */
-    DR_HOLE_PARAMETERS, /* from here to the signature: describe */
+    DR_HOLE_PARAMETERS, /* from here to the signature: describe, and the tools of one part of it */
     DR_HOLE_RETURNS,
     DR_HOLE_FIELDS,
     DR_HOLE_VALUE,
@@ -75,7 +84,7 @@ const char *dr_hole_name(dr_hole h); /* "enclosing", "parameters", ... */
 typedef struct dr_place {
     uint32_t file, line; /* line 0: the file as a whole */
     dr_tool_id tool;     /* that found it */
-    bool declaration;    /* find_symbol, describe: a prototype; these come last */
+    bool declaration;    /* tools that find definitions: a prototype; these come last */
     dr_str hole[DR_N_HOLES]; /* empty: it has none. Borrowed from the symbols, or from the result */
 } dr_place;
 

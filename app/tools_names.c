@@ -1,14 +1,13 @@
-/* app/tools_names.c: tools that are given a name: where it is defined and used, what it says of itself, who calls whom. */
+/* app/tools_names.c: tools that are given a name: where it is defined and used, who calls whom. */
 #include "app/tools_parts.h"
 
-#include "repo/details.h"
+#include "repo/syntax.h"
 #include "repo/text.h"
 #include "repo/word_uses.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_BLOCKS = 3 };
+#include <strings.h>
 
 void dr_tool__no_symbol(dr_tool_result *r, const dr_symbols *symbols, dr_str name)
 {
@@ -22,28 +21,82 @@ void dr_tool__no_symbol(dr_tool_result *r, const dr_symbols *symbols, dr_str nam
     }
 }
 
-dr_status dr_tool__find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
+/* Does PLACE, a file or a folder, name this path? A file: the path, its end behind a '/', or its last part without the ending. A folder: whole
+ * folder names of the path in a row. */
+static bool names_file(dr_str place, dr_str path)
+{
+    const char *slash = path.n ? memrchr(path.s, '/', path.n) : NULL;
+    const dr_str base = slash ? (dr_str){slash + 1, (size_t)(path.s + path.n - slash) - 1} : path;
+    const char *dot = base.n > 1 ? memrchr(base.s + 1, '.', base.n - 1) : NULL;
+    const bool ends = place.n <= path.n && (place.n == path.n || path.s[path.n - place.n - 1] == '/') &&
+                      memcmp(path.s + path.n - place.n, place.s, place.n) == 0;
+    return ends || (dot && dr_str_eq(place, (dr_str){base.s, (size_t)(dot - base.s)}));
+}
+
+static bool names_folder(dr_str place, dr_str path)
+{
+    for (size_t i = 0; i + place.n < path.n; i++)
+        if ((i == 0 || path.s[i - 1] == '/') && path.s[i + place.n] == '/' && memcmp(path.s + i, place.s, place.n) == 0)
+            return true;
+    return false;
+}
+
+typedef enum place_kind { PLACE_KIND, PLACE_FILE, PLACE_FOLDER, PLACE_ANY } place_kind;
+
+static bool lies_in(const dr_workspace *w, const dr_sym_def *d, dr_str place, place_kind how)
+{
+    const char *kind = dr_sym_kind_name((dr_sym_kind)d->kind);
+    dr_str folder = place;
+    switch (how) {
+    case PLACE_KIND: return place.n == strlen(kind) && strncasecmp(place.s, kind, place.n) == 0;
+    case PLACE_FILE: return names_file(place, dr_tool__path(w, d->file));
+    case PLACE_FOLDER:
+        while (folder.n && folder.s[folder.n - 1] == '/')
+            folder.n--;
+        return folder.n && names_folder(folder, dr_tool__path(w, d->file));
+    case PLACE_ANY: break;
+    }
+    return true;
+}
+
+static size_t count_in(const dr_workspace *w, const dr_sym_def *defs, size_t n, dr_str place, place_kind how)
+{
+    size_t n_in = 0;
+    for (size_t i = 0; i < n; i++)
+        n_in += lies_in(w, &defs[i], place, how);
+    return n_in;
+}
+
+dr_status dr_tool__find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_str place, dr_error *err)
 {
     dr_status st = DR_OK;
     const dr_sym_def *defs = NULL;
     const size_t n = dr_symbols_find(w->symbols, name, &defs);
-    const size_t shown = n < (size_t)w->result_lines ? n : (size_t)w->result_lines;
     dr_tool_reader read = {.w = w};
+    size_t n_in, shown = 0;
+    place_kind how = place.n ? PLACE_KIND : PLACE_ANY;
 
     if (n == 0) {
         dr_tool__no_symbol(r, w->symbols, name);
         return DR_OK;
     }
-    for (size_t i = 0; i < shown && st == DR_OK; i++) {
-        dr_place *place;
+    if (place.n > 2 && memcmp(place.s, "./", 2) == 0)
+        place = (dr_str){place.s + 2, place.n - 2};
+    while ((n_in = count_in(w, defs, n, place, how)) == 0)
+        how++; /* what names none of them is no place of this kind */
+    for (size_t i = 0; i < n && shown < (size_t)w->result_lines && st == DR_OK; i++) {
+        dr_place *at;
+        if (!lies_in(w, &defs[i], place, how))
+            continue;
+        shown++;
         dr_tool__begin_line(r);
         dr_tool__add_str(&r->text, dr_tool__path(w, defs[i].file));
         dr_buf_printf(&r->text, ":%u: %s ", defs[i].line, dr_sym_kind_name((dr_sym_kind)defs[i].kind));
         dr_tool__add_excerpt(&r->text, &read, defs[i].file, defs[i].line);
-        if ((st = dr_tool__add_place(r, DR_TOOL_FIND_SYMBOL, defs[i].file, defs[i].line, &place, err)) == DR_OK)
-            place->declaration = defs[i].kind == DR_SYM_PROTOTYPE;
+        if ((st = dr_tool__add_place(r, r->tool, defs[i].file, defs[i].line, &at, err)) == DR_OK)
+            at->declaration = defs[i].kind == DR_SYM_PROTOTYPE;
     }
-    dr_tool__add_more(r, n - shown);
+    dr_tool__add_more(r, n_in - shown);
     dr_buf_free(&read.text);
     return st;
 }
@@ -68,6 +121,7 @@ static dr_status uses_of(dr_word_use **uses, size_t *n, const dr_workspace *w, d
 dr_status dr_tool__find_refs(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
 {
     dr_status st = DR_OK;
+    const bool calls_only = r->tool == DR_TOOL_CALL_SITES;
     dr_word_use *uses = NULL;
     size_t n = 0, n_names;
     const dr_str *names = dr_symbols_names(w->symbols, &n_names);
@@ -75,6 +129,8 @@ dr_status dr_tool__find_refs(dr_tool_result *r, const dr_workspace *w, dr_str na
 
     if ((st = uses_of(&uses, &n, w, name, err)) != DR_OK)
         goto done;
+    while (calls_only && n && !uses[n - 1].is_call) /* calls come first */
+        n--;
     const size_t shown = n < (size_t)w->result_lines ? n : (size_t)w->result_lines;
     for (size_t i = 0; i < shown && st == DR_OK; i++) {
         const dr_sym_def *around = dr_symbols_enclosing(w->symbols, uses[i].file, uses[i].line);
@@ -86,89 +142,14 @@ dr_status dr_tool__find_refs(dr_tool_result *r, const dr_workspace *w, dr_str na
         dr_tool__add_str(&r->text, enclosing);
         dr_buf_str(&r->text, ": ");
         dr_tool__add_excerpt(&r->text, &read, uses[i].file, uses[i].line);
-        if ((st = dr_tool__add_place(r, DR_TOOL_FIND_REFS, uses[i].file, uses[i].line, &place, err)) == DR_OK)
+        if ((st = dr_tool__add_place(r, r->tool, uses[i].file, uses[i].line, &place, err)) == DR_OK)
             place->hole[DR_HOLE_ENCLOSING] = enclosing;
     }
     dr_tool__add_more(r, n - shown);
     if (n == 0)
-        dr_tool__nothing(r, "no references to", name);
+        dr_tool__nothing(r, calls_only ? "no calls of" : "no references to", name);
 done:
     free(uses);
-    dr_buf_free(&read.text);
-    return st;
-}
-
-/* ---- describe ---- */
-
-/* One block: what the definition says of itself, a part a line. */
-static dr_status add_block(dr_tool_result *r, const dr_workspace *w, dr_tool_reader *read, dr_str name, const dr_sym_def *d,
-                           dr_error *err)
-{
-    dr_status st = DR_OK;
-    dr_details parts = {0};
-    dr_syntax *syntax = NULL;
-    dr_place *place;
-    const dr_str text = dr_tool__text(read, d->file);
-
-    if ((st = dr_syntax_open(&syntax, dr_lang_of(dr_tool__path(w, d->file), text), text, err)) != DR_OK ||
-        (st = dr_details_read(&parts, syntax, name, d, err)) != DR_OK ||
-        (st = dr_tool__add_place(r, DR_TOOL_DESCRIBE, d->file, d->line, &place, err)) != DR_OK)
-        goto done;
-    place->declaration = d->kind == DR_SYM_PROTOTYPE;
-    if (r->text.n)
-        dr_buf_add(&r->text, "\n\n", 2);
-    dr_tool__add_str(&r->text, dr_tool__path(w, d->file));
-    dr_buf_printf(&r->text, ":%u: %s", d->line, dr_sym_kind_name((dr_sym_kind)d->kind));
-    const struct {
-        const char *label;
-        const dr_buf *part;
-        int hole; /* -1: none */
-    } lines[] = {{"signature", &parts.signature, DR_HOLE_SIGNATURE}, {"parameters", &parts.parameters, DR_HOLE_PARAMETERS},
-                 {"returns", &parts.returns, DR_HOLE_RETURNS},       {"fields", &parts.fields, DR_HOLE_FIELDS},
-                 {"value", &parts.value, DR_HOLE_VALUE},             {"line", &parts.line, -1},
-                 {"doc", &parts.doc, DR_HOLE_DOC}};
-    for (size_t i = 0; i < sizeof lines / sizeof *lines && st == DR_OK; i++) {
-        if (!lines[i].part->n)
-            continue;
-        dr_buf_printf(&r->text, "\n%s: ", lines[i].label);
-        dr_tool__add_str(&r->text, dr_buf_view(lines[i].part));
-        if (lines[i].hole >= 0)
-            st = dr_tool__set_hole(r, place, (dr_hole)lines[i].hole, dr_buf_view(lines[i].part), err);
-    }
-done:
-    dr_details_fini(&parts);
-    dr_syntax_close(syntax);
-    return st;
-}
-
-/* Declarations say nothing that their definition does not, but for a comment that stands in the header only. */
-dr_status dr_tool__describe(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err)
-{
-    dr_status st = DR_OK;
-    const dr_sym_def *defs = NULL;
-    const size_t n = dr_symbols_find(w->symbols, name, &defs);
-    dr_tool_reader read = {.w = w};
-    size_t n_better = 0;
-    bool documented = false;
-
-    if (n == 0) {
-        dr_tool__no_symbol(r, w->symbols, name);
-        return DR_OK;
-    }
-    while (n_better < n && dr_sym_kind_rank((dr_sym_kind)defs[n_better].kind) < 2)
-        n_better++;
-    const size_t n_all = n_better ? n_better : n;
-    size_t shown = n_all < MAX_BLOCKS ? n_all : MAX_BLOCKS;
-    for (size_t i = 0; i < shown && st == DR_OK; i++) {
-        st = add_block(r, w, &read, name, &defs[i], err);
-        documented = documented || defs[i].doc_line;
-    }
-    for (size_t i = n_all; i < n && st == DR_OK && !documented && shown < MAX_BLOCKS; i++)
-        if (defs[i].doc_line) {
-            st = add_block(r, w, &read, name, &defs[i], err);
-            documented = true;
-        }
-    dr_tool__add_more(r, n_all > shown ? n_all - shown : 0);
     dr_buf_free(&read.text);
     return st;
 }

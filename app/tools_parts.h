@@ -36,11 +36,14 @@ typedef struct dr_tool_reader {
 dr_str dr_tool__text(dr_tool_reader *r, size_t file);
 void dr_tool__add_excerpt(dr_buf *out, dr_tool_reader *r, size_t file, uint32_t line);
 
-/* tools_names.c */
-dr_status dr_tool__find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);
+/* tools_names.c; r->tool says which of several tools it is */
+/* place: empty, or the file, folder or kind of find_symbol_in */
+dr_status dr_tool__find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_str place, dr_error *err);
 dr_status dr_tool__find_refs(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);
-dr_status dr_tool__describe(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);
 dr_status dr_tool__calls(dr_tool_result *r, const dr_workspace *w, dr_str caller, dr_str callee, dr_error *err);
+
+/* tools_describe.c: of r->tool, describe or one of its parts */
+dr_status dr_tool__describe(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);
 
 /* tools_files.c */
 dr_status dr_tool__find_file(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);

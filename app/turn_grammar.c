@@ -109,6 +109,11 @@ static dr_node choice(builder *b, const dr_node *v, size_t n)
     return n == 1 ? v[0] : dr_grammar_choice(b->g, v, n);
 }
 
+static int cmp_str(const void *a, const void *b)
+{
+    return dr_str_cmp(*(const dr_str *)a, *(const dr_str *)b);
+}
+
 /* Any bytes; only a control token ends it. */
 static dr_node free_text(builder *b)
 {
@@ -148,6 +153,32 @@ static dr_node path(builder *b, bool or_word)
     return n ? choice(b, v, n) : free_text(b);
 }
 
+/* A file, folder or kind: words and paths of the question, and a path that ends in a '/' without it too. */
+static dr_node place(builder *b)
+{
+    const dr_words *w = b->c->words;
+    const size_t room = w->n + 2 * w->n_paths;
+    dr_str *v = room ? dr_arena_take(b->arena, room * sizeof *v) : NULL;
+    size_t n = 0, kept = 0;
+
+    if (!v)
+        return room ? dr_grammar_set(b->g, NULL, 0, false) /* fails the grammar */ : free_text(b);
+    for (size_t i = 0; i < w->n; i++)
+        v[n++] = w->v[i];
+    for (size_t i = 0; i < w->n_paths; i++) {
+        dr_str path = w->paths[i];
+        v[n++] = path;
+        while (path.n && path.s[path.n - 1] == '/')
+            path.n--;
+        v[n++] = path; /* a path holds a word: something is left */
+    }
+    qsort(v, n, sizeof *v, cmp_str);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || !dr_str_eq(v[kept - 1], v[i]))
+            v[kept++] = v[i];
+    return dr_grammar_set(b->g, v, kept, false);
+}
+
 static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
 {
     const bool closed = b->c->profile->n_forms > 0;
@@ -163,6 +194,7 @@ static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
     case DR_TOOL_IMPORTS: return path(b, false);
     case DR_TOOL_FIND_FILE:
     case DR_TOOL_IMPORTERS: return path(b, true);
+    case DR_TOOL_FIND_SYMBOL_IN: return strcmp(arg->name, "place") == 0 ? place(b) : symbol(b);
     default: return symbol(b);
     }
 }
@@ -311,11 +343,6 @@ typedef struct said {
     dr_node spelled[MAX_SPELLED]; /* those with choices */
     size_t n_spelled;
 } said;
-
-static int cmp_str(const void *a, const void *b)
-{
-    return dr_str_cmp(*(const dr_str *)a, *(const dr_str *)b);
-}
 
 /* A way with choices: its fixed parts and one of the words between them. */
 static dr_node spell(builder *b, dr_str way, const dr_answer_form *f)

@@ -2,7 +2,8 @@
  *
  * Always: a tool call in the official markup (spec encoding 5.1), names and keys from the roster. For a model with "answers" in its
  * profile (a closed model) also:
- *   - names are names of the index or words of the question; paths are paths of the snapshot or words of the question that could be one;
+ *   - names are names of the index or words of the question; paths are paths of the snapshot or words of the question that could be one; the
+ *     place of find_symbol_in is a word or a path of the question;
  *   - edit and rename name a file that the question names or a result stands in; old text is text that stands once in that file, as it is
  *     staged so far; a new name is a word of the question, new text is free;
  *   - the answer is one of its sentences, every way it can be said now (app/sentence.h).

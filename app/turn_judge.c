@@ -13,7 +13,8 @@ static bool found_by_search(const dr_turn *t, dr_str name)
     const dr_citations *c = &t->answer->citations;
     const dr_sym_def *defs;
 
-    if (!r || r->tool != DR_TOOL_FIND_REFS || !dr_str_eq(dr_buf_view(&r->subject), name) || dr_symbols_find(t->s->symbols, name, &defs))
+    if (!r || (r->tool != DR_TOOL_FIND_REFS && r->tool != DR_TOOL_CALL_SITES) ||
+        !dr_str_eq(dr_buf_view(&r->subject), name) || dr_symbols_find(t->s->symbols, name, &defs))
         return false;
     for (size_t i = 0; i < c->n; i++) {
         bool listed = false;
@@ -23,6 +24,23 @@ static bool found_by_search(const dr_turn *t, dr_str name)
             return false;
     }
     return c->n > 0;
+}
+
+static bool never_called(const dr_turn *t, dr_str name)
+{
+    const dr_sym_ref *refs;
+    const size_t n = dr_symbols_refs(t->s->symbols, name, &refs);
+    for (size_t i = 0; i < n; i++)
+        if (refs[i].is_call)
+            return false;
+    return true;
+}
+
+/* Who asks for one file or kind may be given a declaration, whatever else there is elsewhere. */
+static bool found_declarations(const dr_turn *t)
+{
+    const dr_tool_result *r = t->n_results ? &t->results[t->n_results - 1] : NULL;
+    return r && r->tool == DR_TOOL_FIND_SYMBOL_IN && r->n_places && r->places[0].declaration;
 }
 
 /* Does the sentence say what the symbol table says? */
@@ -36,7 +54,9 @@ static bool holds(const dr_turn *t, dr_answer_check check, dr_str name)
     switch (check) {
     case DR_CHECK_ABSENT: return dr_symbols_find(t->s->symbols, name, &defs) == 0;
     case DR_CHECK_UNUSED: return dr_symbols_refs(t->s->symbols, name, &refs) == 0;
+    case DR_CHECK_NO_CALL_SITES: return never_called(t, name);
     case DR_CHECK_DEFINED:
+    case DR_CHECK_ONE_DEFINITION: least = found_declarations(t) ? DR_CITE_USED : DR_CITE_SYMBOL; break;
     case DR_CHECK_READING:
     case DR_CHECK_DESCRIBED:
     case DR_CHECK_NO_PARAMETERS:
@@ -44,6 +64,7 @@ static bool holds(const dr_turn *t, dr_answer_check check, dr_str name)
     case DR_CHECK_RETURNS_UNDECLARED:
     case DR_CHECK_NO_COMMENT: least = DR_CITE_SYMBOL; break;
     case DR_CHECK_USED:
+    case DR_CHECK_JUDGED:
         if (found_by_search(t, name))
             return true;
         least = DR_CITE_USED;
@@ -90,7 +111,7 @@ static bool about_the_question(const dr_turn *t, dr_answer_check check)
     if (!r || check == DR_CHECK_NONE || check == DR_CHECK_READING || check == DR_CHECK_EDITED || check == DR_CHECK_NOT_EDITED)
         return true;
     return (asked_for(question, dr_buf_view(&r->subject)) || (r->path.n && asked_for_file(question, r->path))) &&
-           (r->tool != DR_TOOL_CALLS || asked_for(question, dr_buf_view(&r->object)));
+           ((r->tool != DR_TOOL_CALLS && r->tool != DR_TOOL_FIND_SYMBOL_IN) || asked_for(question, dr_buf_view(&r->object)));
 }
 
 /* What a quoted comment says of other places is not the answer's citation. */

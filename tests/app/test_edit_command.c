@@ -172,30 +172,47 @@ static void ask__sends_edits_elsewhere(void **state)
 static void ask__one_way_to_answer(void **state)
 {
     (void)state;
+    static const char own[] = "/* One, see no.c:9. */\nint only(void) { return 1; }\n";
     static const struct {
+        const char *source, *header; /* NULL: the usual one; none */
         const char *pack, *tool, *question, *sentence, *check, *answer, *status;
     } v[] = {
-        {"none", "\"describe\"", "only", "`{symbol}` takes no parameters ({cite}).", "no_parameters", "`only` takes no parameters (one.c:2).",
-         "answered"},
-        {"none", "\"describe\"", "only", "`{symbol}` ({cite}): {doc}", "described", "`only` (one.c:2): One, see no.c:9.", "answered"},
-        {"none", "\"find_refs\"", "only", "I found no references to `{symbol}`.", "unused", "I found no references to `only`.", "answered"},
-        {"none", "\"outline\"", "one.c", "{path} defines:{\\n- `{name}` at {cite}}", "outline", "one.c defines:\n- `only` at one.c:2",
-         "answered"},
+        {NULL, NULL, "none", "\"describe\"", "only", "`{symbol}` takes no parameters ({cite}).", "no_parameters",
+         "`only` takes no parameters (one.c:2).", "answered"},
+        {NULL, NULL, "none", "\"describe\"", "only", "`{symbol}` ({cite}): {doc}", "described", "`only` (one.c:2): One, see no.c:9.", "answered"},
+        {NULL, NULL, "none", "\"find_refs\"", "only", "I found no references to `{symbol}`.", "unused",
+         "I found no references to `only`.", "answered"},
+        {NULL, NULL, "none", "\"outline\"", "one.c", "{path} defines:{\\n- `{name}` at {cite}}", "outline",
+         "one.c defines:\n- `only` at one.c:2", "answered"},
         /* True, and not what was asked. */
-        {"none", "\"outline\"", "only", "{path} defines:{\\n- `{name}` at {cite}}", "outline", "one.c defines:\n- `only` at one.c:2",
-         "unverified"},
-        {"none", "\"calls\"", "only", "No, `{symbol}` does not call `{callee}`.", "no_calls", "No, `only` does not call `only`.", "answered"},
-        {"full", "", "gives one", "That is `{symbol}` at {cite}.", "reading", "That is `only` at one.c:2.", "answered"},
+        {NULL, NULL, "none", "\"outline\"", "only", "{path} defines:{\\n- `{name}` at {cite}}", "outline",
+         "one.c defines:\n- `only` at one.c:2", "unverified"},
+        {NULL, NULL, "none", "\"calls\"", "only", "No, `{symbol}` does not call `{callee}`.", "no_calls",
+         "No, `only` does not call `only`.", "answered"},
+        {NULL, NULL, "full", "", "gives one", "That is `{symbol}` at {cite}.", "reading", "That is `only` at one.c:2.", "answered"},
+        {NULL, NULL, "none", "\"parameters\"", "only", "`{symbol}` takes no parameters ({cite}).", "no_parameters",
+         "`only` takes no parameters (one.c:2).", "answered"},
+        {NULL, NULL, "none", "\"call_sites\"", "only", "I found no calls of `{symbol}`.", "no_call_sites",
+         "I found no calls of `only`.", "answered"},
+        {"int only(void) { return only(); }\n", NULL, "none", "\"call_sites\"", "only",
+         "`{symbol}` is called at:{\\n- {cite}}", "judged", "`only` is called at:\n- one.c:1", "answered"},
+        {NULL, NULL, "none", "\"find_symbol_in\"", "only", "`{symbol}` is defined at {cite}.", "one_definition",
+         "`only` is defined at one.c:2.", "answered"},
+        /* Name and place are one word: the name of a kind, so that the declaration is what was asked for. */
+        {"int prototype(void) { return 1; }\n", "int prototype(void);\n", "none", "\"find_symbol_in\"", "prototype",
+         "`{symbol}` is defined at {cite}.", "one_definition", "`prototype` is defined at one.h:1.", "answered"},
     };
     char small[] = "/tmp/deepread-test-XXXXXX", text[800], arguments[300], command[100];
     assert_non_null(mkdtemp(small));
-    write_text(small, "one.c", "/* One, see no.c:9. */\nint only(void) { return 1; }\n");
     for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
         (void)snprintf(text, sizeof text,
                        "{\"name\": \"narrow\", \"mode\": \"chat\", \"pack\": {\"mode\": \"%s\"}, \"tools\": [%s], \"max_calls\": 1, "
                        "\"answers\": [{\"text\": \"%s\", \"status\": \"answered\", \"check\": \"%s\"}]}",
                        v[i].pack, v[i].tool, v[i].sentence, v[i].check);
         write_text(model, "deepread.json", text);
+        write_text(small, "one.c", v[i].source ? v[i].source : own);
+        if (v[i].header)
+            write_text(small, "one.h", v[i].header);
         (void)snprintf(arguments, sizeof arguments, "-C %%R --model %s --json ask '%s'", model, v[i].question);
         run r = program_run(NULL, small, arguments, "2>/dev/null");
         json_t *e = event(&r, "answer");

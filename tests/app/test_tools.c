@@ -9,12 +9,13 @@
 
 #include <cmocka.h>
 
-static sample_folder folder;
+static sample_folder folder, many;
 
 static int set_up(void **state)
 {
     (void)state;
     sample_folder_open(&folder);
+    sample_folder_open_many(&many);
     return 0;
 }
 
@@ -22,19 +23,25 @@ static int tear_down(void **state)
 {
     (void)state;
     sample_folder_close(&folder);
+    sample_folder_close(&many);
     return 0;
 }
 
-static void expect(const char *name, const char *arguments, const char *text, size_t n_places, bool failed)
+static void expect_in(const sample_folder *f, const char *name, const char *arguments, const char *text, size_t n_places, bool failed)
 {
     dr_tool_result r;
     dr_error err = {0};
-    const dr_workspace w = sample_folder_workspace(&folder);
+    const dr_workspace w = sample_folder_workspace(f);
     assert_int_equal(dr_tool_run(&r, &w, dr_str_of(name), dr_str_of(arguments), &err), DR_OK);
     assert_string_equal(r.text.data, text);
     assert_int_equal(r.n_places, n_places);
     assert_int_equal(r.failed, failed);
     dr_tool_result_fini(&r);
+}
+
+static void expect(const char *name, const char *arguments, const char *text, size_t n_places, bool failed)
+{
+    expect_in(&folder, name, arguments, text, n_places, failed);
 }
 
 static void tools__find_symbol(void **state)
@@ -142,6 +149,156 @@ static void tools__by_hand(void **state)
     assert_true(dr_tool_find(&id, DR_STR("changes")) && id >= DR_N_ROSTER_TOOLS);
 }
 
+static void tools__one_part(void **state)
+{
+    (void)state;
+    const char *size = "{\"name\": \"size\"}", *reset = "{\"name\": \"reset\"}";
+    /* Without the lines of other parts; a variable among them has no parameters, and is not counted either. */
+    expect_in(&many, "parameters", size,
+              "lib/net/size.c:3: function\nparameters: int a\n\npy/net/b.py:1: function\nparameters: b\n\n"
+              "py/net/b.py:7: method\nparameters: self\nand 1 more",
+              3, false);
+    expect_in(&many, "parameters", reset, "lib/net/size.c:8: function\nparameters: none", 1, false);
+    expect_in(&many, "returns", size,
+              "lib/net/size.c:3: function\nreturns: int\n\npy/net/b.py:1: function\nreturns: not declared\n\n"
+              "py/net/b.py:7: method\nreturns: not declared\nand 1 more",
+              3, false);
+    /* The fifth definition, which describe leaves out. */
+    expect_in(&many, "value", size, "py/a.py:1: variable\nvalue: 3\nline: size = 3", 1, false);
+    expect_in(&many, "value", "{\"name\": \"LIMIT\"}", "lib/net/size.c:1: macro\nvalue: 8\nline: #define LIMIT 8", 1, false);
+    expect_in(&many, "comment", size, "lib/net/size.c:3: function\ndoc: Counts them.\n\npy/net/b.py:1: function\ndoc: How big.", 2, false);
+    expect_in(&many, "comment", reset, "lib/size.h:3: prototype\ndoc: Back to nothing.", 1, false);
+    expect("fields", "{\"name\": \"pair\"}", "src/pair.h:2: struct\nfields: int a; char *b", 1, false);
+    expect("returns", "{\"name\": \"swap\"}", "src/pair.h:3: prototype\nreturns: nothing", 1, false);
+    static const char *const parts[] = {"parameters", "returns", "fields", "value", "comment"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        expect(parts[i], "{\"name\": \"List_Size\"}", "no symbol named List_Size\nsimilar: list_size", 0, false);
+}
+
+/* What a place lets a sentence quote, by name. */
+static void expect_holes(const char *name, const char *arguments, const char *holes)
+{
+    dr_tool_result r;
+    char all[200] = "";
+    const dr_workspace w = sample_folder_workspace(&many);
+    assert_int_equal(dr_tool_run(&r, &w, dr_str_of(name), dr_str_of(arguments), NULL), DR_OK);
+    assert_true(r.n_places > 0);
+    for (int h = 0; h < DR_N_HOLES; h++)
+        if (r.places[0].hole[h].n) {
+            (void)strcat(all, all[0] ? " " : "");
+            (void)strcat(all, dr_hole_name((dr_hole)h));
+        }
+    assert_string_equal(all, holes);
+    dr_tool_result_fini(&r);
+}
+
+static void tools__one_part_has_one_hole(void **state)
+{
+    (void)state;
+    expect_holes("parameters", "{\"name\": \"size\"}", "parameters");
+    expect_holes("returns", "{\"name\": \"size\"}", "returns");
+    expect_holes("value", "{\"name\": \"size\"}", "value");
+    expect_holes("comment", "{\"name\": \"size\"}", "doc");
+    expect_holes("fields", "{\"name\": \"size\"}", "parameters returns doc signature"); /* it has none: all there is */
+    expect_holes("comment", "{\"name\": \"Box\"}", "signature");
+    expect_holes("comment", "{\"name\": \"LIMIT\"}", "value");
+    expect_holes("call_sites", "{\"name\": \"size\"}", "enclosing");
+    expect_holes("find_symbol_in", "{\"name\": \"size\", \"place\": \"py\"}", "");
+}
+
+static void expect_as_described(const sample_folder *f, const char *part, const char *arguments)
+{
+    dr_tool_result r;
+    const dr_workspace w = sample_folder_workspace(f);
+    assert_int_equal(dr_tool_run(&r, &w, DR_STR("describe"), dr_str_of(arguments), NULL), DR_OK);
+    expect_in(f, part, arguments, r.text.data, r.n_places, r.failed);
+    dr_tool_result_fini(&r);
+}
+
+static void tools__one_part_that_is_not_there(void **state)
+{
+    (void)state;
+    expect_as_described(&many, "fields", "{\"name\": \"size\"}");
+    expect_as_described(&many, "value", "{\"name\": \"reset\"}"); /* with the comment of its declaration */
+    expect_as_described(&many, "parameters", "{\"name\": \"LIMIT\"}");
+    expect_as_described(&many, "returns", "{\"name\": \"Box\"}");
+    expect_as_described(&folder, "value", "{\"name\": \"pair\"}");
+    /* Instead of a comment the signature alone, or the value. */
+    expect("comment", "{\"name\": \"helper\"}",
+           "src/main.c:3: function\nsignature: static int helper(int x)\n\ntool.py:1: function\nsignature: def helper(a):", 2, false);
+    expect("comment", "{\"name\": \"LIST_MAX\"}", "src/list.h:4: macro\nvalue: 64\nline: #define LIST_MAX 64", 1, false);
+    expect("value", "{\"name\": \"LIST_H\"}", "src/list.h:2: macro\nline: #define LIST_H", 1, false);
+}
+
+static void tools__call_sites(void **state)
+{
+    (void)state;
+    expect_in(&many, "call_sites", "{\"name\": \"size\"}",
+              "lib/net/size.c:10: call in reset: return size(LIMIT) + size(1) + twice(2);\npy/net/b.py:8: call in size: return size(self)", 2,
+              false); /* and a use in py/a.py, which is no call */
+    expect_in(&many, "call_sites", "{\"name\": \"twice\"}", "lib/net/size.c:10: call in reset: return size(LIMIT) + size(1) + twice(2);", 1,
+              false); /* defined nowhere here: searched for */
+    expect("call_sites", "{\"name\": \"LIST_MAX\"}", "no calls of LIST_MAX", 0, false);
+    expect("call_sites", "{\"name\": \"v\"}", "no calls of v", 0, false);
+    expect("call_sites", "{\"name\": \"zzz\"}", "no calls of zzz", 0, false);
+    /* One line of result: what is left out are calls. */
+    dr_tool_result r;
+    dr_workspace w = sample_folder_workspace(&many);
+    w.result_lines = 1;
+    assert_int_equal(dr_tool_run(&r, &w, DR_STR("call_sites"), DR_STR("{\"name\": \"size\"}"), NULL), DR_OK);
+    assert_string_equal(r.text.data, "lib/net/size.c:10: call in reset: return size(LIMIT) + size(1) + twice(2);\nand 1 more");
+    dr_tool_result_fini(&r);
+}
+
+static void tools__find_symbol_in(void **state)
+{
+    (void)state;
+#define C "lib/net/size.c:3: function int size(int a)"
+#define H "lib/size.h:1: prototype int size(int a);"
+#define B "py/net/b.py:1: function def size(b):\npy/net/b.py:7: method def size(self):"
+#define S "py/size.py:1: function def size():"
+#define A "py/a.py:1: variable size = 3"
+    static const struct {
+        const char *place, *text;
+        size_t n;
+    } v[] = {
+        {"Prototype", H, 1},
+        {"FUNCTION", C "\npy/net/b.py:1: function def size(b):\n" S, 3},
+        {"py/a.py", A, 1},
+        {"./py/a.py", A, 1},
+        {"a.py", A, 1},
+        {"net/size.c", C, 1},
+        {"size.h", H, 1},
+        {"size", C "\n" S "\n" H, 3}, /* three files without their endings */
+        {"b", B, 2},
+        {"net", C "\n" B, 3},
+        {"lib", C "\n" H, 2},
+        {"lib/", C "\n" H, 2},
+        {"./lib", C "\n" H, 2},
+        {"py/net/", B, 2},
+        {"py", B "\n" S "\n" A, 4},
+        {"ne", C "\n" B "\n" S "\n" A "\n" H, 6}, /* from here on: names none of them, so all */
+        {"et/size.c", C "\n" B "\n" S "\n" A "\n" H, 6},
+        {"Size.c", C "\n" B "\n" S "\n" A "\n" H, 6},
+        {"b.py/", C "\n" B "\n" S "\n" A "\n" H, 6},
+        {"macro", C "\n" B "\n" S "\n" A "\n" H, 6},
+        {"/", C "\n" B "\n" S "\n" A "\n" H, 6},
+    };
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        char arguments[100];
+        (void)snprintf(arguments, sizeof arguments, "{\"name\": \"size\", \"place\": \"%s\"}", v[i].place);
+        expect_in(&many, "find_symbol_in", arguments, v[i].text, v[i].n, false);
+    }
+    expect_in(&many, "find_symbol_in", "{\"name\": \"siz\", \"place\": \"py\"}", "no symbol named siz\nsimilar: size", 0, false);
+    expect_in(&many, "find_symbol_in", "{\"name\": \"size\"}", "find_symbol_in needs \"place\", a text", 0, true);
+    dr_tool_result r;
+    dr_workspace w = sample_folder_workspace(&many);
+    w.result_lines = 1;
+    assert_int_equal(dr_tool_run(&r, &w, DR_STR("find_symbol_in"), DR_STR("{\"name\": \"size\", \"place\": \"net\"}"), NULL), DR_OK);
+    assert_string_equal(r.text.data, C "\nand 2 more");
+    dr_tool_result_fini(&r);
+}
+
 /* The bundled model was trained on these bytes: a prompt of other ones is another prompt. */
 static void tools__first_schemas_never_change(void **state)
 {
@@ -198,6 +355,11 @@ int main(void)
         cmocka_unit_test(tools__calls),
         cmocka_unit_test(tools__files),
         cmocka_unit_test(tools__by_hand),
+        cmocka_unit_test(tools__one_part),
+        cmocka_unit_test(tools__one_part_has_one_hole),
+        cmocka_unit_test(tools__one_part_that_is_not_there),
+        cmocka_unit_test(tools__call_sites),
+        cmocka_unit_test(tools__find_symbol_in),
         cmocka_unit_test(tools__first_schemas_never_change),
         cmocka_unit_test(tools__wrong_calls_are_results),
         cmocka_unit_test(tools__schemas_are_the_documented_ones),

@@ -62,28 +62,58 @@ static const char skills[] = "{\"name\": \"skills\", \"mode\": \"chat\", \"tools
     "{\"text\": \"I can only find names, files, uses and imports, read signatures, fields, values and comments, and make small edits.\", \"status\": \"declined\"}"
     "]}";
 
-static sample_folder folder;
+/* Tools of one question each. */
+static const char questions[] = "{\"name\": \"questions\", \"mode\": \"chat\", \"tools\": [\"find_symbol\", \"find_symbol_in\", \"find_refs\", "
+    "\"call_sites\", \"parameters\", \"returns\", \"fields\", \"value\", \"comment\"], \"result_columns\": 60, \"result_lines\": 8, \"answers\": ["
+    "{\"text\": \"`{symbol}` is defined at {cite}.\", \"status\": \"answered\", \"check\": \"one_definition\"}, "
+    "{\"text\": \"`{symbol}` is defined at:{\\n- {cite}}\", \"status\": \"answered\", \"check\": \"defined\"}, "
+    "{\"text\": \"`{symbol}` is used at:{\\n- {cite} in `{enclosing}`}\", \"status\": \"answered\", \"check\": \"used\"}, "
+    "{\"text\": \"I found no references to `{symbol}`.\", \"status\": \"answered\", \"check\": \"unused\"}, "
+    "{\"text\": \"`{symbol}` is called at:{\\n- {cite} in `{enclosing}`: {bounded|unbounded|unclear}}\", \"status\": \"answered\", \"check\": \"judged\"}, "
+    "{\"text\": \"I found no calls of `{symbol}`.\", \"status\": \"answered\", \"check\": \"no_call_sites\"}, "
+    "{\"text\": \"I found no symbol named `{symbol}`.\", \"status\": \"answered\", \"check\": \"absent\"}, "
+    "{\"text\": \"`{symbol}` takes `{parameters}` ({cite}).\", \"status\": \"answered\", \"check\": \"described\"}, "
+    "{\"text\": \"`{symbol}` takes no parameters ({cite}).\", \"status\": \"answered\", \"check\": \"no_parameters\"}, "
+    "{\"text\": \"`{symbol}` returns `{returns}` ({cite}).\", \"status\": \"answered\", \"check\": \"described\"}, "
+    "{\"text\": \"`{symbol}` returns nothing ({cite}).\", \"status\": \"answered\", \"check\": \"returns_nothing\"}, "
+    "{\"text\": \"`{symbol}` does not declare what it returns ({cite}).\", \"status\": \"answered\", \"check\": \"returns_undeclared\"}, "
+    "{\"text\": \"`{symbol}` has the fields `{fields}` ({cite}).\", \"status\": \"answered\", \"check\": \"described\"}, "
+    "{\"text\": \"`{symbol}` is `{value}` ({cite}).\", \"status\": \"answered\", \"check\": \"described\"}, "
+    "{\"text\": \"`{symbol}` ({cite}): {doc}\", \"status\": \"answered\", \"check\": \"described\"}, "
+    "{\"text\": \"`{symbol}` has no comment ({cite}).\", \"status\": \"answered\", \"check\": \"no_comment\"}, "
+    "{\"text\": \"I cannot say.\", \"status\": \"declined\"}"
+    "]}";
+
+static sample_folder folder, many;
 static dr_tokenizer *tokenizer;
-static dr_profile nano, open_model, closed;
+static dr_profile nano, open_model, closed, single;
 static dr_place reading[3];
+
+static void open_profile(dr_profile *out, const char *json)
+{
+    dr_error err = {0};
+    char dir[] = "/tmp/deepread-test-XXXXXX", path[80];
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/deepread.json", dir);
+    assert_int_equal(dr_write_file(path, json, strlen(json), &err), DR_OK);
+    const dr_status st = dr_profile_open(out, dir, &err);
+    (void)unlink(path);
+    (void)rmdir(dir);
+    if (st != DR_OK)
+        fail_msg("%s", err.msg);
+}
 
 static int set_up(void **state)
 {
     (void)state;
     dr_error err = {0};
     sample_folder_open(&folder);
+    sample_folder_open_many(&many);
     if (dr_tokenizer_open(&tokenizer, "models/nano/tokenizer.json", &err) != DR_OK ||
         dr_profile_open(&nano, "models/nano", &err) != DR_OK || dr_profile_open(&open_model, folder.path, &err) != DR_OK)
         fail_msg("%s", err.msg);
-    char dir[] = "/tmp/deepread-test-XXXXXX", path[80];
-    assert_non_null(mkdtemp(dir));
-    (void)snprintf(path, sizeof path, "%s/deepread.json", dir);
-    assert_int_equal(dr_write_file(path, skills, strlen(skills), &err), DR_OK);
-    const dr_status st = dr_profile_open(&closed, dir, &err);
-    (void)unlink(path);
-    (void)rmdir(dir);
-    if (st != DR_OK)
-        fail_msg("%s", err.msg);
+    open_profile(&closed, skills);
+    open_profile(&single, questions);
     size_t file;
     assert_true(dr_repo_find(folder.repo, DR_STR("src/main.c"), &file));
     reading[0] = (dr_place){.file = (uint32_t)file, .line = 3, .hole = {[DR_HOLE_NAME] = DR_STR("helper")}};
@@ -96,9 +126,11 @@ static int tear_down(void **state)
     (void)state;
     dr_profile_fini(&nano);
     dr_profile_fini(&closed);
+    dr_profile_fini(&single);
     dr_profile_fini(&open_model);
     dr_tokenizer_close(tokenizer);
     sample_folder_close(&folder);
+    sample_folder_close(&many);
     return 0;
 }
 
@@ -108,6 +140,7 @@ typedef struct scene {
     const char *tool, *arguments;   /* one call that was made, or NULL */
     const char *tool2, *arguments2; /* and another */
     bool may_call, reads, edits;    /* reads: a full pack stands before the question */
+    bool in_many;                   /* of the two folders */
 } scene;
 
 /* Can the text be sampled whole, from the first token to the end of the grammar? */
@@ -121,10 +154,10 @@ static bool says(const scene *sc, const char *text)
     dr_constraint *c = NULL;
     dr_ids ids = {0};
     dr_turn_texts *texts = sc->edits ? dr_turn_texts_new() : NULL;
-    dr_workspace w = sample_folder_workspace(&folder);
+    dr_workspace w = sample_folder_workspace(sc->in_many ? &many : &folder);
     const dr_str paths[] = {DR_STR("src/list.c"), DR_STR("src/list.h"), DR_STR("src/main.c"), DR_STR("tool.py")};
 
-    w.edits = sc->edits ? dr_edits_new(folder.repo) : NULL;
+    w.edits = sc->edits ? dr_edits_new(w.repo) : NULL;
     assert_int_equal(dr_words_init(&words, dr_str_of(sc->question), &err), DR_OK);
     if (sc->tool)
         assert_int_equal(dr_tool_run(&results[n_results++], &w, dr_str_of(sc->tool), dr_str_of(sc->arguments), &err), DR_OK);
@@ -238,6 +271,24 @@ typedef struct line_said {
     const char *text;
 } line_said;
 
+static void expect_lines(const dr_profile *profile, bool in_many, const line_said *lines, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char text[400];
+        const scene sc = {.profile = profile,
+                          .question = "x",
+                          .tool = lines[i].tool,
+                          .arguments = lines[i].arguments,
+                          .may_call = true,
+                          .edits = true,
+                          .in_many = in_many};
+        (void)snprintf(text, sizeof text, "%s" EOS, lines[i].text);
+        if (says(&sc, text) != lines[i].may)
+            fail_msg("after %s %s: \"%s\" %s", lines[i].tool ? lines[i].tool : "nothing", lines[i].arguments ? lines[i].arguments : "",
+                     lines[i].text, lines[i].may ? "cannot be said" : "can be said");
+    }
+}
+
 static void grammar__every_sentence_when_it_holds(void **state)
 {
     (void)state;
@@ -308,19 +359,122 @@ static void grammar__every_sentence_when_it_holds(void **state)
         {"edit", "{\"path\": \"tool.py\", \"old\": \"nowhere\", \"new\": \"x\"}", false, "Done."},
         {"rename", "{\"path\": \"main.c\", \"old\": \"helper\", \"new\": \"aid\"}", true, "Done."},
     };
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        char text[400];
-        const scene sc = {.profile = &closed,
-                          .question = "x",
-                          .tool = lines[i].tool,
-                          .arguments = lines[i].arguments,
-                          .may_call = true,
-                          .edits = true};
-        (void)snprintf(text, sizeof text, "%s" EOS, lines[i].text);
-        if (says(&sc, text) != lines[i].may)
-            fail_msg("after %s %s: \"%s\" %s", lines[i].tool ? lines[i].tool : "nothing", lines[i].arguments ? lines[i].arguments : "",
-                     lines[i].text, lines[i].may ? "cannot be said" : "can be said");
+    expect_lines(&closed, false, lines, sizeof lines / sizeof *lines);
+}
+
+static void grammar__tools_of_one_question(void **state)
+{
+    (void)state;
+    static const line_said small[] = {
+        {"find_symbol", "{\"name\": \"list_size\"}", true, "`list_size` is defined at src/list.c:3."}, /* and declared elsewhere */
+        {"find_symbol", "{\"name\": \"list_size\"}", false, "`list_size` is defined at src/list.h:3."},
+        {"find_symbol", "{\"name\": \"swap\"}", true, "`swap` is defined at src/pair.h:3."}, /* nothing better */
+        {"find_symbol", "{\"name\": \"helper\"}", false, "`helper` is defined at src/main.c:3."},
+        {"find_symbol", "{\"name\": \"helper\"}", false, "`helper` is defined at tool.py:1."},
+        {"find_symbol", "{\"name\": \"helper\"}", true, "`helper` is defined at:\n- src/main.c:3\n- tool.py:1"},
+        {"find_symbol_in", "{\"name\": \"helper\", \"place\": \"src\"}", true, "`helper` is defined at src/main.c:3."},
+        {"find_symbol_in", "{\"name\": \"helper\", \"place\": \"tool\"}", true, "`helper` is defined at tool.py:1."},
+        {"find_symbol_in", "{\"name\": \"helper\", \"place\": \"tool\"}", false, "`helper` is defined at src/main.c:3."},
+        {"find_symbol_in", "{\"name\": \"helper\", \"place\": \"lib\"}", false, "`helper` is defined at src/main.c:3."},
+        {"find_symbol_in", "{\"name\": \"helper\", \"place\": \"lib\"}", true, "`helper` is defined at:\n- src/main.c:3\n- tool.py:1"},
+        {"find_symbol_in", "{\"name\": \"list_size\", \"place\": \"list.h\"}", true, "`list_size` is defined at src/list.h:3."},
+        {"find_symbol_in", "{\"name\": \"zzz\", \"place\": \"src\"}", true, "I found no symbol named `zzz`."},
+        {"find_refs", "{\"name\": \"list_size\"}", false, "`list_size` is defined at src/list.c:3."},
+        {"parameters", "{\"name\": \"main\"}", true, "`main` takes no parameters (src/main.c:8)."},
+        {"parameters", "{\"name\": \"main\"}", false, "`main` takes `none` (src/main.c:8)."},
+        {"parameters", "{\"name\": \"main\"}", false, "`main` returns `int` (src/main.c:8)."},
+        {"parameters", "{\"name\": \"main\"}", false, "`main` has no comment (src/main.c:8)."}, /* it has none, but nobody looked */
+        {"parameters", "{\"name\": \"LIST_MAX\"}", true, "`LIST_MAX` is `64` (src/list.h:4)."},   /* without parameters: what it has */
+        {"parameters", "{\"name\": \"pair\"}", true, "`pair` (src/pair.h:2): Two of a kind."},
+        {"returns", "{\"name\": \"swap\"}", true, "`swap` returns nothing (src/pair.h:3)."},
+        {"returns", "{\"name\": \"swap\"}", false, "`swap` takes `struct pair *p` (src/pair.h:3)."},
+        {"returns", "{\"name\": \"helper\"}", true, "`helper` returns `int` (src/main.c:3)."},
+        {"returns", "{\"name\": \"helper\"}", true, "`helper` does not declare what it returns (tool.py:1)."},
+        {"returns", "{\"name\": \"LIST_MAX\"}", false, "`LIST_MAX` has no comment (src/list.h:4)."},
+        {"fields", "{\"name\": \"pair\"}", true, "`pair` has the fields `int a; char *b` (src/pair.h:2)."},
+        {"fields", "{\"name\": \"pair\"}", false, "`pair` (src/pair.h:2): Two of a kind."},
+        {"fields", "{\"name\": \"pair\"}", false, "`pair` has no comment (src/pair.h:2)."},
+        {"fields", "{\"name\": \"main\"}", false, "`main` has no comment (src/main.c:8)."}, /* a whole result, of another question */
+        {"value", "{\"name\": \"LIST_MAX\"}", true, "`LIST_MAX` is `64` (src/list.h:4)."},
+        {"value", "{\"name\": \"LIST_MAX\"}", false, "`LIST_MAX` has no comment (src/list.h:4)."},
+        {"comment", "{\"name\": \"pair\"}", true, "`pair` (src/pair.h:2): Two of a kind."},
+        {"comment", "{\"name\": \"pair\"}", false, "`pair` has the fields `int a; char *b` (src/pair.h:2)."},
+        {"comment", "{\"name\": \"pair\"}", false, "`pair` has no comment (src/pair.h:2)."},
+        {"comment", "{\"name\": \"main\"}", true, "`main` has no comment (src/main.c:8)."},
+        {"comment", "{\"name\": \"main\"}", false, "`main` takes no parameters (src/main.c:8)."},
+        {"comment", "{\"name\": \"LIST_MAX\"}", true, "`LIST_MAX` is `64` (src/list.h:4)."},
+        {"comment", "{\"name\": \"LIST_MAX\"}", false, "`LIST_MAX` has no comment (src/list.h:4)."},
+        {"comment", "{\"name\": \"zzz\"}", true, "I found no symbol named `zzz`."},
+        {"call_sites", "{\"name\": \"helper\"}", true, "`helper` is called at:\n- src/main.c:11 in `main`: bounded\n- tool.py:7 in `open`: unclear"},
+        {"call_sites", "{\"name\": \"helper\"}", false, "`helper` is called at:\n- src/main.c:11 in `main`: bounded"},
+        {"call_sites", "{\"name\": \"helper\"}", false, "`helper` is used at:\n- src/main.c:11 in `main`\n- tool.py:7 in `open`"},
+        {"call_sites", "{\"name\": \"LIST_MAX\"}", true, "I found no calls of `LIST_MAX`."},
+        {"call_sites", "{\"name\": \"LIST_MAX\"}", false, "I found no references to `LIST_MAX`."}, /* there is one */
+        {"call_sites", "{\"name\": \"helper\"}", false, "I found no calls of `helper`."},
+        {"find_refs", "{\"name\": \"main\"}", false, "I found no calls of `main`."},
+        {"find_refs", "{\"name\": \"helper\"}", false, "`helper` is called at:\n- src/main.c:11 in `main`: bounded\n- tool.py:7 in `open`: unclear"},
+    };
+    static const line_said large[] = {
+        {"comment", "{\"name\": \"reset\"}", true, "`reset` (lib/size.h:3): Back to nothing."}, /* of its declaration */
+        {"comment", "{\"name\": \"reset\"}", false, "`reset` has no comment (lib/net/size.c:8)."},
+        {"value", "{\"name\": \"reset\"}", false, "`reset` has no comment (lib/net/size.c:8)."},
+        {"comment", "{\"name\": \"size\"}", false, "`size` has no comment (py/net/b.py:7)."}, /* only those with one are shown */
+        {"value", "{\"name\": \"size\"}", true, "`size` is `3` (py/a.py:1)."},
+        {"find_symbol_in", "{\"name\": \"size\", \"place\": \"lib\"}", true, "`size` is defined at lib/net/size.c:3."},
+        {"find_symbol_in", "{\"name\": \"size\", \"place\": \"net\"}", true,
+         "`size` is defined at:\n- lib/net/size.c:3\n- py/net/b.py:1\n- py/net/b.py:7"},
+        {"find_symbol_in", "{\"name\": \"size\", \"place\": \"net\"}", false, "`size` is defined at lib/net/size.c:3."},
+    };
+    expect_lines(&single, false, small, sizeof small / sizeof *small);
+    expect_lines(&single, true, large, sizeof large / sizeof *large);
+}
+
+/* What does not fit into the result is a definition too. */
+static void grammar__one_definition_is_not_the_first_of_many(void **state)
+{
+    (void)state;
+    const dr_answer_form *form = &single.forms[0];
+    static const struct {
+        const char *arguments;
+        int32_t lines;
+        bool may;
+    } v[] = {{"{\"name\": \"size\", \"place\": \"py\"}", 1, false},
+             {"{\"name\": \"size\", \"place\": \"lib\"}", 1, false}, /* nothing shows that the other one is a declaration */
+             {"{\"name\": \"size\", \"place\": \"lib\"}", 2, true},
+             {"{\"name\": \"size\", \"place\": \"a.py\"}", 1, true}};
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        dr_tool_result r;
+        dr_workspace w = sample_folder_workspace(&many);
+        dr_buf way = {0};
+        w.result_lines = v[i].lines;
+        assert_int_equal(dr_tool_run(&r, &w, DR_STR("find_symbol_in"), dr_str_of(v[i].arguments), NULL), DR_OK);
+        const dr_moment m = {.repo = w.repo, .last = &r};
+        assert_int_equal(dr_sentence_n_ways(form, &m) > 0 && dr_sentence_way(&way, form, &m, 0), v[i].may);
+        dr_buf_free(&way);
+        dr_tool_result_fini(&r);
     }
+}
+
+#define CALL_IN(name, place)                                                                                               \
+    "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"find_symbol_in\">\n<｜DSML｜parameter name=\"name\" string=\"true\">" name   \
+    "</｜DSML｜parameter>\n<｜DSML｜parameter name=\"place\" string=\"true\">" place                                            \
+    "</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>"
+
+static void grammar__places_of_the_question(void **state)
+{
+    (void)state;
+    const scene sc = {.profile = &single, .question = "where in lib/net/ and py/a.py is the macro size?", .may_call = true, .in_many = true};
+    assert_true(says(&sc, CALL_IN("size", "lib/net/") EOS));
+    assert_true(says(&sc, CALL_IN("size", "lib/net") EOS)); /* with or without its last slash */
+    assert_true(says(&sc, CALL_IN("size", "py/a.py") EOS));
+    assert_true(says(&sc, CALL_IN("size", "macro") EOS));
+    assert_true(says(&sc, CALL_IN("reset", "lib") EOS)); /* any name, any word */
+    assert_false(says(&sc, CALL_IN("size", "py/a.py/") EOS));
+    assert_false(says(&sc, CALL_IN("size", "py/size.py") EOS)); /* a path of the snapshot, which nobody asked for */
+    assert_false(says(&sc, CALL_IN("size", "src/list.c") EOS));
+    assert_false(says(&sc, CALL_IN("size", "reset") EOS)); /* a name is no place */
+    assert_false(says(&sc, CALL_IN("size", "lib/n") EOS));
+    assert_false(says(&sc, CALL("find_symbol_in", "name", "size") EOS));
 }
 
 /* Only the last result counts: what was looked up before it has been thought better of. */
@@ -449,6 +603,9 @@ int main(void)
         cmocka_unit_test(grammar__calls_of_a_closed_model),   cmocka_unit_test(grammar__sentences_need_results),
         cmocka_unit_test(grammar__lists_take_each_line_once), cmocka_unit_test(grammar__open_models_write_freely),
         cmocka_unit_test(grammar__every_sentence_when_it_holds),
+        cmocka_unit_test(grammar__tools_of_one_question),
+        cmocka_unit_test(grammar__one_definition_is_not_the_first_of_many),
+        cmocka_unit_test(grammar__places_of_the_question),
         cmocka_unit_test(grammar__sentences_are_about_the_last_result),
         cmocka_unit_test(grammar__reading_names_what_the_pack_holds),
         cmocka_unit_test(grammar__edits_copy_from_the_file),
