@@ -30,7 +30,7 @@ static const struct {
     {
         {"lib/net/size.c", "#define LIMIT 8\n/* Counts them. */\nint size(int a)\n{\n    return a;\n}\n\nint reset(void)\n{\n"
                            "    return size(LIMIT) + size(1) + twice(2);\n}\n"},
-        {"lib/size.h", "int size(int a);\n/* Back to nothing. */\nint reset(void);\n"},
+        {"lib/size.h", "int size(int a);\n/* Back to nothing. */\nint reset(void);\nint reset(void);\n"},
         {"py/net/b.py", "def size(b):\n    \"\"\"How big.\"\"\"\n    return b\n\n\nclass Box:\n    def size(self):\n        return size(self)\n"},
         {"py/a.py", "size = 3\n\n\ndef go(n):\n    return size\n"},
         {"py/size.py", "def size():\n    pass\n"},

@@ -278,6 +278,7 @@ static void tools__find_symbol_in(void **state)
         {"py/net/", B, 2},
         {"py", B "\n" S "\n" A, 4},
         {"ne", C "\n" B "\n" S "\n" A "\n" H, 6}, /* from here on: names none of them, so all */
+        {"et", C "\n" B "\n" S "\n" A "\n" H, 6},
         {"et/size.c", C "\n" B "\n" S "\n" A "\n" H, 6},
         {"Size.c", C "\n" B "\n" S "\n" A "\n" H, 6},
         {"b.py/", C "\n" B "\n" S "\n" A "\n" H, 6},

@@ -441,6 +441,7 @@ static void grammar__one_definition_is_not_the_first_of_many(void **state)
     } v[] = {{"{\"name\": \"size\", \"place\": \"py\"}", 1, false},
              {"{\"name\": \"size\", \"place\": \"lib\"}", 1, false}, /* nothing shows that the other one is a declaration */
              {"{\"name\": \"size\", \"place\": \"lib\"}", 2, true},
+             {"{\"name\": \"reset\", \"place\": \"lib\"}", 2, true}, /* what is left out is another declaration */
              {"{\"name\": \"size\", \"place\": \"a.py\"}", 1, true}};
     for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
         dr_tool_result r;
