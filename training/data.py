@@ -138,12 +138,12 @@ def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length,
 # whose turns end with their first call (which tool a question wants is learned from many questions); whole: of rows that are one dialogue;
 # reading: of rows that are packs and questions about their functions
 SETS = {
-    'early': dict(n_rows=1200, length=1024, practice=.25, bare=.5, long_map=.03, whole=.3, seed=1),
-    'main': dict(n_rows=18000, length=1024, practice=.02, bare=.12, long_map=.1, cut=.3, whole=.4, seed=2),
-    'read1': dict(n_rows=8000, length=1024, reading=1., read_lengths=(512, 640, 1024), seed=3),
-    'long': dict(n_rows=4000, length=2048, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
+    'early': dict(n_rows=400, length=1024, practice=.25, bare=.5, long_map=.03, whole=.3, seed=1),
+    'main': dict(n_rows=13000, length=1024, practice=.02, bare=.12, long_map=.1, cut=.4, whole=.4, seed=2),
+    'read1': dict(n_rows=5500, length=1024, reading=1., read_lengths=(512, 640, 1024), seed=3),
+    'long': dict(n_rows=2700, length=2048, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
     'dev': dict(n_rows=200, length=1024, reading=.4, read_lengths=(512, 1024), seed=6, split='dev'),       # to measure, never to train on
-    'read4': dict(n_rows=1000, length=4096, reading=.8, read_lengths=(2048, 4096, 4096), long_map=.7, whole=.2, seed=5),
+    'read4': dict(n_rows=400, length=4096, reading=.8, read_lengths=(2048, 4096, 4096), long_map=.7, whole=.2, seed=5),
 }
 DEFAULTS = dict(practice=0., bare=0., long_map=.15, cut=0., whole=.4, reading=0., read_lengths=(1024,), least=260, split='train')
 _STATE = {}

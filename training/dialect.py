@@ -23,8 +23,14 @@ SPECIAL = [BOS, EOS, PAD, USER, ASSISTANT, THINK, END_THINK, DSML, '<｜latest_r
 # The frozen roster: name, description, arguments (all required; strings but `line`).
 ROSTER = [
     ('find_symbol', 'where a name is defined', ('name',)),
+    ('find_symbol_in', 'where a name is defined, of one file, folder or kind', ('name', 'place')),
     ('find_refs', 'where a name is used', ('name',)),
-    ('describe', 'signature, parameters, fields, value, comment of a name', ('name',)),
+    ('call_sites', 'calls of a function', ('name',)),
+    ('parameters', 'parameters of a function', ('name',)),
+    ('returns', 'what a function returns', ('name',)),
+    ('fields', 'fields of a type', ('name',)),
+    ('value', 'value of a constant', ('name',)),
+    ('comment', 'comment or signature of a name', ('name',)),
     ('calls', 'whether one function calls another', ('caller', 'callee')),
     ('find_file', 'files by name', ('name',)),
     ('outline', 'what a file defines', ('path',)),
@@ -93,6 +99,7 @@ SENTENCES = {
     'absent': 'I found no symbol named `{symbol}`.',
     'similar': 'I found no symbol named `{symbol}`. Similar: {similar}.',
     'unused': 'I found no references to `{symbol}`.',
+    'uncalled': 'I found no calls of `{symbol}`.',
     'takes': '`{symbol}` takes `{parameters}` ({cite}).',
     'takes nothing': '`{symbol}` takes no parameters ({cite}).',
     'returns': '`{symbol}` returns `{returns}` ({cite}).',

@@ -7,10 +7,8 @@ names, path parts and line numbers replaced, the same way from end to end, so th
 import re
 
 from . import dialect, questions
-from .product import DEFINITION, REFERENCE, RISKY, STRONG
+from .product import DEFINITION, KIND_WORDS, PARTS, REFERENCE, RISKY, STRONG, qualifier, wanted
 
-KIND_WORDS = {'function', 'method', 'class', 'struct', 'union', 'enum', 'interface', 'trait', 'type',
-              'macro', 'constant', 'variable', 'field', 'member', 'module'}
 SYLLABLES = ('al be con der ex fo gen hash in join ker list map node op parse query ring set tab use val work x y buf '
              'ctx str len num key init free copy get put add del cmp max min utf fd log io net tcp sys mem page row '
              'col qu zor vex lum dra fin tor bel mi no ka sho rel ump').split()
@@ -113,25 +111,6 @@ def ask(rng, template, kind=None, exact=False, **fields):
     return template.format(**shown)
 
 
-def qualify(rng, rows):
-    """(target, fields): a row that a kind, folder or file alone singles out among rows; or None."""
-    target = rng.choice(rows)
-    path, _, kind = target
-    choices = []
-    folder = path.rsplit('/', 1)[0] + '/' if '/' in path else ''
-    if kind in KIND_WORDS and sum(r[2] == kind for r in rows) == 1:
-        choices.append({'k': kind})
-    if folder and sum(r[0].startswith(folder) for r in rows) == 1:
-        choices.append({'d': folder if rng.random() < .5 else folder[:-1]})
-        last = folder[:-1].rsplit('/', 1)[-1]
-        if sum(last in r[0].split('/')[:-1] for r in rows) == 1:
-            choices.append({'d': last})
-    if sum(r[0] == path for r in rows) == 1:
-        base = path.rsplit('/', 1)[-1]
-        choices.append({'f': base if rng.random() < .5 and sum(r[0].rsplit('/', 1)[-1] == base for r in rows) == 1 else path})
-    return (target, rng.choice(choices)) if choices else None
-
-
 def suffix(rng, path, paths):
     """The path, or a shorter end of it that means it alone."""
     parts = path.split('/')
@@ -198,8 +177,8 @@ class Teller:
         self.strong = [n for n in found if any(r[2] in STRONG for r in package.by_name[n])] or found
         self.double = [n for n in found if len(self.wanted(n)) > 1]
         self.used = [a[0] for a in package.asked.get('find_refs', []) if a[0] in package.by_name and REFERENCE.search(package.replies['find_refs', a[0]]['text'])]
-        self.library = [a[0] for a in package.asked.get('find_refs', []) if a[0] in RISKY and a[0] not in package.by_name]
-        self.called = [n for n in self.used + self.library if ': call in ' in package.replies['find_refs', n]['text']]
+        self.library = [a[0] for a in package.asked.get('call_sites', []) if a[0] in RISKY and a[0] not in package.by_name]
+        self.called = [a[0] for a in package.asked.get('call_sites', []) if ': call in ' in package.replies['call_sites', a[0]]['text']]
         self.blocks = {}
         for (n,) in package.asked.get('describe', []):
             if n in package.by_name:
@@ -239,8 +218,7 @@ class Teller:
         return [(text, 'ans')]
 
     def wanted(self, name):
-        rows = [(m[1], int(m[2]), m[3]) for m in map(DEFINITION.match, self.p.replies['find_symbol', name]['text'].split('\n')) if m]
-        return [r for r in rows if r[2] != 'prototype'] or rows
+        return wanted(self.p.replies['find_symbol', name]['text'])
 
     def name(self, pool):
         return self.rng.choice(pool) if pool else None
@@ -249,42 +227,28 @@ class Teller:
 
     def define(self):
         rng = self.rng
-        name = self.name(self.double if rng.random() < .45 and self.double else self.known if rng.random() < .15 else self.strong)
-        if not name:
-            return None
-        rows, text = self.wanted(name), self.p.replies['find_symbol', name]['text']
-        return self._define(name, rows, text)
+        if rng.random() < .35 and self.p.asked.get('find_symbol_in'):
+            name, place = rng.choice(self.p.asked['find_symbol_in'])
+            return self._define(name, self.p.replies['find_symbol_in', name, place]['text'], place)
+        name = self.name(self.double if rng.random() < .3 and self.double else self.known if rng.random() < .15 else self.strong)
+        return self._define(name, self.p.replies['find_symbol', name]['text']) if name else None
 
-    def _define(self, name, rows, text):
-        rng = self.rng
+    def _define(self, name, text, place=None):
+        rows = wanted(text)
         if not rows:
             return None
-        head, target, kind = None, None, rows[0][2]
-        if len(rows) > 1:
-            chosen = qualify(rng, rows) if rng.random() < .65 else None
-            if chosen:
-                target, fields = chosen
-                head = self.question({'k': 'define kind', 'd': 'define folder', 'f': 'define file'}[next(iter(fields))], None, x=name, **fields)
-            else:
-                head = self.question('define all' if rng.random() < .2 else 'define', None, x=name)
-        else:
-            target = rows[0]
-            path, _, k = target
-            if rng.random() < .12:                            # a qualifier that only agrees
-                key = rng.choice('kdf')
-                if key == 'k' and k in KIND_WORDS:
-                    head = self.question('define kind', x=name, k=k)
-                elif key == 'd' and '/' in path:
-                    head = self.question('define folder', x=name, d=path.rsplit('/', 1)[0])
-                elif key == 'f':
-                    head = self.question('define file', x=name, f=path)
-            head = head or self.question('define all' if rng.random() < .04 else 'define', kind, x=name)
-        end = self.answer('defined', symbol=name, cite=target[:2]) if target else \
+        end = self.answer('defined', symbol=name, cite=rows[0][:2]) if len(rows) == 1 else \
             self.answer('several', [dict(cite=r[:2]) for r in rows], symbol=name)
-        return Turn([head, *self.call('find_symbol', text, name=name), *end])
+        if not place:
+            kind = rows[0][2] if len(rows) == 1 else None
+            return Turn([self.question('define all' if self.rng.random() < .12 else 'define', kind, x=name),
+                         *self.call('find_symbol', text, name=name), *end])
+        key = 'k' if place in KIND_WORDS else 'f' if any(place == r[0] or place == r[0].rsplit('/', 1)[-1] for r in rows) else 'd'
+        head = self.question({'k': 'define kind', 'd': 'define folder', 'f': 'define file'}[key], x=name, **{key: place})
+        return Turn([head, *self.call('find_symbol_in', text, name=name, place=place), *end])
 
     def choice(self):
-        """One name with several definitions, put together from unrelated ones: choosing needs practice."""
+        """One name with several definitions, put together from unrelated ones."""
         rng = self.rng
         name = rng.choice(self.strong) if rng.random() < .5 else invent(rng, self.words)
         rows = {}
@@ -297,8 +261,11 @@ class Teller:
         order = sorted(rows, key=lambda r: (rank.get(r[2], 0), r[0].encode(), r[1]))
         if not order:
             return None
-        text = '\n'.join(f'{p}:{n}: {k} {rows[(p, n, k)]}' for p, n, k in order)
-        return self._define(name, [r for r in order if r[2] != 'prototype'] or order, text)
+        place = qualifier(rng, [r for r in order if r[2] != 'prototype'] or order) if rng.random() < .6 else None
+        if place:
+            bare = place.rstrip('/')
+            order = [r for r in order if place == r[2] or ('/' + r[0]).endswith('/' + place) or f'/{bare}/' in f'/{r[0]}']
+        return self._define(name, '\n'.join(f'{p}:{n}: {k} {rows[(p, n, k)]}' for p, n, k in order), place)
 
     def uses(self):
         rng = self.rng
@@ -326,7 +293,7 @@ class Teller:
         else:
             for _ in range(8):                                # short lists, and lists whose verdicts differ, more often
                 name = rng.choice(self.library if self.library and rng.random() < .5 else self.called)
-                text = self.reply('find_refs', name)['text']
+                text = self.reply('call_sites', name)['text']
                 kinds = {judge_call(name, m[5]) for m in map(REFERENCE.match, text.split('\n')) if m}
                 if (len(kinds) > 1 or kinds != {'unbounded'} or rng.random() < .15) and (self.p.uses.get(name, 0) <= 4 or rng.random() < .4):
                     break
@@ -334,8 +301,8 @@ class Teller:
             text, name = re.sub(r'(?<![\w$])' + re.escape(name) + r'(?![\w$])', new, text), new
         rows = [m for m in map(REFERENCE.match, text.split('\n')) if m]
         places = [dict(cite=(m[1], int(m[2])), enclosing=m[4], bounded=judge_call(name, m[5])) for m in rows]
-        end = self.answer('judged', places, symbol=name) if places else self.answer('unused', symbol=name)
-        return Turn([self.question('risky', 'function', x=name), *self.call('find_refs', text, name=name), *end], {name})
+        end = self.answer('judged', places, symbol=name) if places else self.answer('uncalled', symbol=name)
+        return Turn([self.question('risky', 'function', x=name), *self.call('call_sites', text, name=name), *end], {name})
 
     def _made_calls(self):
         """(name, result): calls of a risky function at places of unrelated calls, so that all verdicts are practised."""
@@ -358,10 +325,10 @@ class Teller:
                     line = line[:rng.randint(len(name) + 4, max(len(name) + 5, len(line) - 3))]
                 rows.append((m[1], int(m[2]), m[4], line.encode()[:60].decode(errors='ignore').strip()))
         rows = sorted({r[:2]: r for r in rows}.values(), key=lambda r: (r[0].encode(), r[1]))
-        return name, '\n'.join(f'{p}:{n}: call in {e}: {t}' for p, n, e, t in rows) or f'no references to {name}'
+        return name, '\n'.join(f'{p}:{n}: call in {e}: {t}' for p, n, e, t in rows) or f'no calls of {name}'
 
     def described(self, field):
-        """A question that `describe` answers: parameters, returns, fields, value or doc."""
+        """A question about one part of what a definition says: parameters, returns, fields, value or doc."""
         rng = self.rng
         pool = self.with_field['fields' if field == 'fields' else 'value' if field == 'value' else 'returns' if field == 'returns' else 'parameters']
         if field == 'parameters':
@@ -371,13 +338,14 @@ class Teller:
         name = self.name(pool)
         if not name:
             return None
-        text = self.reply('describe', name)['text']
-        end = self._described(name, field, self.blocks[name])
+        text = self.reply(PARTS[field], name)['text']
+        end = self._described(name, field, text)
         if not end:
             return None
-        return Turn([self.question(field, self.p.by_name[name][0][2], x=name), *self.call('describe', text, name=name), *end])
+        return Turn([self.question(field, self.p.by_name[name][0][2], x=name), *self.call(PARTS[field], text, name=name), *end])
 
-    def _described(self, name, field, blocks):
+    def _described(self, name, field, text):
+        blocks = describe_blocks(text)
         if field == 'doc':
             for which, hole in (('doc', 'doc'), ('no doc', 'signature'), ('value', 'value')):
                 for b in blocks:
@@ -504,10 +472,12 @@ class Teller:
             name = invent(rng, self.words)
             if name in self.p.by_name or name.lower() in self.p.folded:
                 return None
-            tool, field = rng.choice([('find_symbol', 'define'), ('find_symbol', 'define'), ('describe', rng.choice(['parameters', 'returns', 'fields', 'value', 'doc'])),
-                                      ('find_refs', 'uses'), ('calls', 'calls')])
-            if tool == 'find_refs':
-                return Turn([self.question('uses', x=name), *self.call('find_refs', f'no references to {name}', name=name), *self.answer('unused', symbol=name)])
+            tool, field = rng.choice([('find_symbol', 'define'), ('find_symbol', 'define'), ('part', rng.choice(list(PARTS))),
+                                      ('find_refs', 'uses'), ('call_sites', 'risky'), ('calls', 'calls')])
+            tool = PARTS.get(field, tool)
+            for none, text, which in (('find_refs', 'no references to', 'unused'), ('call_sites', 'no calls of', 'uncalled')):
+                if tool == none:
+                    return Turn([self.question(field, x=name), *self.call(tool, f'{text} {name}', name=name), *self.answer(which, symbol=name)])
             reply = dict(text=f'no symbol named {name}')
             if tool == 'calls':
                 y = rng.choice(self.strong)
@@ -519,12 +489,12 @@ class Teller:
         if u < .4:
             name = self.name([a[0] for a in self.p.asked.get('find_file', []) if self.reply('find_file', a[0])['text'].startswith('no file')])
             return self._file(name) if name else None
-        tool = rng.choice(['find_symbol', 'find_symbol', 'describe'])
+        field = rng.choice(['define', 'define', 'define', 'define', 'define', *PARTS])
+        tool = PARTS.get(field, 'find_symbol')
         name = self.name([a[0] for a in self.p.asked.get(tool, []) if a[0] not in self.p.by_name])
         if not name:
             return None
         reply = self.reply(tool, name)
-        field = 'define' if tool == 'find_symbol' else rng.choice(['parameters', 'returns', 'doc', 'doc', 'value', 'fields'])
         near = reply.get('similar', [])
         same = [s for s in near if s.lower() == name.lower()]
         keep = {name, *near}
@@ -538,7 +508,7 @@ class Teller:
                 end = self.answer('defined', symbol=same[0], cite=rows[0][:2]) if len(rows) == 1 else \
                     self.answer('several', [dict(cite=r[:2]) for r in rows], symbol=same[0])
             else:
-                end = self._described(same[0], field, self.blocks.get(same[0], []))
+                end = self._described(same[0], field, again['text'])
             return Turn([*head, *self.call(tool, again['text'], name=same[0]), *end], keep) if end else None
         return Turn([*head, *self._absent(name, reply)], keep)
 
@@ -564,11 +534,11 @@ class Teller:
     def constant(self):
         rng = self.rng
         if rng.random() < .06:                                # a name that has no value
-            name = self.name([n for n in self.functions if not any('value' in b for b in self.blocks[n])])
+            name = self.name([n for n in self.functions if ('value', n) in self.p.replies and '\nvalue: ' not in self.reply('value', n)['text']])
             if not name:
                 return None
             return Turn([self.question('constant edit', x=name, v=new_value(rng, '1'), w='0'),
-                         *self.call('describe', self.reply('describe', name)['text'], name=name), *self.answer('no edit')])
+                         *self.call('value', self.reply('value', name)['text'], name=name), *self.answer('no edit')])
         case = self.name([c for c in self.p.edits['constant'] if plain_value(c['value'])]) if rng.random() < .85 else \
             self.name(self.p.edits['constant'])
         if not case:
@@ -577,9 +547,9 @@ class Teller:
         if value == case['value']:
             return None
         new = case['old'].replace(case['value'], value)
-        text = self.reply('describe', case['name'])['text']
+        text = self.reply('value', case['name'])['text']
         return Turn([self.question('constant edit', x=case['name'], v=value, w=case['value']),
-                     *self.call('describe', text, name=case['name']), *self.edit(case['path'], case['path'], case['old'], new, case['line'])])
+                     *self.call('value', text, name=case['name']), *self.edit(case['path'], case['path'], case['old'], new, case['line'])])
 
     def rename(self):
         rng = self.rng
@@ -661,7 +631,7 @@ class Teller:
                      *self.call('read', shown['text'], path=path, line=line),
                      *self.edit(path, path, old, old + '\n' + case['indent'] + statement, line)])
 
-    SKILLS = dict(define=13, choice=7, uses=11, risky=7, parameters=6, returns=6, fields=6, value=5, doc=9, file=6, outline=7, imports=7,
+    SKILLS = dict(define=13, choice=4, uses=11, risky=7, parameters=7, returns=7, fields=6, value=6, doc=9, file=6, outline=7, imports=7,
                   importers=6, calls=7, grep=4, absent=10, decline=12, constant=8, rename=8, rename_absent=1, include=8, start=8)
 
     def turn(self, skills=None):
@@ -707,7 +677,7 @@ def _cited(row):
 
 
 def describe_blocks(text):
-    """The blocks of a result of `describe`, each a dict with cite, kind and the fields it has."""
+    """The blocks of a result of `describe` or a tool for a part of it, each a dict with cite, kind and the parts it has."""
     out = []
     for block in text.split('\n\n'):
         rows = block.split('\n')

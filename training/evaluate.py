@@ -89,7 +89,7 @@ def make_turn(teller, skill):
         return None
     if skill in EDIT and answer != 'Done.':
         return None
-    if skill == 'risky' and (re.search(r'no references to', turn[-2][0])):
+    if skill == 'risky' and (re.search(r'no calls of', turn[-2][0])):
         return None
     return turn
 
@@ -127,12 +127,12 @@ def tool_cases(work, binary, skill, n, seed, split='test'):
 
 def _real_call(teller):
     name = teller.rng.choice(teller.library if teller.library and teller.rng.random() < .7 else teller.called)
-    return name, teller.reply('find_refs', name)['text']
+    return name, teller.reply('call_sites', name)['text']
 
 
 def _unchanged(teller, turn):
     name = last_call(turn)[1]['name']
-    reply = teller.reply('find_refs', name)
+    reply = teller.reply('call_sites', name)
     return reply and reply['text'] in MARKED.sub(lambda m: m[1], turn[-2][0])
 
 

@@ -14,6 +14,7 @@ from .model import POINTERS
 SLOT = 48          # residual channels that carry each of the two previous tokens
 LABEL = 32         # and those that carry the name of the function around, or the function that a question is about
 SINK = 12.         # what matches nothing is not copied
+QUIET = .4         # how loud pointers are before they have learned where to look
 
 
 @torch.no_grad()
@@ -127,7 +128,7 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
             for i in range(LABEL):
                 a.wq_b[h * head + i, 1 + i] = 1
         first, n, goal = {'name': (n1 + n2, LABEL, label), 'seek': (n1, LABEL, label), 'question': (0, LABEL, label),
-                          'aim': (0, LABEL, turn.t() @ content[:LABEL].t()), 'copy': (n1 + n2, nc, turn.t() @ copied.t() * .8)}[what]
+                          'aim': (0, LABEL, turn.t() @ content[:LABEL].t()), 'copy': (n1 + n2, nc, turn.t() @ copied.t())}[what]
         for i in range(n):
             a.wo_a[1, i, head + first + i] = 1
-        a.wo_b[:, c.o_rank:c.o_rank + n] = goal
+        a.wo_b[:, c.o_rank:c.o_rank + n] = goal * QUIET

@@ -12,7 +12,7 @@ import subprocess
 from . import corpus, dialect, sources
 
 NAMES, DOUBLES, DESCRIBED, FILES = 500, 150, 170, 40       # asked about in a package, at most
-SMALL_FILE = 40_000                                        # bytes; `describe` parses the whole file
+SMALL_FILE = 40_000                                        # bytes; `describe` and its like parse the whole file
 NAME = re.compile(r'[A-Za-z_$][A-Za-z0-9_$]*')
 STRONG = {'function', 'method', 'class', 'struct', 'union', 'enum', 'interface', 'trait', 'type', 'macro', 'constant', 'module'}
 REFERENCE = re.compile(r'^(\S.*?):(\d+): (call|use) in (.*?): (.*)$')
@@ -20,6 +20,8 @@ DEFINITION = re.compile(r'^(\S.*?):(\d+): (\w+) ?(.*)$')
 RISKY = ['strcpy', 'strcat', 'sprintf', 'vsprintf', 'gets', 'memcpy', 'memmove', 'strncpy', 'strncat', 'snprintf', 'alloca', 'system', 'popen',
          'eval', 'exec', 'execl', 'scanf', 'sscanf', 'strlcpy', 'bcopy', 'wcscpy', 'stpcpy', 'realpath', 'getwd', 'unserialize', 'copy_from_user']
 RISKY_CALL = re.compile(r'(?<![\w$.>])(' + '|'.join(RISKY) + r') ?\(')
+KIND_WORDS = STRONG | {'variable', 'field', 'member'}
+PARTS = {'parameters': 'parameters', 'returns': 'returns', 'fields': 'fields', 'value': 'value', 'doc': 'comment'}      # of a block, and the tool for it
 WORD = re.compile(r'[A-Za-z]{4,}(?: [A-Za-z]{3,}){0,2}')
 
 
@@ -73,14 +75,28 @@ class Package:
         files = _sample(rng, [p for p in self.paths if size[p] < 200_000], FILES)
         calls = [('find_symbol', {'name': n}) for n in pick + wrong]
         calls += [('find_refs', {'name': n}) for n in pick if self.uses.get(n)] + [('find_refs', {'name': n}) for n in pick[:40] + wrong[:20] if not self.uses.get(n)]
-        calls += [('describe', {'name': n}) for n in list(dict.fromkeys(described)) + wrong_described]
+        calls += [('describe', {'name': n}) for n in dict.fromkeys(described)]
+        for n in wrong_described:                             # and of the names they stand for, to be asked again
+            tool = rng.choice(list(PARTS.values()))
+            calls += [(tool, {'name': x}) for x in (n, *self.folded.get(n.lower(), []))]
         calls += [('outline', {'path': p}) for p in files] + [('imports', {'path': p}) for p in files]
         calls += [('find_file', {'name': n}) for n in self._file_names(rng, names)]
         calls += [('grep', {'pattern': t}) for t in self._texts(rng, root, files)]
         self._ask(binary, root, calls)
         more = [('importers', {'name': n}) for n in self._modules(rng)]
         more += [('calls', {'caller': a, 'callee': b}) for a, b in self._pairs(rng, strong)]
-        more += [('find_refs', {'name': n}) for n in self._risky(rng, root)]
+        risky = self._risky(rng, root)
+        more += [('find_refs', {'name': n}) for n in risky]
+        called = [a[0] for a in self.asked['find_refs'] if ': call in ' in self.replies['find_refs', a[0]]['text']]
+        unused = [a[0] for a in self.asked['find_refs'] if a[0] not in called]
+        more += [('call_sites', {'name': n}) for n in risky + _sample(rng, called, 120) + _sample(rng, unused, 8)]
+        more += [('find_symbol_in', {'name': n, 'place': p}) for n, p in self._qualified(rng)]
+        for (n,) in self.asked['describe']:
+            text = self.replies['describe', n]['text']
+            tools = {tool for part, tool in PARTS.items() if f'\n{part}: ' in text} | {'comment'}
+            more += [(tool, {'name': n}) for tool in sorted(tools)]
+            if 'value' not in tools and rng.random() < .15:
+                more.append(('value', {'name': n}))
         self._ask(binary, root, more)
         self._edit_cases(rng, root)
         calls = [('read', {'path': c['path'], 'line': c['line']}) for c in self.edits['start']]
@@ -95,6 +111,17 @@ class Package:
             reply.pop('diff', None)
             self.replies[key(tool, arguments)] = reply
             self.asked.setdefault(tool, []).append(tuple(arguments.values()))
+
+    def _qualified(self, rng):
+        """[(name, place)] of names whose definition a kind, a folder or a file alone singles out, or that have but one."""
+        out = []
+        for (name,) in self.asked['find_symbol']:
+            rows = wanted(self.replies['find_symbol', name]['text'])
+            for _ in range(3 if len(rows) > 1 else rng.random() < .15):
+                place = qualifier(rng, rows)
+                if place:
+                    out.append((name, place))
+        return _sample(rng, out, 150)
 
     def _file_names(self, rng, names):
         out = []
@@ -191,6 +218,32 @@ class Package:
         for name in _sample(rng, sorted(seen), 60):
             if ('find_symbol', name) in self.replies:
                 self.edits['rename'].append(dict(name=name, path=seen[name][0]))
+
+
+def wanted(text):
+    """[(path, line, kind)] of a result of find_symbol: declarations only when there is nothing else."""
+    rows = [(m[1], int(m[2]), m[3]) for m in map(DEFINITION.match, text.split('\n')) if m]
+    return [r for r in rows if r[2] != 'prototype'] or rows
+
+
+def qualifier(rng, rows):
+    """A kind, folder or file that singles one of the rows out; None when there is none."""
+    if not rows:
+        return None
+    path, _, kind = rng.choice(rows)
+    choices = []
+    folder = path.rsplit('/', 1)[0] + '/' if '/' in path else ''
+    if kind in KIND_WORDS and sum(r[2] == kind for r in rows) == 1:
+        choices.append(kind)
+    if folder and sum(r[0].startswith(folder) for r in rows) == 1:
+        choices.append(folder if rng.random() < .5 else folder[:-1])
+        last = folder[:-1].rsplit('/', 1)[-1]
+        if sum(last in r[0].split('/')[:-1] for r in rows) == 1:
+            choices.append(last)
+    if sum(r[0] == path for r in rows) == 1:
+        base = path.rsplit('/', 1)[-1]
+        choices.append(base if rng.random() < .5 and sum(r[0].rsplit('/', 1)[-1] == base for r in rows) == 1 else path)
+    return rng.choice(choices) if choices else None
 
 
 def _misremembered(rng, names, n, known):

@@ -19,11 +19,11 @@ FULL = dict(quantise=True, teach_index=True, sparse=True, mtp=True)
 STAGES = [
     dict(name='start', rows=[('start512', 8, 0), ('bags1', 16, 0)], steps=200, rate=(3e-3, 3e-3)),
     dict(name='early', rows=[('early', 4, 0), ('read1', 4, 0), ('bags2', 8, 0)], steps=150, rate=(3e-3, 3e-3)),
-    dict(name='main', rows=[('main', 4, 0), ('main', 4, 0), ('read1', 4, 200), ('main', 4, 0), ('long', 2, 0)], steps=6000, rate=(3e-3, 3e-3)),
-    dict(name='teach', rows=[('long', 2, 2500)], steps=60, rate=(3e-3, 3e-3), mode=TEACH),
-    dict(name='sparse', rows=[('long', 2, 2700), ('main', 4, 16300), ('read4', 1, 0), ('read1', 4, 0)], steps=500, rate=(3e-3, 2e-3),
+    dict(name='main', rows=[('main', 4, 0), ('main', 4, 0), ('read1', 4, 200), ('main', 4, 0), ('long', 2, 0)], steps=4800, rate=(3e-3, 3e-3)),
+    dict(name='teach', rows=[('long', 2, 1950)], steps=60, rate=(3e-3, 3e-3), mode=TEACH),
+    dict(name='sparse', rows=[('long', 2, 2100), ('main', 4, 11600), ('read4', 1, 0), ('read1', 4, 4100)], steps=400, rate=(3e-3, 2e-3),
          mode=SPARSE),
-    dict(name='full', rows=[('long', 2, 3000), ('main', 4, 16900), ('read4', 1, 200), ('read1', 4, 700)], steps=700, rate=(2e-3, 4e-5),
+    dict(name='full', rows=[('long', 2, 2320), ('main', 4, 12100), ('read4', 1, 200), ('read1', 4, 4600)], steps=600, rate=(2e-3, 4e-5),
          mode=FULL),
 ]
 

@@ -21,7 +21,7 @@ def _literals():
     holds a newline reads as the head of a pack's unit, so texts may be cut there and tokenised apart."""
     out = ['tool_calls>\n<', '">\n<', 'parameter>\n</', 'invoke>\n</', 'parameter name="', '" string="true">', '" string="false">',
            '<tool_result>', '</tool_result>', '\n\n<', '\n- ', '</', '{"name": "', '", "', ': ',
-           ': call in ', ': use in ', 'no symbol named ', 'no references to ', '\nsimilar: ', 'no file named ',
+           ': call in ', ': use in ', 'no symbol named ', 'no references to ', 'no calls of ', '\nsimilar: ', 'no file named ',
            'several files end in ', ' does not call ', 'nothing imports ', 'no match for ', 'no such text in ',
            ' places in ', ': lines ', 'Answer questions about this repository. Use the tools. Cite path:line.',
            '## Tools', 'Call a tool like this:', '### Available Tool Schemas', 'Copy names, paths and lines exactly.',

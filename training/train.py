@@ -117,7 +117,7 @@ def words_of_questions(tok):
     out = np.zeros(tok.get_vocab_size(), bool)
     for text in wordings.WORDINGS.values():
         for e in tok.encode_batch([re.sub(r'\{\w\}', ' ', row) for row in wordings.side(text, False)], add_special_tokens=False):
-            out[[i for i, token in zip(e.ids, e.tokens) if token.isalpha()]] = True
+            out[[i for i, token in zip(e.ids, e.tokens) if token.replace('Ġ', '').isalpha()]] = True
     return out
 
 

@@ -92,7 +92,7 @@ class Tokens(unittest.TestCase):
 
     def test_the_frozen_texts_are_few_tokens(self):
         self.assertEqual([x for x in tokenizer.LITERALS if len(self.ids(x)) > 1], [])
-        self.assertLess(len(self.ids(dialect.system(''))), 100)
+        self.assertLess(len(self.ids(dialect.system(''))), 120)
 
     def test_literals_hold_no_digit_and_only_ascii(self):
         for literal in tokenizer.LITERALS:
