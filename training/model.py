@@ -19,8 +19,8 @@ from .roles import NAME, PADDING
 BF = torch.bfloat16
 NEGATIVE = -1e30
 # What heads of a layer are taught to look at, where a row says so.  name: the name of the function that a token is in; question: all words
-# of the question that is being answered, alike; seek: from the words of a question, the function that it is about; aim: the same from the answer; copy:
-# the token that the next one is a copy of.
+# of the question that is being answered, alike; seek: from the words of a question, the function that it is about; aim: the same from the
+# answer; copy: the token that the next one is a copy of.
 POINTERS = {1: {-1: 'name'}, 2: {-2: 'question', -1: 'seek'}, 3: {-1: 'question'}, 4: {-1: 'copy'}, 5: {-1: 'aim'}}
 BLOCK = 256                  # queries that attend in one product
 

@@ -80,7 +80,8 @@ class Rows:
         index = np.arange(first, first + n) % len(self.ids)
         ids, roles, segments, span, aim = (a[index].astype(np.int64) for a in (self.ids, self.roles, self.segments, self.spans, self.aims))
         said = np.roll(roles, -1, 1) >= LEARNED
-        marks = dict(span=span, seek=aim * ~said, aim=aim * said, source=sources(ids, roles, segments, span), question=questions(ids, roles, self.result, self.words))
+        marks = dict(span=span, seek=aim * ~said, aim=aim * said, source=sources(ids, roles, segments, span),
+                     question=questions(ids, roles, self.result, self.words))
         return *map(torch.from_numpy, (ids, roles, segments)), {k: torch.from_numpy(a[:, :-1].copy()) for k, a in marks.items()}
 
 
@@ -127,7 +128,7 @@ def questions(ids, roles, result, words):
     `words_of_questions` says; a question that has none consists of all its tokens."""
     after = np.roll(ids, -1, 1)
     number = np.cumsum((ids == USER) & (after != result), 1)
-    # inside: as many questions have begun as turns of either kind have ended, and one
+    # inside: the turn that began last is a question, and has not ended
     turns, ends = np.cumsum(ids == USER, 1), np.cumsum(ids == ASSISTANT, 1)
     began = np.maximum.accumulate(np.where(ids == USER, np.arange(ids.shape[1]), 0), 1)
     inside = (turns > 0) & (ends - np.take_along_axis(ends, began, 1) == 0) & (np.take_along_axis(after, began, 1) != result)
