@@ -35,8 +35,6 @@ dr_turn_context dr_turn__context(dr_turn *t, const dr_workspace *workspace)
         .tokenizer = t->s->tokenizer,
         .workspace = workspace,
         .words = &t->words,
-        .paths = t->session->paths,
-        .n_paths = t->session->n_paths,
         .eos_id = dr_model_config(t->s->model)->eos_id,
         .results = t->results,
         .n_results = t->n_results,
@@ -375,7 +373,6 @@ void dr_session_close(dr_session *session)
     dr_decoder_free(session->decoder);
     free(session->logits);
     free(session->reading);
-    free(session->paths);
     dr_pack_fini(&session->pack);
     dr_buf_free(&session->tools_json);
     dr_buf_free(&session->instructions);

@@ -4,11 +4,12 @@
 #include "app/tools_parts.h"
 #include "base/arena.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CANDIDATES = 16, MAX_SPELLED = 8, MAX_LINES = 64 /* of a result, so of a group */ };
+enum { MAX_CANDIDATES = 16, MAX_SPELLED = 8, MAX_LINES = 64 /* of a result, so of a group */, LONGEST_NAME = 256 };
 
 /* ---- texts that are copied from ---- */
 
@@ -94,6 +95,7 @@ typedef struct builder {
     dr_grammar *g;
     dr_arena *arena;
     int32_t dsml;
+    dr_node symbols, paths, places;    /* what a call may name; -1: nothing */
     size_t candidates[MAX_CANDIDATES]; /* files that may be edited */
     const dr_substrings *texts[MAX_CANDIDATES];
     size_t n_candidates;
@@ -120,63 +122,134 @@ static dr_node free_text(builder *b)
     return dr_grammar_text(b->g, DR_STR(""));
 }
 
-static dr_node words(builder *b)
+/* ---- what the question and the results name ---- */
+
+typedef struct names {
+    dr_str *v;
+    size_t n, cap;
+} names;
+
+static dr_status add_name(names *list, dr_str name, dr_error *err)
 {
-    return b->c->words->n ? dr_grammar_set(b->g, b->c->words->v, b->c->words->n, false) : free_text(b);
+    if (list->n == list->cap) {
+        const size_t cap = list->cap ? 2 * list->cap : 64;
+        dr_str *grown = realloc(list->v, cap * sizeof *grown);
+        if (!grown)
+            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        list->v = grown;
+        list->cap = cap;
+    }
+    list->v[list->n++] = name;
+    return DR_OK;
 }
 
-/* A name: the index and the words of the question alike. */
-static dr_node symbol(builder *b)
+static dr_status add_names(names *list, const dr_str *v, size_t n, dr_error *err)
 {
-    dr_node v[2];
-    size_t n = 0, n_names = 0;
-    const dr_str *names = dr_symbols_names(b->c->workspace->symbols, &n_names);
-    if (n_names)
-        v[n++] = dr_grammar_set(b->g, names, n_names, false);
-    if (b->c->words->n)
-        v[n++] = dr_grammar_set(b->g, b->c->words->v, b->c->words->n, false);
-    return n ? choice(b, v, n) : free_text(b);
+    dr_status st = DR_OK;
+    for (size_t i = 0; i < n && st == DR_OK; i++)
+        st = add_name(list, v[i], err);
+    return st;
 }
 
-/* A file or a module: paths of the snapshot, and what stands in the question. */
-static dr_node path(builder *b, bool or_word)
+/* Sorted, each once, as a set of the grammar; -1: there are none. */
+static dr_status set_of(dr_node *out, builder *b, names *list, dr_error *err)
+{
+    size_t kept = 0;
+    *out = -1;
+    if (list->n == 0)
+        return DR_OK;
+    qsort(list->v, list->n, sizeof *list->v, cmp_str);
+    for (size_t i = 0; i < list->n; i++)
+        if (list->v[i].n && (kept == 0 || !dr_str_eq(list->v[kept - 1], list->v[i])))
+            list->v[kept++] = list->v[i];
+    dr_str *set = dr_arena_take(b->arena, (kept ? kept : 1) * sizeof *set);
+    if (!set)
+        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    memcpy(set, list->v, kept * sizeof *set);
+    if (kept)
+        *out = dr_grammar_set(b->g, set, kept, false);
+    return DR_OK;
+}
+
+/* Do two bytes of one word stand on both sides of here? */
+static bool inside_word(dr_str text, size_t at)
+{
+    return at > 0 && at < text.n && dr_words_byte((unsigned char)text.s[at - 1]) && dr_words_byte((unsigned char)text.s[at]);
+}
+
+/* Names of the index that stand in the question and are more than a word: operator==, empty?, my-function. */
+static dr_status add_odd_names(names *list, const dr_turn_context *c, dr_error *err)
+{
+    dr_status st = DR_OK;
+    const dr_sym_def *defs;
+    const dr_str q = c->words->question;
+
+    for (size_t from = 0; from < q.n && st == DR_OK; from++) {
+        bool odd = false;
+        if (inside_word(q, from))
+            continue;
+        for (size_t end = from; end < q.n && end - from < LONGEST_NAME && !isspace((unsigned char)q.s[end]) && st == DR_OK;) {
+            odd = odd || !dr_words_byte((unsigned char)q.s[end]);
+            end++;
+            const dr_str name = {q.s + from, end - from};
+            if (odd && !inside_word(q, end) && dr_symbols_find(c->workspace->symbols, name, &defs))
+                st = add_name(list, name, err);
+        }
+    }
+    return st;
+}
+
+/* Words of the question, names of the index in it, and those like one that was looked up and is not there. */
+static dr_status find_names(builder *b, dr_error *err)
 {
     const dr_turn_context *c = b->c;
-    dr_node v[3];
-    size_t n = 0;
-    if (c->n_paths)
-        v[n++] = dr_grammar_set(b->g, c->paths, c->n_paths, false);
-    if (c->words->n_paths)
-        v[n++] = dr_grammar_set(b->g, c->words->paths, c->words->n_paths, false);
-    if (or_word && c->words->n)
-        v[n++] = dr_grammar_set(b->g, c->words->v, c->words->n, false);
-    return n ? choice(b, v, n) : free_text(b);
+    names list = {0};
+    dr_status st = add_names(&list, c->words->v, c->words->n, err);
+    if (st == DR_OK)
+        st = add_odd_names(&list, c, err);
+    for (size_t i = 0; i < c->n_results && st == DR_OK; i++)
+        st = add_names(&list, c->results[i].similar, c->results[i].n_similar, err);
+    if (st == DR_OK)
+        st = set_of(&b->symbols, b, &list, err);
+    free(list.v);
+    return st;
 }
 
-/* A file, folder or kind: words and paths of the question, and a path that ends in a '/' without it too. */
-static dr_node place(builder *b)
+/* paths: what could be one in the question, a '/' behind it left out too, words of it that name a file, and what the results name;
+ * places: these and all words. */
+static dr_status find_paths(builder *b, dr_error *err)
 {
-    const dr_words *w = b->c->words;
-    const size_t room = w->n + 2 * w->n_paths;
-    dr_str *v = room ? dr_arena_take(b->arena, room * sizeof *v) : NULL;
-    size_t n = 0, kept = 0;
+    const dr_turn_context *c = b->c;
+    const dr_words *w = c->words;
+    names list = {0};
+    dr_status st = DR_OK;
 
-    if (!v)
-        return room ? dr_grammar_set(b->g, NULL, 0, false) /* fails the grammar */ : free_text(b);
-    for (size_t i = 0; i < w->n; i++)
-        v[n++] = w->v[i];
-    for (size_t i = 0; i < w->n_paths; i++) {
+    for (size_t i = 0; i < w->n_paths && st == DR_OK; i++) {
         dr_str path = w->paths[i];
-        v[n++] = path;
+        st = add_name(&list, path, err);
         while (path.n && path.s[path.n - 1] == '/')
-            path.n--;
-        v[n++] = path; /* a path holds a word: something is left */
+            path.n--; /* a path holds a word: something is left */
+        if (st == DR_OK)
+            st = add_name(&list, path, err);
     }
-    qsort(v, n, sizeof *v, cmp_str);
-    for (size_t i = 0; i < n; i++)
-        if (kept == 0 || !dr_str_eq(v[kept - 1], v[i]))
-            v[kept++] = v[i];
-    return dr_grammar_set(b->g, v, kept, false);
+    for (size_t i = 0, file; i < w->n && st == DR_OK; i++) /* Makefile */
+        if (dr_tool__files_named(c->workspace, w->v[i], &file, 1))
+            st = add_name(&list, w->v[i], err);
+    for (size_t i = 0; i < c->n_results; i++)
+        for (size_t k = 0; k < c->results[i].n_places && st == DR_OK; k++)
+            st = add_name(&list, dr_tool__path(c->workspace, c->results[i].places[k].file), err);
+    if (st == DR_OK)
+        st = set_of(&b->paths, b, &list, err);
+    if (st == DR_OK && (st = add_names(&list, w->v, w->n, err)) == DR_OK)
+        st = set_of(&b->places, b, &list, err);
+    free(list.v);
+    return st;
+}
+
+/* A set, or, where the question has nothing of the kind, another; free text where it has no words at all. */
+static dr_node one_of(builder *b, dr_node set, dr_node other)
+{
+    return set >= 0 ? set : other >= 0 ? other : free_text(b);
 }
 
 static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
@@ -191,11 +264,11 @@ static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
     switch (id) {
     case DR_TOOL_READ:
     case DR_TOOL_OUTLINE:
-    case DR_TOOL_IMPORTS: return path(b, false);
+    case DR_TOOL_IMPORTS: return one_of(b, b->paths, b->places);
     case DR_TOOL_FIND_FILE:
-    case DR_TOOL_IMPORTERS: return path(b, true);
-    case DR_TOOL_FIND_SYMBOL_IN: return strcmp(arg->name, "place") == 0 ? place(b) : symbol(b);
-    default: return symbol(b);
+    case DR_TOOL_IMPORTERS: return one_of(b, b->places, -1);
+    case DR_TOOL_FIND_SYMBOL_IN: return one_of(b, strcmp(arg->name, "place") == 0 ? b->places : b->symbols, -1);
+    default: return one_of(b, b->symbols, -1);
     }
 }
 
@@ -222,12 +295,12 @@ static dr_node changes(builder *b, dr_tool_id id)
     for (size_t i = 0; i < b->n_candidates; i++) {
         dr_node v[6 * DR_TOOL_ARGS];
         size_t n = 0;
-        const dr_node old_text = id == DR_TOOL_RENAME ? symbol(b)
+        const dr_node old_text = id == DR_TOOL_RENAME ? one_of(b, b->symbols, -1)
                                  : b->texts[i]        ? dr_grammar_substring(b->g, b->texts[i], DR_SUBSTRING_UNIQUE)
                                                       : free_text(b);
         n += parameter(b, v + n, &args[0], true, dr_grammar_literal(b->g, dr_tool__path(b->c->workspace, b->candidates[i])));
         n += parameter(b, v + n, &args[1], false, old_text);
-        n += parameter(b, v + n, &args[2], false, id == DR_TOOL_RENAME ? words(b) : free_text(b));
+        n += parameter(b, v + n, &args[2], false, id == DR_TOOL_RENAME ? one_of(b, b->symbols, -1) : free_text(b));
         files[i] = dr_grammar_sequence(b->g, v, n);
     }
     return choice(b, files, b->n_candidates);
@@ -338,8 +411,7 @@ dr_moment dr_turn_moment(const dr_turn_context *c)
 }
 
 typedef struct said {
-    dr_str *v;
-    size_t n, cap;
+    names ways;
     dr_node spelled[MAX_SPELLED]; /* those with choices */
     size_t n_spelled;
 } said;
@@ -382,22 +454,16 @@ static dr_status add_ways(builder *b, said *all, const dr_answer_form *f, const 
         if (!dr_sentence_way(&way, f, m, i) || way.n == 0)
             continue;
         char *copy = way.failed ? NULL : dr_arena_take(b->arena, way.n);
-        if (all->n == all->cap) {
-            const size_t cap = all->cap ? 2 * all->cap : 64;
-            dr_str *grown = realloc(all->v, cap * sizeof *grown);
-            all->v = grown ? grown : all->v;
-            all->cap = grown ? cap : all->cap;
-        }
-        if (!copy || all->n == all->cap) {
+        if (!copy) {
             st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
-        } else {
-            memcpy(copy, way.data, way.n);
-            const dr_str text = {copy, way.n};
-            if (!memchr(copy, 0, way.n))
-                all->v[all->n++] = text;
-            else if (all->n_spelled < MAX_SPELLED)
-                all->spelled[all->n_spelled++] = spell(b, text, f);
+            break;
         }
+        memcpy(copy, way.data, way.n);
+        const dr_str text = {copy, way.n};
+        if (!memchr(copy, 0, way.n))
+            st = add_name(&all->ways, text, err);
+        else if (all->n_spelled < MAX_SPELLED)
+            all->spelled[all->n_spelled++] = spell(b, text, f);
     }
     dr_buf_free(&way);
     return st;
@@ -409,30 +475,17 @@ static dr_status sentences(builder *b, dr_node *v, size_t *n, dr_error *err)
     dr_status st = DR_OK;
     said all = {0};
     const dr_moment m = dr_turn_moment(b->c);
-    size_t kept = 0;
+    dr_node set = -1;
 
     for (int i = 0; i < b->c->profile->n_forms && st == DR_OK; i++)
         st = add_ways(b, &all, &b->c->profile->forms[i], &m, err);
-    if (st != DR_OK)
-        goto done;
-    if (all.n)
-        qsort(all.v, all.n, sizeof *all.v, cmp_str);
-    for (size_t i = 0; i < all.n; i++)
-        if (kept == 0 || !dr_str_eq(all.v[kept - 1], all.v[i]))
-            all.v[kept++] = all.v[i];
-    if (kept) {
-        dr_str *set = dr_arena_take(b->arena, kept * sizeof *set);
-        if (!set) {
-            st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
-            goto done;
-        }
-        memcpy(set, all.v, kept * sizeof *set);
-        v[(*n)++] = dr_grammar_set(b->g, set, kept, false);
-    }
+    if (st == DR_OK)
+        st = set_of(&set, b, &all.ways, err);
+    if (set >= 0)
+        v[(*n)++] = set;
     for (size_t i = 0; i < all.n_spelled; i++)
         v[(*n)++] = all.spelled[i];
-done:
-    free(all.v);
+    free(all.ways.v);
     return st;
 }
 
@@ -456,7 +509,8 @@ dr_status dr_turn_grammar_build(dr_turn_grammar *out, const dr_turn_context *c, 
     }
     const dr_node eos = dr_grammar_control(b.g, c->eos_id);
     if (c->may_call && c->profile->n_tools > 0) {
-        if (c->profile->n_forms && (st = find_candidates(&b, err)) != DR_OK)
+        if (c->profile->n_forms &&
+            ((st = find_names(&b, err)) != DR_OK || (st = find_paths(&b, err)) != DR_OK || (st = find_candidates(&b, err)) != DR_OK))
             goto done;
         call = tool_calls(&b);
     }

@@ -2,10 +2,11 @@
  *
  * Always: a tool call in the official markup (spec encoding 5.1), names and keys from the roster. For a model with "answers" in its
  * profile (a closed model) also:
- *   - names are names of the index or words of the question; paths are paths of the snapshot or words of the question that could be one; the
- *     place of find_symbol_in is a word or a path of the question;
+ *   - names are words of the question, names of the index that stand in it, or the similar names of a result; paths are what could be one in
+ *     the question, words of it that name a file, or paths of a result; the place of find_symbol_in, the name of find_file and what is
+ *     imported are any word or path of these;
  *   - edit and rename name a file that the question names or a result stands in; old text is text that stands once in that file, as it is
- *     staged so far; a new name is a word of the question, new text is free;
+ *     staged so far; new text is free;
  *   - the answer is one of its sentences, every way it can be said now (app/sentence.h).
  * Other models write freely.
  *
@@ -18,14 +19,16 @@
 #include "app/tools.h"
 #include "engine/constraint.h"
 
-/* Sorted unique words of the question; borrows it. v: runs of letters, digits, '_', '$' and '~'. paths: runs of those and of "./-+@:" that hold
+/* Sorted unique words of a question; borrows it. v: runs of letters, digits, '_', '$' and '~'. paths: runs of those and of "./-+@:" that hold
  * one of these and something else, without a ':' in front and without '.', ':', '-' behind. */
 typedef struct dr_words {
+    dr_str question;
     dr_str *v;
     size_t n;
     dr_str *paths;
     size_t n_paths;
 } dr_words;
+bool dr_words_byte(unsigned char c); /* of v */
 dr_status dr_words_init(dr_words *out, dr_str question, dr_error *err);
 void dr_words_fini(dr_words *w);
 
@@ -39,8 +42,6 @@ typedef struct dr_turn_context {
     const dr_tokenizer *tokenizer;
     const dr_workspace *workspace;
     const dr_words *words;
-    const dr_str *paths; /* sorted, of all text files */
-    size_t n_paths;
     int32_t eos_id;
     const dr_tool_result *results; /* of this turn, in order */
     size_t n_results;

@@ -17,8 +17,6 @@ struct dr_session {
     dr_session_options opt;
     dr_buf tools_json, instructions;
     dr_pack pack;
-    dr_str *paths; /* of all text files, sorted */
-    size_t n_paths;
     dr_place *reading; /* functions and methods whose text is in the pack; empty where no sentence asks for them */
     size_t n_reading;
     int64_t most; /* the longest timeline */
@@ -49,7 +47,7 @@ typedef struct dr_turn {
 } dr_turn;
 
 /* turn_prompt.c */
-/* Roster, instructions, pack, paths and places of a session. */
+/* Roster, instructions, pack and places of a session. */
 dr_status dr_turn__prepare(dr_session *session, dr_error *err);
 /* BOS, pack, instructions and roster, question. */
 dr_status dr_turn__prompt(dr_session *session, const char *question, dr_ids *ids, int64_t marks[DR_N_MARKS], dr_error *err);

@@ -60,20 +60,6 @@ static dr_status room_for_pack(int64_t *room, const dr_session *session, dr_erro
     return st;
 }
 
-static dr_status text_paths(dr_session *session, dr_error *err)
-{
-    const dr_repo *repo = session->s->repo;
-    const size_t n = dr_repo_n_files(repo);
-    if (!(session->paths = calloc(n ? n : 1, sizeof *session->paths)))
-        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < n; i++) {
-        const dr_repo_file *f = dr_repo_file_at(repo, i);
-        if (dr_repo_is_text(f))
-            session->paths[session->n_paths++] = f->path;
-    }
-    return DR_OK;
-}
-
 /* Every function and method of the files that stand in the pack as they are. */
 static dr_status reading_places(dr_session *session, dr_error *err)
 {
@@ -117,8 +103,7 @@ dr_status dr_turn__prepare(dr_session *session, dr_error *err)
     if (budget < 0 && (st = room_for_pack(&budget, session, err)) != DR_OK)
         return st;
     const dr_pack_options how = dr_setup_pack_options(s, session->opt.mode, budget);
-    if ((st = dr_pack_build(&session->pack, s->repo, s->symbols, s->tokenizer, &how, err)) != DR_OK ||
-        (st = text_paths(session, err)) != DR_OK)
+    if ((st = dr_pack_build(&session->pack, s->repo, s->symbols, s->tokenizer, &how, err)) != DR_OK)
         return st;
     return reading_places(session, err);
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool word_byte(unsigned char c)
+bool dr_words_byte(unsigned char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
            c == '~' || c >= 0x80;
@@ -17,7 +17,7 @@ static bool joins(unsigned char c)
 
 static bool path_byte(unsigned char c)
 {
-    return word_byte(c) || joins(c);
+    return dr_words_byte(c) || joins(c);
 }
 
 static int cmp_str(const void *a, const void *b)
@@ -61,7 +61,7 @@ static dr_str as_path(dr_str run)
     while (run.n && strchr(".:-", run.s[run.n - 1]))
         run.n--;
     for (size_t i = 0; i < run.n; i++) {
-        word = word || word_byte((unsigned char)run.s[i]);
+        word = word || dr_words_byte((unsigned char)run.s[i]);
         joined = joined || joins((unsigned char)run.s[i]);
     }
     return word && joined ? run : (dr_str){"", 0};
@@ -69,14 +69,14 @@ static dr_str as_path(dr_str run)
 
 dr_status dr_words_init(dr_words *out, dr_str question, dr_error *err)
 {
-    *out = (dr_words){0};
+    *out = (dr_words){.question = question};
     out->v = calloc(question.n / 2 + 1, sizeof *out->v);
     out->paths = calloc(question.n / 2 + 1, sizeof *out->paths);
     if (!out->v || !out->paths) {
         dr_words_fini(out);
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
     }
-    out->n = sort_unique(out->v, find_runs(out->v, question, word_byte));
+    out->n = sort_unique(out->v, find_runs(out->v, question, dr_words_byte));
     const size_t n_runs = find_runs(out->paths, question, path_byte);
     for (size_t i = 0; i < n_runs; i++) {
         const dr_str path = as_path(out->paths[i]);

@@ -34,6 +34,7 @@ static const struct {
         {"py/net/b.py", "def size(b):\n    \"\"\"How big.\"\"\"\n    return b\n\n\nclass Box:\n    def size(self):\n        return size(self)\n"},
         {"py/a.py", "size = 3\n\n\ndef go(n):\n    return size\n"},
         {"py/size.py", "def size():\n    pass\n"},
+        {"rb/crate.rb", "class Crate\n  def full?\n    false\n  end\nend\n"},
     },
 };
 enum { MAX_FILES = sizeof files[0] / sizeof *files[0] };

@@ -155,7 +155,6 @@ static bool says(const scene *sc, const char *text)
     dr_ids ids = {0};
     dr_turn_texts *texts = sc->edits ? dr_turn_texts_new() : NULL;
     dr_workspace w = sample_folder_workspace(sc->in_many ? &many : &folder);
-    const dr_str paths[] = {DR_STR("src/list.c"), DR_STR("src/list.h"), DR_STR("src/main.c"), DR_STR("tool.py")};
 
     w.edits = sc->edits ? dr_edits_new(w.repo) : NULL;
     assert_int_equal(dr_words_init(&words, dr_str_of(sc->question), &err), DR_OK);
@@ -167,8 +166,6 @@ static bool says(const scene *sc, const char *text)
                                      .tokenizer = tokenizer,
                                      .workspace = &w,
                                      .words = &words,
-                                     .paths = paths,
-                                     .n_paths = 4,
                                      .eos_id = dr_tokenizer_special(tokenizer, EOS),
                                      .results = results,
                                      .n_results = n_results,
@@ -210,9 +207,10 @@ static bool says(const scene *sc, const char *text)
 static void grammar__calls_of_a_closed_model(void **state)
 {
     (void)state;
-    const scene sc = {.profile = &nano, .question = "where is frobnicate?", .may_call = true};
+    const scene sc = {.profile = &nano, .question = "where is frobnicate, and list_size?", .may_call = true};
     assert_true(says(&sc, CALL("find_symbol", "name", "list_size") EOS));
     assert_true(says(&sc, CALL("find_refs", "name", "list_size") EOS));
+    assert_false(says(&sc, CALL("find_symbol", "name", "helper") EOS)); /* a name of the index, which nobody asked for */
     assert_true(says(&sc, CALL("find_symbol", "name", "frobnicate") EOS)); /* a word of the question */
     assert_true(says(&sc, CALL("find_symbol", "name", "where") EOS));      /* any word: choosing is the model's work */
     assert_false(says(&sc, CALL("find_symbol", "name", "list_siz") EOS));
@@ -469,7 +467,7 @@ static void grammar__places_of_the_question(void **state)
     assert_true(says(&sc, CALL_IN("size", "lib/net") EOS)); /* with or without its last slash */
     assert_true(says(&sc, CALL_IN("size", "py/a.py") EOS));
     assert_true(says(&sc, CALL_IN("size", "macro") EOS));
-    assert_true(says(&sc, CALL_IN("reset", "lib") EOS)); /* any name, any word */
+    assert_true(says(&sc, CALL_IN("macro", "lib") EOS)); /* any word */
     assert_false(says(&sc, CALL_IN("size", "py/a.py/") EOS));
     assert_false(says(&sc, CALL_IN("size", "py/size.py") EOS)); /* a path of the snapshot, which nobody asked for */
     assert_false(says(&sc, CALL_IN("size", "src/list.c") EOS));
@@ -549,10 +547,42 @@ static void grammar__paths_of_the_question(void **state)
     (void)state;
     const scene sc = {.profile = &closed, .question = "what does ./list.c import? and Makefile.", .may_call = true};
     assert_true(says(&sc, CALL("imports", "path", "./list.c") EOS));
-    assert_true(says(&sc, CALL("imports", "path", "src/list.c") EOS));
+    assert_false(says(&sc, CALL("imports", "path", "src/list.c") EOS));
     assert_false(says(&sc, CALL("imports", "path", "list.h") EOS));
+    assert_false(says(&sc, CALL("imports", "path", "Makefile") EOS)); /* no file here is called so */
+    assert_true(says(&sc, CALL("importers", "name", "Makefile") EOS));
     assert_true(says(&sc, CALL("find_file", "name", "Makefile") EOS));
     assert_false(says(&sc, CALL("imports", "path", "Makefile.") EOS));
+}
+
+static void grammar__names_of_the_question_and_of_results(void **state)
+{
+    (void)state;
+    const scene odd = {.profile = &single, .question = "where's full?, really-full?", .may_call = true, .in_many = true};
+    assert_true(says(&odd, CALL("find_symbol", "name", "full?") EOS)); /* the index knows it */
+    assert_true(says(&odd, CALL("find_symbol", "name", "full") EOS));
+    assert_false(says(&odd, CALL("find_symbol", "name", "full?,") EOS));
+    assert_false(says(&odd, CALL("find_symbol", "name", "really-full?") EOS));
+    const scene like = {.profile = &closed,
+                        .question = "where is LIST_SIZE?",
+                        .tool = "find_symbol",
+                        .arguments = "{\"name\": \"LIST_SIZE\"}",
+                        .may_call = true};
+    assert_true(says(&like, CALL("find_symbol", "name", "list_size") EOS));
+    assert_false(says(&like, CALL("find_symbol", "name", "helper") EOS));
+    const scene found = {.profile = &closed,
+                         .question = "what is in the file list?",
+                         .tool = "find_file",
+                         .arguments = "{\"name\": \"list\"}",
+                         .may_call = true};
+    assert_true(says(&found, CALL("outline", "path", "src/list.c") EOS));
+    assert_true(says(&found, CALL("outline", "path", "src/list.h") EOS));
+    assert_false(says(&found, CALL("outline", "path", "src/main.c") EOS));
+    assert_false(says(&found, CALL("outline", "path", "what") EOS));
+    const scene none = {.profile = &closed, .question = "what is in the file list?", .may_call = true};
+    assert_true(says(&none, CALL("outline", "path", "list") EOS)); /* no path stands there: any word */
+    const scene mute = {.profile = &closed, .question = "?", .may_call = true};
+    assert_true(says(&mute, CALL("outline", "path", "anything") EOS));
 }
 
 static void grammar__open_models_write_freely(void **state)
@@ -611,6 +641,7 @@ int main(void)
         cmocka_unit_test(grammar__reading_names_what_the_pack_holds),
         cmocka_unit_test(grammar__edits_copy_from_the_file),
         cmocka_unit_test(grammar__paths_of_the_question),
+        cmocka_unit_test(grammar__names_of_the_question_and_of_results),
         cmocka_unit_test(words__are_all_runs),
         cmocka_unit_test(grammar__nothing_to_say_is_the_profiles_fault),
     };
