@@ -95,7 +95,7 @@ typedef struct builder {
     dr_grammar *g;
     dr_arena *arena;
     int32_t dsml;
-    dr_node symbols, paths, places;    /* what a call may name; -1: nothing */
+    dr_node symbols, patterns, paths, places; /* what a call may name; -1: nothing */
     size_t candidates[MAX_CANDIDATES]; /* files that may be edited */
     const dr_substrings *texts[MAX_CANDIDATES];
     size_t n_candidates;
@@ -199,18 +199,33 @@ static dr_status add_odd_names(names *list, const dr_turn_context *c, dr_error *
     return st;
 }
 
-/* Words of the question, names of the index in it, and those like one that was looked up and is not there. */
+/* Was it looked up, and are there others like it? Then looking again says nothing new. */
+static bool thought_better_of(const dr_turn_context *c, dr_str name)
+{
+    for (size_t i = 0; i < c->n_results; i++)
+        if (c->results[i].n_similar && dr_str_eq(dr_buf_view(&c->results[i].subject), name))
+            return true;
+    return false;
+}
+
+/* symbols: words of the question, names of the index in it, and those like one that was looked up and is not there, in its place; patterns:
+ * these and what it quotes. */
 static dr_status find_names(builder *b, dr_error *err)
 {
     const dr_turn_context *c = b->c;
     names list = {0};
-    dr_status st = add_names(&list, c->words->v, c->words->n, err);
+    dr_status st = DR_OK;
+    for (size_t i = 0; i < c->words->n && st == DR_OK; i++)
+        if (!thought_better_of(c, c->words->v[i]))
+            st = add_name(&list, c->words->v[i], err);
     if (st == DR_OK)
         st = add_odd_names(&list, c, err);
     for (size_t i = 0; i < c->n_results && st == DR_OK; i++)
         st = add_names(&list, c->results[i].similar, c->results[i].n_similar, err);
     if (st == DR_OK)
         st = set_of(&b->symbols, b, &list, err);
+    if (st == DR_OK && (st = add_names(&list, c->words->quoted, c->words->n_quoted, err)) == DR_OK)
+        st = set_of(&b->patterns, b, &list, err);
     free(list.v);
     return st;
 }
@@ -268,6 +283,7 @@ static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
     case DR_TOOL_FIND_FILE:
     case DR_TOOL_IMPORTERS: return one_of(b, b->places, -1);
     case DR_TOOL_FIND_SYMBOL_IN: return one_of(b, strcmp(arg->name, "place") == 0 ? b->places : b->symbols, -1);
+    case DR_TOOL_GREP: return one_of(b, b->patterns, -1);
     default: return one_of(b, b->symbols, -1);
     }
 }

@@ -2,9 +2,9 @@
  *
  * Always: a tool call in the official markup (spec encoding 5.1), names and keys from the roster. For a model with "answers" in its
  * profile (a closed model) also:
- *   - names are words of the question, names of the index that stand in it, or the similar names of a result; paths are what could be one in
- *     the question, words of it that name a file, or paths of a result; the place of find_symbol_in, the name of find_file and what is
- *     imported are any word or path of these;
+ *   - names are words of the question, names of the index that stand in it, or the names like one that a result did not find, in its place; a
+ *     pattern of grep is one of these or what the question quotes; paths are what could be one in the question, words of it that name a file,
+ *     or paths of a result; the place of find_symbol_in, the name of find_file and what is imported are any word or path of these;
  *   - edit and rename name a file that the question names or a result stands in; old text is text that stands once in that file, as it is
  *     staged so far; new text is free;
  *   - the answer is one of its sentences, every way it can be said now (app/sentence.h).
@@ -20,13 +20,16 @@
 #include "engine/constraint.h"
 
 /* Sorted unique words of a question; borrows it. v: runs of letters, digits, '_', '$' and '~'. paths: runs of those and of "./-+@:" that hold
- * one of these and something else, without a ':' in front and without '.', ':', '-' behind. */
+ * one of these and something else, without a ':' in front and without '.', ':', '-' behind. quoted: what stands between two ", ' or ` of one
+ * line, which no word touches from outside. */
 typedef struct dr_words {
     dr_str question;
     dr_str *v;
     size_t n;
     dr_str *paths;
     size_t n_paths;
+    dr_str *quoted;
+    size_t n_quoted;
 } dr_words;
 bool dr_words_byte(unsigned char c); /* of v */
 dr_status dr_words_init(dr_words *out, dr_str question, dr_error *err);

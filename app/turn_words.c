@@ -67,12 +67,32 @@ static dr_str as_path(dr_str run)
     return word && joined ? run : (dr_str){"", 0};
 }
 
+/* Texts between two quotes. */
+static size_t find_quoted(dr_str *v, dr_str text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        const char quote = text.s[i];
+        if ((quote != '"' && quote != '\'' && quote != '`') || (i && dr_words_byte((unsigned char)text.s[i - 1])))
+            continue;
+        for (size_t end = i + 1; end < text.n && text.s[end] != '\n'; end++)
+            if (text.s[end] == quote && (end + 1 == text.n || !dr_words_byte((unsigned char)text.s[end + 1]))) {
+                if (end > i + 1)
+                    v[n++] = (dr_str){text.s + i + 1, end - i - 1};
+                i = end;
+                break;
+            }
+    }
+    return n;
+}
+
 dr_status dr_words_init(dr_words *out, dr_str question, dr_error *err)
 {
     *out = (dr_words){.question = question};
     out->v = calloc(question.n / 2 + 1, sizeof *out->v);
     out->paths = calloc(question.n / 2 + 1, sizeof *out->paths);
-    if (!out->v || !out->paths) {
+    out->quoted = calloc(question.n / 2 + 1, sizeof *out->quoted);
+    if (!out->v || !out->paths || !out->quoted) {
         dr_words_fini(out);
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
     }
@@ -84,6 +104,7 @@ dr_status dr_words_init(dr_words *out, dr_str question, dr_error *err)
             out->paths[out->n_paths++] = path;
     }
     out->n_paths = sort_unique(out->paths, out->n_paths);
+    out->n_quoted = sort_unique(out->quoted, find_quoted(out->quoted, question));
     return DR_OK;
 }
 
@@ -91,5 +112,6 @@ void dr_words_fini(dr_words *w)
 {
     free(w->v);
     free(w->paths);
+    free(w->quoted);
     *w = (dr_words){0};
 }

@@ -569,6 +569,8 @@ static void grammar__names_of_the_question_and_of_results(void **state)
                         .arguments = "{\"name\": \"LIST_SIZE\"}",
                         .may_call = true};
     assert_true(says(&like, CALL("find_symbol", "name", "list_size") EOS));
+    assert_false(says(&like, CALL("find_symbol", "name", "LIST_SIZE") EOS)); /* would say the same again */
+    assert_true(says(&like, CALL("find_symbol", "name", "where") EOS));
     assert_false(says(&like, CALL("find_symbol", "name", "helper") EOS));
     const scene found = {.profile = &closed,
                          .question = "what is in the file list?",
@@ -581,6 +583,10 @@ static void grammar__names_of_the_question_and_of_results(void **state)
     assert_false(says(&found, CALL("outline", "path", "what") EOS));
     const scene none = {.profile = &closed, .question = "what is in the file list?", .may_call = true};
     assert_true(says(&none, CALL("outline", "path", "list") EOS)); /* no path stands there: any word */
+    const scene quoted = {.profile = &closed, .question = "what's with \"no such file\" or 'it isn''t'? don't say", .may_call = true};
+    assert_true(says(&quoted, CALL("grep", "pattern", "no such file") EOS));
+    assert_false(says(&quoted, CALL("grep", "pattern", "no such") EOS));
+    assert_false(says(&quoted, CALL("find_symbol", "name", "no such file") EOS));
     const scene mute = {.profile = &closed, .question = "?", .may_call = true};
     assert_true(says(&mute, CALL("outline", "path", "anything") EOS));
 }
@@ -610,6 +616,12 @@ static void words__are_all_runs(void **state)
     assert_int_equal(w.n_paths, 5);
     for (size_t i = 0; i < w.n_paths; i++)
         assert_true(dr_str_eq(w.paths[i], dr_str_of(paths[i])));
+    dr_words_fini(&w);
+    assert_int_equal(dr_words_init(&w, dr_str_of("What's `a b`, 'it's so', \"x\"y\", \"\", 'open and\n\"shut' \"in\""), NULL), DR_OK);
+    const char *quoted[] = {"a b", "it's so", "shut' \"in", "x\"y"};
+    assert_int_equal(w.n_quoted, 4);
+    for (size_t i = 0; i < w.n_quoted; i++)
+        assert_true(dr_str_eq(w.quoted[i], dr_str_of(quoted[i])));
     dr_words_fini(&w);
 }
 
