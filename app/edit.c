@@ -265,12 +265,39 @@ static bool holds(dr_str text, dr_str part)
     return part.n && text.n >= part.n && memmem(text.s, text.n, part.s, part.n) != NULL;
 }
 
+/* [at, at + n) of the shown text becomes `becomes`, line ends as they are shown. */
+static dr_status put(dr_edit_report *out, edited *f, const dr_repo *repo, size_t at, size_t n, dr_str becomes, dr_error *err)
+{
+    dr_status st = DR_OK;
+    dr_buf next = {0};
+    size_t plain = 0;
+    const dr_str old_text = {f->shown.n ? f->shown.data + at : "", n};
+
+    if (dr_str_eq(old_text, becomes)) {
+        out->outcome = DR_EDIT_SAME;
+        return DR_OK;
+    }
+    if (!in_plain(&plain, f, at, n) || (holds(becomes, DR_STR("[masked: ")) && !holds(old_text, DR_STR("[masked: ")))) {
+        out->outcome = DR_EDIT_MASKED;
+        return DR_OK;
+    }
+    walk along = {0};
+    const size_t begin = on_disk(&along, f, plain), end = on_disk(&along, f, plain + n);
+    dr_buf_add(&next, f->now.data, begin);
+    add_lines(&next, f, becomes);
+    dr_buf_add(&next, f->now.data + end, f->now.n - end);
+    if ((st = take(f, repo, &next, err)) == DR_OK)
+        out->outcome = DR_EDIT_STAGED;
+    dr_buf_free(&next);
+    return st;
+}
+
 dr_status dr_edits_replace(dr_edits *e, dr_edit_report *out, size_t file, dr_str old_text, dr_str new_text, dr_error *err)
 {
     dr_status st = DR_OK;
     edited *f = NULL;
-    dr_buf from = {0}, to = {0}, next = {0};
-    size_t first = 0, plain = 0, counted = 0;
+    dr_buf from = {0}, to = {0};
+    size_t first = 0, counted = 0;
     uint32_t line = 1;
 
     *out = (dr_edit_report){.outcome = DR_EDIT_NO_TEXT};
@@ -301,29 +328,35 @@ dr_status dr_edits_replace(dr_edits *e, dr_edit_report *out, size_t file, dr_str
         out->outcome = DR_EDIT_SEVERAL;
         goto done;
     }
-    if (dr_str_eq(wanted, becomes)) {
-        out->outcome = DR_EDIT_SAME;
-        goto done;
-    }
-    if (!in_plain(&plain, f, first, wanted.n) || (holds(becomes, DR_STR("[masked: ")) && !holds(wanted, DR_STR("[masked: ")))) {
-        out->outcome = DR_EDIT_MASKED;
-        goto done;
-    }
-    walk along = {0};
-    const size_t begin = on_disk(&along, f, plain), end = on_disk(&along, f, plain + wanted.n);
-    dr_buf_add(&next, f->now.data, begin);
-    add_lines(&next, f, becomes);
-    dr_buf_add(&next, f->now.data + end, f->now.n - end);
-    if ((st = take(f, e->repo, &next, err)) == DR_OK)
-        out->outcome = DR_EDIT_STAGED;
+    st = put(out, f, e->repo, first, wanted.n, becomes, err);
 done:
     dr_buf_free(&from);
     dr_buf_free(&to);
-    dr_buf_free(&next);
     return st;
 }
 
-dr_status dr_edits_rename(dr_edits *e, dr_edit_report *out, size_t file, dr_str old_name, dr_str new_name, dr_error *err)
+dr_status dr_edits_replace_at(dr_edits *e, dr_edit_report *out, size_t file, size_t at, size_t n, dr_str new_text, dr_error *err)
+{
+    dr_status st = DR_OK;
+    edited *f = NULL;
+    dr_buf to = {0};
+
+    *out = (dr_edit_report){.outcome = DR_EDIT_NO_TEXT};
+    if ((st = get(&f, e, file, err)) != DR_OK || !f)
+        return st;
+    if (at > f->shown.n || n > f->shown.n - at)
+        return dr_fail(err, DR_ERR_ARG, "%zu bytes at %zu are not in %s", n, at, dr_repo_file_at(e->repo, file)->path.s);
+    add_unix_lines(&to, new_text);
+    out->n_places = 1;
+    if (to.failed)
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    else if ((st = add_line(out, 1 + n_newlines(dr_buf_view(&f->shown), 0, at), err)) == DR_OK)
+        st = put(out, f, e->repo, at, n, dr_buf_view(&to), err);
+    dr_buf_free(&to);
+    return st;
+}
+
+static dr_status rename_in(dr_edits *e, dr_edit_report *out, size_t file, dr_str old_name, dr_str new_name, bool stage, dr_error *err)
 {
     dr_status st = DR_OK;
     edited *f = NULL;
@@ -354,7 +387,7 @@ dr_status dr_edits_rename(dr_edits *e, dr_edit_report *out, size_t file, dr_str 
     out->n_places = n_taken ? n_taken : n;
     for (size_t i = 0; i < out->n_places && st == DR_OK; i++)
         st = add_line(out, n_taken ? taken[i].line : places[i].line, err);
-    if (st != DR_OK || n_taken || !places)
+    if (st != DR_OK || n_taken || !places || !stage)
         goto done;
     walk along = {0};
     size_t done = 0;
@@ -374,6 +407,16 @@ done:
     dr_syntax_close(syntax);
     dr_buf_free(&next);
     return st;
+}
+
+dr_status dr_edits_rename(dr_edits *e, dr_edit_report *out, size_t file, dr_str old_name, dr_str new_name, dr_error *err)
+{
+    return rename_in(e, out, file, old_name, new_name, true, err);
+}
+
+dr_status dr_edits_rename_check(dr_edits *e, dr_edit_report *out, size_t file, dr_str old_name, dr_str new_name, dr_error *err)
+{
+    return rename_in(e, out, file, old_name, new_name, false, err);
 }
 
 /* ---- showing and writing ---- */

@@ -44,8 +44,12 @@ typedef struct dr_edit_report {
 
 /* Replaces what stands exactly once. */
 dr_status dr_edits_replace(dr_edits *e, dr_edit_report *out, size_t file, dr_str old_text, dr_str new_text, dr_error *err);
+/* Replaces the n bytes at `at` of dr_edits_text; n 0 inserts. DR_ERR_ARG: they lie outside. */
+dr_status dr_edits_replace_at(dr_edits *e, dr_edit_report *out, size_t file, size_t at, size_t n, dr_str new_text, dr_error *err);
 /* Replaces a name in code: not in comments and strings (repo/syntax.h). */
 dr_status dr_edits_rename(dr_edits *e, dr_edit_report *out, size_t file, dr_str old_name, dr_str new_name, dr_error *err);
+/* What dr_edits_rename would report; nothing is staged. */
+dr_status dr_edits_rename_check(dr_edits *e, dr_edit_report *out, size_t file, dr_str old_name, dr_str new_name, dr_error *err);
 
 /* Appends the staged changes of one file, or of all, as git prints them (--- a/PATH, +++ b/PATH, three lines around), secrets masked. */
 dr_status dr_edits_diff_file(dr_buf *out, dr_edits *e, size_t file, dr_error *err);

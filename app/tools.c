@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_PATTERN = 1000 };
 
@@ -128,6 +129,30 @@ static const tool_entry tools[DR_N_TOOLS] = {
          "\"parameters\": {\"type\": \"object\", \"properties\": {\"name\": {\"type\": \"string\"}, \"place\": {\"type\": "
          "\"string\"}}, \"required\": [\"name\", \"place\"]}}",
          {{"name", false, false}, {"place", false, false}}},
+    [DR_TOOL_SET_VALUE] =
+        {"set_value",
+         "{\"name\": \"set_value\", \"description\": \"give a constant another value\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"name\": {\"type\": \"string\"}, \"value\": {\"type\": \"string\"}}, "
+         "\"required\": [\"name\", \"value\"]}}",
+         {{"name", false, false}, {"value", false, false}}},
+    [DR_TOOL_RENAME_EVERYWHERE] =
+        {"rename_everywhere",
+         "{\"name\": \"rename_everywhere\", \"description\": \"rename a name in all files\", \"parameters\": "
+         "{\"type\": \"object\", \"properties\": {\"old\": {\"type\": \"string\"}, \"new\": {\"type\": \"string\"}}, "
+         "\"required\": [\"old\", \"new\"]}}",
+         {{"old", false, false}, {"new", false, false}}},
+    [DR_TOOL_ADD_IMPORT] =
+        {"add_import",
+         "{\"name\": \"add_import\", \"description\": \"add an import to a file\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"path\": {\"type\": \"string\"}, \"import\": {\"type\": \"string\"}}, "
+         "\"required\": [\"path\", \"import\"]}}",
+         {{"path", false, false}, {"import", false, false}}},
+    [DR_TOOL_ADD_STATEMENT] =
+        {"add_statement",
+         "{\"name\": \"add_statement\", \"description\": \"add a statement at the start of a function\", \"parameters\": "
+         "{\"type\": \"object\", \"properties\": {\"name\": {\"type\": \"string\"}, \"statement\": {\"type\": "
+         "\"string\"}}, \"required\": [\"name\", \"statement\"]}}",
+         {{"name", false, false}, {"statement", false, false}}},
 };
 
 const char *dr_tool_name(dr_tool_id id)
@@ -152,7 +177,7 @@ const char *dr_tool_schema(dr_tool_id id)
 
 bool dr_tool_edits(dr_tool_id id)
 {
-    return id == DR_TOOL_EDIT || id == DR_TOOL_RENAME;
+    return id == DR_TOOL_EDIT || id == DR_TOOL_RENAME || (id >= DR_TOOL_SET_VALUE && id <= DR_TOOL_ADD_STATEMENT);
 }
 
 bool dr_tool_describes(dr_tool_id id)
@@ -308,6 +333,106 @@ static bool take_arguments(dr_tool_result *r, dr_tool_id id, const json_t *args,
     return true;
 }
 
+static dr_status run(dr_tool_result *out, const dr_workspace *w, const dr_str text[DR_TOOL_ARGS], const int64_t number[DR_TOOL_ARGS], dr_error *err)
+{
+    dr_tool__add_str(&out->subject, text[0]);
+    dr_tool__add_str(&out->object, text[1]);
+    switch (out->tool) {
+    case DR_TOOL_FIND_SYMBOL:
+    case DR_TOOL_FIND_SYMBOL_IN: return dr_tool__find_symbol(out, w, text[0], text[1], err);
+    case DR_TOOL_FIND_REFS:
+    case DR_TOOL_CALL_SITES: return dr_tool__find_refs(out, w, text[0], err);
+    case DR_TOOL_DESCRIBE:
+    case DR_TOOL_PARAMETERS:
+    case DR_TOOL_RETURNS:
+    case DR_TOOL_FIELDS:
+    case DR_TOOL_VALUE:
+    case DR_TOOL_COMMENT: return dr_tool__describe(out, w, text[0], err);
+    case DR_TOOL_CALLS: return dr_tool__calls(out, w, text[0], text[1], err);
+    case DR_TOOL_FIND_FILE: return dr_tool__find_file(out, w, text[0], err);
+    case DR_TOOL_OUTLINE: return dr_tool__outline(out, w, text[0], err);
+    case DR_TOOL_IMPORTS: return dr_tool__imports(out, w, text[0], err);
+    case DR_TOOL_IMPORTERS: return dr_tool__importers(out, w, text[0], err);
+    case DR_TOOL_GREP: return grep(out, w, text[0], err);
+    case DR_TOOL_READ: return dr_tool__read(out, w, text[0], number[1], err);
+    case DR_TOOL_EDIT: return dr_tool__edit(out, w, text[0], text[1], text[2], err);
+    case DR_TOOL_RENAME: return dr_tool__rename(out, w, text[0], text[1], text[2], err);
+    case DR_TOOL_CALLEES: return dr_tool__callees(out, w, text[0], err);
+    case DR_TOOL_CHANGES: return dr_tool__changes(out, w, text[0], err);
+    case DR_TOOL_SET_VALUE: return dr_tool__set_value(out, w, text[0], text[1], err);
+    case DR_TOOL_RENAME_EVERYWHERE: return dr_tool__rename_everywhere(out, w, text[0], text[1], err);
+    case DR_TOOL_ADD_IMPORT: return dr_tool__add_import(out, w, text[0], text[1], err);
+    case DR_TOOL_ADD_STATEMENT: return dr_tool__add_statement(out, w, text[0], text[1], err);
+    case DR_N_TOOLS: break;
+    }
+    return DR_OK;
+}
+
+/* How many of the first arguments are names that are looked up. */
+static int n_names(dr_tool_id id)
+{
+    switch (id) {
+    case DR_TOOL_CALLS: return 2;
+    case DR_TOOL_FIND_SYMBOL:
+    case DR_TOOL_FIND_SYMBOL_IN:
+    case DR_TOOL_FIND_REFS:
+    case DR_TOOL_CALL_SITES:
+    case DR_TOOL_CALLEES:
+    case DR_TOOL_SET_VALUE:
+    case DR_TOOL_RENAME_EVERYWHERE:
+    case DR_TOOL_ADD_STATEMENT: return 1;
+    default: return dr_tool_describes(id);
+    }
+}
+
+static bool same_but_case(dr_str a, dr_str b)
+{
+    return a.n == b.n && strncasecmp(a.s, b.s, a.n) == 0;
+}
+
+/* The one name of the index that a name which is not there is equal to but for case; those come first among the similar ones. */
+static bool in_other_case(dr_str *real, const dr_symbols *symbols, dr_str name)
+{
+    const dr_sym_def *defs;
+    dr_str similar[DR_MAX_SIMILAR];
+    const size_t n = dr_symbols_find(symbols, name, &defs) ? 0 : dr_symbols_similar(symbols, name, similar);
+
+    if (n == 0 || !same_but_case(similar[0], name) || (n > 1 && same_but_case(similar[1], name)))
+        return false;
+    *real = similar[0];
+    return true;
+}
+
+/* Runs the call; where nothing is found by a name as it is written, with that name in its own case. Searching for a word as it is written thus goes
+ * first: strcpy is called that, whatever else is defined. */
+static dr_status run_in_any_case(dr_tool_result *out, const dr_workspace *w, dr_str text[DR_TOOL_ARGS], const int64_t number[DR_TOOL_ARGS], dr_error *err)
+{
+    dr_status st = run(out, w, text, number, err);
+    dr_buf said = {0};
+
+    for (int i = 0; i < n_names(out->tool) && st == DR_OK && (out->outcome == DR_TOOL_NO_SYMBOL || out->outcome == DR_TOOL_NOTHING); i++) {
+        const dr_tool_id tool = out->tool;
+        dr_str real;
+        if (!in_other_case(&real, w->symbols, text[i]))
+            continue;
+        dr_tool__add_str(&said, text[i]);
+        dr_buf_str(&said, " is named ");
+        dr_tool__add_str(&said, real);
+        dr_buf_str(&said, ":\n");
+        text[i] = real;
+        dr_tool_result_fini(out);
+        out->tool = tool;
+        st = run(out, w, text, number, err);
+    }
+    if (said.n) {
+        dr_tool__add_str(&said, dr_buf_view(&out->text));
+        said.failed |= out->text.failed;
+        dr_buf_free(&out->text);
+        out->text = said;
+    }
+    return st;
+}
+
 dr_status dr_tool_run(dr_tool_result *out, const dr_workspace *w, dr_str name, dr_str arguments, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -325,34 +450,8 @@ dr_status dr_tool_run(dr_tool_result *out, const dr_workspace *w, dr_str name, d
         dr_tool__wrong(out, "the arguments are not a JSON object");
         goto done;
     }
-    if (!take_arguments(out, out->tool, args, text, number))
-        goto done;
-    dr_tool__add_str(&out->subject, text[0]);
-    dr_tool__add_str(&out->object, text[1]);
-    switch (out->tool) {
-    case DR_TOOL_FIND_SYMBOL:
-    case DR_TOOL_FIND_SYMBOL_IN: st = dr_tool__find_symbol(out, w, text[0], text[1], err); break;
-    case DR_TOOL_FIND_REFS:
-    case DR_TOOL_CALL_SITES: st = dr_tool__find_refs(out, w, text[0], err); break;
-    case DR_TOOL_DESCRIBE:
-    case DR_TOOL_PARAMETERS:
-    case DR_TOOL_RETURNS:
-    case DR_TOOL_FIELDS:
-    case DR_TOOL_VALUE:
-    case DR_TOOL_COMMENT: st = dr_tool__describe(out, w, text[0], err); break;
-    case DR_TOOL_CALLS: st = dr_tool__calls(out, w, text[0], text[1], err); break;
-    case DR_TOOL_FIND_FILE: st = dr_tool__find_file(out, w, text[0], err); break;
-    case DR_TOOL_OUTLINE: st = dr_tool__outline(out, w, text[0], err); break;
-    case DR_TOOL_IMPORTS: st = dr_tool__imports(out, w, text[0], err); break;
-    case DR_TOOL_IMPORTERS: st = dr_tool__importers(out, w, text[0], err); break;
-    case DR_TOOL_GREP: st = grep(out, w, text[0], err); break;
-    case DR_TOOL_READ: st = dr_tool__read(out, w, text[0], number[1], err); break;
-    case DR_TOOL_EDIT: st = dr_tool__edit(out, w, text[0], text[1], text[2], err); break;
-    case DR_TOOL_RENAME: st = dr_tool__rename(out, w, text[0], text[1], text[2], err); break;
-    case DR_TOOL_CALLEES: st = dr_tool__callees(out, w, text[0], err); break;
-    case DR_TOOL_CHANGES: st = dr_tool__changes(out, w, text[0], err); break;
-    case DR_N_TOOLS: break;
-    }
+    if (take_arguments(out, out->tool, args, text, number))
+        st = run_in_any_case(out, w, text, number, err);
 done:
     json_decref(args);
     if (st == DR_OK && (out->text.failed || out->subject.failed || out->object.failed))

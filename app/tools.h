@@ -35,6 +35,10 @@ typedef enum dr_tool_id {
     DR_TOOL_COMMENT,
     DR_TOOL_CALL_SITES,
     DR_TOOL_FIND_SYMBOL_IN,
+    DR_TOOL_SET_VALUE, /* from here on edits whose arguments stand in the question */
+    DR_TOOL_RENAME_EVERYWHERE,
+    DR_TOOL_ADD_IMPORT,
+    DR_TOOL_ADD_STATEMENT,
     DR_N_TOOLS
 } dr_tool_id;
 
@@ -116,7 +120,8 @@ typedef struct dr_tool_result {
     dr_arena *storage;   /* of the places' texts; NULL: none */
 } dr_tool_result;
 
-/* Runs one call. arguments: a JSON object. A wrong call is a result, not an error: the model reads what was wrong with it.
+/* Runs one call. arguments: a JSON object. A wrong call is a result, not an error: the model reads what was wrong with it. A name that there is not,
+ * where exactly one of the index is equal to it but for case, means that one: a first line of the text says so, and subject or object is the real name.
  * DR_ERR_CANCELLED, DR_ERR_NOMEM, DR_ERR_IO otherwise. Free with dr_tool_result_fini in any case. */
 dr_status dr_tool_run(dr_tool_result *out, const dr_workspace *w, dr_str name, dr_str arguments, dr_error *err);
 void dr_tool_result_fini(dr_tool_result *r);

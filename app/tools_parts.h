@@ -4,6 +4,8 @@
 
 #include "app/tools.h"
 
+struct dr_edit_report; /* app/edit.h */
+
 void dr_tool__begin_line(dr_tool_result *r);
 /* *place (may be NULL): until the next one is added. */
 dr_status dr_tool__add_place(dr_tool_result *r, dr_tool_id tool, uint32_t file, uint32_t line, dr_place **place, dr_error *err);
@@ -55,6 +57,18 @@ dr_status dr_tool__read(dr_tool_result *r, const dr_workspace *w, dr_str path, i
 /* tools_edit.c */
 dr_status dr_tool__edit(dr_tool_result *r, const dr_workspace *w, dr_str path, dr_str old_text, dr_str new_text, dr_error *err);
 dr_status dr_tool__rename(dr_tool_result *r, const dr_workspace *w, dr_str path, dr_str old_name, dr_str new_name, dr_error *err);
+/* False: this workspace has no edits; the result says so. */
+bool dr_tool__may_edit(dr_tool_result *r, const dr_workspace *w);
+/* A file that cannot be edited is a refusal like any other: the model may choose another. */
+dr_status dr_tool__refused(dr_tool_result *r, dr_status st, const dr_error *inner, dr_error *err);
+/* "lines 3, 9, 12", as many as a result has lines. */
+void dr_tool__add_lines(dr_tool_result *r, const dr_workspace *w, const struct dr_edit_report *report);
+
+/* tools_change.c */
+dr_status dr_tool__set_value(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_str value, dr_error *err);
+dr_status dr_tool__rename_everywhere(dr_tool_result *r, const dr_workspace *w, dr_str old_name, dr_str new_name, dr_error *err);
+dr_status dr_tool__add_import(dr_tool_result *r, const dr_workspace *w, dr_str path, dr_str import, dr_error *err);
+dr_status dr_tool__add_statement(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_str statement, dr_error *err);
 
 /* tools_by_hand.c: for a person at a command line, in no profile's default roster. */
 dr_status dr_tool__callees(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_error *err);

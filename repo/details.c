@@ -305,9 +305,20 @@ static TSNode value_of(const dr_syntax *s, TSNode leaf, uint32_t first_line)
     return none;
 }
 
+/* Appends code, and widens the span to hold it. */
+static void add_code(dr_buf *out, dr_str *span, const char *code, size_t n)
+{
+    dr_buf_add(out, code, n);
+    if (n == 1 && strchr(" \t\r\n", *code))
+        return;
+    if (!span->s)
+        span->s = code;
+    span->n = (size_t)(code + n - span->s);
+}
+
 /* The text of a macro has no tree, and for the grammar it ends where a comment begins, even one in a string: so it is read from behind its name to
- * the end of its last line. Comments are left out, and a backslash at a line's end. */
-static void macro_text(dr_buf *out, dr_str t)
+ * the end of its last line. Comments are left out, and a backslash at a line's end. *span (empty before): from the first byte of code to the last. */
+static void macro_text(dr_buf *out, dr_str *span, dr_str t)
 {
     char quote = 0;
     for (size_t i = 0; i < t.n && t.s[i] != '\n'; i++) {
@@ -316,9 +327,10 @@ static void macro_text(dr_buf *out, dr_str t)
             dr_buf_add(out, "\n", 1);
             i += t.s[i + 1] == '\r' && i + 2 < t.n && t.s[i + 2] == '\n' ? 2 : 1;
         } else if (quote || c == '"' || c == '\'') {
-            dr_buf_add(out, &c, 1);
-            if (quote && c == '\\' && i + 1 < t.n)
-                dr_buf_add(out, &t.s[++i], 1);
+            const size_t n = quote && c == '\\' && i + 1 < t.n ? 2 : 1;
+            add_code(out, span, t.s + i, n);
+            if (n == 2)
+                i++;
             else
                 quote = !quote ? c : c == quote ? 0 : quote;
         } else if (c == '/' && i + 1 < t.n && t.s[i + 1] == '/') {
@@ -330,7 +342,7 @@ static void macro_text(dr_buf *out, dr_str t)
             i = (size_t)(end - t.s) + 1;
             dr_buf_add(out, " ", 1);
         } else {
-            dr_buf_add(out, &c, 1);
+            add_code(out, span, t.s + i, 1);
         }
     }
 }
@@ -343,16 +355,20 @@ static void show_one_line(dr_buf *out, dr_str t)
         dr_text_show(out, t, DR_DETAIL_BYTES); /* as written, blanks in strings too */
 }
 
-static void show_value(dr_buf *out, const dr_syntax *s, TSNode value)
+/* C#'s clause without its "=". */
+static dr_str without_equals(TSNode value, dr_str t)
+{
+    return dr_details__is(value, "equals_value_clause") && t.n && t.s[0] == '=' ? trimmed((dr_str){t.s + 1, t.n - 1}) : t;
+}
+
+static void show_value(dr_details *out, const dr_syntax *s, TSNode value)
 {
     dr_buf code = {0};
 
     dr_details__code(&code, s, value, ts_node_start_byte(value), ts_node_end_byte(value));
-    dr_str t = trimmed(dr_buf_view(&code));
-    if (dr_details__is(value, "equals_value_clause") && t.n && t.s[0] == '=')
-        t = trimmed((dr_str){t.s + 1, t.n - 1});
-    show_one_line(out, t);
-    out->failed |= code.failed;
+    show_one_line(&out->value, without_equals(value, trimmed(dr_buf_view(&code))));
+    out->value.failed |= code.failed;
+    out->whole_value = without_equals(value, trimmed(text_of(s, value)));
     dr_buf_free(&code);
 }
 
@@ -361,11 +377,12 @@ static void show_macro(dr_details *out, dr_str text, size_t at)
 {
     const char *close = at < text.n && text.s[at] == '(' ? memchr(text.s + at, ')', text.n - at) : NULL;
     dr_buf code = {0};
+    dr_str span = {0};
 
     if (close) {
         const dr_str list = trimmed((dr_str){text.s + at + 1, (size_t)(close - text.s) - at - 1});
         if (list.n)
-            macro_text(&code, list);
+            macro_text(&code, &span, list);
         if (code.n)
             dr_text_excerpt(&out->parameters, dr_buf_view(&code), DR_DETAIL_BYTES);
         else
@@ -373,7 +390,8 @@ static void show_macro(dr_details *out, dr_str text, size_t at)
         at = (size_t)(close - text.s) + 1;
     }
     dr_buf_clear(&code);
-    macro_text(&code, (dr_str){text.s + at, text.n - at});
+    out->whole_value = (dr_str){0};
+    macro_text(&code, &out->whole_value, (dr_str){text.s + at, text.n - at});
     show_one_line(&out->value, trimmed(dr_buf_view(&code)));
     out->value.failed |= code.failed;
     dr_buf_free(&code);
@@ -419,7 +437,7 @@ static bool read_tree(dr_details *out, const dr_syntax *s, const dr_sym_def *d, 
         }
         const TSNode value = value_of(s, leaf, d->first_line);
         if (!ts_node_is_null(value))
-            show_value(&out->value, s, value);
+            show_value(out, s, value);
         return !ts_node_is_null(value);
     }
     case DR_SYM_CLASS:
@@ -454,6 +472,7 @@ dr_status dr_details_read(dr_details *out, const dr_syntax *s, dr_str name, cons
 
     for (size_t i = 0; i < N_PARTS; i++)
         dr_buf_clear(parts[i]);
+    out->whole_value = (dr_str){0};
     if (!line.s)
         return DR_OK;
     if (is_value(d->kind))

@@ -23,6 +23,7 @@ enum { DR_DETAIL_BYTES = 240, DR_DETAIL_DOC_BYTES = 300 };
 /* Zero-initialise. */
 typedef struct dr_details {
     dr_buf signature, parameters, returns, fields, value, line, doc;
+    dr_str whole_value; /* what `value` was made from, neither cut nor joined: of the tree's text; {NULL, 0}: none */
 } dr_details;
 
 /* Replaces what *out holds. s: the tree of d's file as it is shown; another text gives nonsense, never a crash. DR_ERR_NOMEM. */

@@ -52,7 +52,7 @@ static void tools__find_symbol(void **state)
     expect("find_symbol", "{\"name\": \"LIST_MAX\"}", "src/list.h:4: macro #define LIST_MAX 64", 1, false);
     expect("find_symbol", "{\"name\": \"helper\"}",
            "src/main.c:3: function static int helper(int x)\ntool.py:1: function def helper(a):", 2, false);
-    expect("find_symbol", "{\"name\": \"List_Size\"}", "no symbol named List_Size\nsimilar: list_size", 0, false);
+    expect("find_symbol", "{\"name\": \"list_siz\"}", "no symbol named list_siz\nsimilar: list_size", 0, false);
     expect("find_symbol", "{\"name\": \"zzz\"}", "no symbol named zzz", 0, false);
 }
 
@@ -101,7 +101,7 @@ static void tools__describe(void **state)
            2, false);
     expect("describe", "{\"name\": \"main\"}", "src/main.c:8: function\nsignature: int main(void)\nparameters: none\nreturns: int", 1,
            false);
-    expect("describe", "{\"name\": \"List_Size\"}", "no symbol named List_Size\nsimilar: list_size", 0, false);
+    expect("describe", "{\"name\": \"list_siz\"}", "no symbol named list_siz\nsimilar: list_size", 0, false);
 }
 
 static void tools__calls(void **state)
@@ -110,7 +110,7 @@ static void tools__calls(void **state)
     expect("calls", "{\"caller\": \"main\", \"callee\": \"helper\"}", "src/main.c:11: return helper(list_size(v)) + list_size(v + 1);", 1,
            false);
     expect("calls", "{\"caller\": \"list_size\", \"callee\": \"helper\"}", "list_size does not call helper", 0, false);
-    expect("calls", "{\"caller\": \"List_Size\", \"callee\": \"helper\"}", "no symbol named List_Size\nsimilar: list_size", 0, false);
+    expect("calls", "{\"caller\": \"list_siz\", \"callee\": \"helper\"}", "no symbol named list_siz\nsimilar: list_size", 0, false);
     /* Not defined here, so not in the table: the word is looked for in the caller, and only there. */
     expect("calls", "{\"caller\": \"list_size\", \"callee\": \"l\"}", "src/list.c:3: int list_size(const int *l)\nsrc/list.c:6: while (l[n])", 2,
            false);
@@ -172,7 +172,7 @@ static void tools__one_part(void **state)
     expect("returns", "{\"name\": \"swap\"}", "src/pair.h:3: prototype\nreturns: nothing", 1, false);
     static const char *const parts[] = {"parameters", "returns", "fields", "value", "comment"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        expect(parts[i], "{\"name\": \"List_Size\"}", "no symbol named List_Size\nsimilar: list_size", 0, false);
+        expect(parts[i], "{\"name\": \"list_siz\"}", "no symbol named list_siz\nsimilar: list_size", 0, false);
 }
 
 /* What a place lets a sentence quote, by name. */
@@ -300,6 +300,38 @@ static void tools__find_symbol_in(void **state)
     dr_tool_result_fini(&r);
 }
 
+/* Every tool that is given a name answers for the one that is equal to it but for case. */
+static void tools__names_in_another_case(void **state)
+{
+    (void)state;
+    expect("find_symbol", "{\"name\": \"List_Size\"}",
+           "List_Size is named list_size:\nsrc/list.c:3: function int list_size(const int *l)\nsrc/list.h:3: prototype int list_size(const int *l);", 2,
+           false);
+    expect("find_symbol_in", "{\"name\": \"LIST_SIZE\", \"place\": \"list.h\"}",
+           "LIST_SIZE is named list_size:\nsrc/list.h:3: prototype int list_size(const int *l);", 1, false);
+    expect("find_refs", "{\"name\": \"list_max\"}",
+           "list_max is named LIST_MAX:\nsrc/list.c:8: use in list_size: return n > LIST_MAX ? LIST_MAX : n;", 1, false);
+    expect("find_refs", "{\"name\": \"MAIN\"}", "MAIN is named main:\nno references to main", 0, false);
+    expect("call_sites", "{\"name\": \"LIST_SIZE\"}",
+           "LIST_SIZE is named list_size:\nsrc/main.c:11: call in main: return helper(list_size(v)) + list_size(v + 1);", 1, false);
+    expect("describe", "{\"name\": \"list_max\"}", "list_max is named LIST_MAX:\nsrc/list.h:4: macro\nvalue: 64\nline: #define LIST_MAX 64", 1, false);
+    expect("value", "{\"name\": \"list_max\"}", "list_max is named LIST_MAX:\nsrc/list.h:4: macro\nvalue: 64\nline: #define LIST_MAX 64", 1, false);
+    expect("callees", "{\"name\": \"List_Size\"}", "List_Size is named list_size:\nlist_size calls nothing that is defined here", 0, false);
+    expect("calls", "{\"caller\": \"MAIN\", \"callee\": \"Helper\"}",
+           "MAIN is named main:\nHelper is named helper:\nsrc/main.c:11: return helper(list_size(v)) + list_size(v + 1);", 1, false);
+    expect("calls", "{\"caller\": \"List_Size\", \"callee\": \"HELPER\"}",
+           "List_Size is named list_size:\nHELPER is named helper:\nlist_size does not call helper", 0, false);
+    expect("outline", "{\"path\": \"List.h\"}", "no file named List.h", 0, false); /* a path is no name */
+    expect_in(&many, "find_refs", "{\"name\": \"TWICE\"}", "no references to TWICE", 0, false);
+    dr_tool_result r;
+    const dr_workspace w = sample_folder_workspace(&folder);
+    assert_int_equal(dr_tool_run(&r, &w, DR_STR("calls"), DR_STR("{\"caller\": \"MAIN\", \"callee\": \"Helper\"}"), NULL), DR_OK);
+    assert_string_equal(r.subject.data, "main");
+    assert_string_equal(r.object.data, "helper");
+    assert_int_equal(r.outcome, DR_TOOL_FOUND);
+    dr_tool_result_fini(&r);
+}
+
 /* The bundled model was trained on these bytes: a prompt of other ones is another prompt. */
 static void tools__first_schemas_never_change(void **state)
 {
@@ -361,6 +393,7 @@ int main(void)
         cmocka_unit_test(tools__one_part_that_is_not_there),
         cmocka_unit_test(tools__call_sites),
         cmocka_unit_test(tools__find_symbol_in),
+        cmocka_unit_test(tools__names_in_another_case),
         cmocka_unit_test(tools__first_schemas_never_change),
         cmocka_unit_test(tools__wrong_calls_are_results),
         cmocka_unit_test(tools__schemas_are_the_documented_ones),

@@ -303,8 +303,8 @@ static void grammar__every_sentence_when_it_holds(void **state)
         {"find_symbol", "{\"name\": \"list_size\"}", false, "`list_size` is used at:\n- src/list.c:3 in `list_size`"},
         {"find_symbol", "{\"name\": \"zzz\"}", true, "I found no symbol named `zzz`."},
         {"find_symbol", "{\"name\": \"zzz\"}", false, "I found no symbol named `zzz`. Similar: ."},
-        {"find_symbol", "{\"name\": \"LIST_SIZE\"}", true, "I found no symbol named `LIST_SIZE`. Similar: list_size."},
-        {"find_symbol", "{\"name\": \"LIST_SIZE\"}", false, "I found no symbol named `LIST_SIZE`."},
+        {"find_symbol", "{\"name\": \"list_siz\"}", true, "I found no symbol named `list_siz`. Similar: list_size."},
+        {"find_symbol", "{\"name\": \"list_siz\"}", false, "I found no symbol named `list_siz`."},
         {"describe", "{\"name\": \"zzz\"}", true, "I found no symbol named `zzz`."},
         {"find_refs", "{\"name\": \"helper\"}", true,
          "`helper` is called at:\n- src/main.c:11 in `main`: bounded\n- tool.py:7 in `open`: unclear"},
@@ -481,15 +481,15 @@ static void grammar__sentences_are_about_the_last_result(void **state)
 {
     (void)state;
     const scene sc = {.profile = &closed,
-                      .question = "where is LIST_SIZE?",
+                      .question = "where is list_siz?",
                       .tool = "find_symbol",
-                      .arguments = "{\"name\": \"LIST_SIZE\"}",
+                      .arguments = "{\"name\": \"list_siz\"}",
                       .tool2 = "find_symbol",
                       .arguments2 = "{\"name\": \"list_size\"}",
                       .may_call = true};
     assert_true(says(&sc, "`list_size` is defined at src/list.c:3." EOS));
-    assert_false(says(&sc, "`LIST_SIZE` is defined at src/list.c:3." EOS));
-    assert_false(says(&sc, "I found no symbol named `LIST_SIZE`. Similar: list_size." EOS));
+    assert_false(says(&sc, "`list_siz` is defined at src/list.c:3." EOS));
+    assert_false(says(&sc, "I found no symbol named `list_siz`. Similar: list_size." EOS));
 }
 
 static void grammar__reading_names_what_the_pack_holds(void **state)
@@ -564,12 +564,12 @@ static void grammar__names_of_the_question_and_of_results(void **state)
     assert_false(says(&odd, CALL("find_symbol", "name", "full?,") EOS));
     assert_false(says(&odd, CALL("find_symbol", "name", "really-full?") EOS));
     const scene like = {.profile = &closed,
-                        .question = "where is LIST_SIZE?",
+                        .question = "where is list_siz?",
                         .tool = "find_symbol",
-                        .arguments = "{\"name\": \"LIST_SIZE\"}",
+                        .arguments = "{\"name\": \"list_siz\"}",
                         .may_call = true};
     assert_true(says(&like, CALL("find_symbol", "name", "list_size") EOS));
-    assert_false(says(&like, CALL("find_symbol", "name", "LIST_SIZE") EOS)); /* would say the same again */
+    assert_false(says(&like, CALL("find_symbol", "name", "list_siz") EOS)); /* would say the same again */
     assert_true(says(&like, CALL("find_symbol", "name", "where") EOS));
     assert_false(says(&like, CALL("find_symbol", "name", "helper") EOS));
     const scene found = {.profile = &closed,
