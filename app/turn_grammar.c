@@ -95,6 +95,7 @@ typedef struct builder {
     dr_grammar *g;
     dr_arena *arena;
     int32_t dsml;
+    const dr_substrings *question;            /* NULL: it is empty */
     dr_node symbols, patterns, paths, places; /* what a call may name; -1: nothing */
     size_t candidates[MAX_CANDIDATES]; /* files that may be edited */
     const dr_substrings *texts[MAX_CANDIDATES];
@@ -267,9 +268,18 @@ static dr_node one_of(builder *b, dr_node set, dr_node other)
     return set >= 0 ? set : other >= 0 ? other : free_text(b);
 }
 
+/* Any part of the question; for a statement also the shortest one. */
+static dr_node quoted(builder *b, dr_tool_id id)
+{
+    if (!b->question)
+        return free_text(b);
+    const dr_node v[] = {dr_grammar_substring(b->g, b->question, 0), literal(b, "return")};
+    return choice(b, v, id == DR_TOOL_ADD_STATEMENT ? 2 : 1);
+}
+
 static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
 {
-    const bool closed = b->c->profile->n_forms > 0;
+    const bool closed = b->c->profile->n_forms > 0, first = arg == dr_tool_args(id);
     static const uint64_t digits[4] = {UINT64_C(0x03ff000000000000), 0, 0, 0};
 
     if (arg->integer)
@@ -282,8 +292,12 @@ static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
     case DR_TOOL_IMPORTS: return one_of(b, b->paths, b->places);
     case DR_TOOL_FIND_FILE:
     case DR_TOOL_IMPORTERS: return one_of(b, b->places, -1);
-    case DR_TOOL_FIND_SYMBOL_IN: return one_of(b, strcmp(arg->name, "place") == 0 ? b->places : b->symbols, -1);
+    case DR_TOOL_FIND_SYMBOL_IN: return one_of(b, first ? b->symbols : b->places, -1);
     case DR_TOOL_GREP: return one_of(b, b->patterns, -1);
+    case DR_TOOL_RENAME: return first ? one_of(b, b->paths, b->places) : one_of(b, b->symbols, -1);
+    case DR_TOOL_SET_VALUE:
+    case DR_TOOL_ADD_STATEMENT: return first ? one_of(b, b->symbols, -1) : quoted(b, id);
+    case DR_TOOL_ADD_IMPORT: return first ? one_of(b, b->paths, b->places) : quoted(b, id);
     default: return one_of(b, b->symbols, -1);
     }
 }
@@ -302,21 +316,19 @@ static size_t parameter(builder *b, dr_node v[6], const dr_tool_arg *arg, bool f
     return 6;
 }
 
-/* edit and rename of a closed model: one way for every file it may name, since the old text depends on the file. */
-static dr_node changes(builder *b, dr_tool_id id)
+/* edit of a closed model: one way for every file it may name, since the old text depends on the file. */
+static dr_node edits(builder *b)
 {
-    const dr_tool_arg *args = dr_tool_args(id);
+    const dr_tool_arg *args = dr_tool_args(DR_TOOL_EDIT);
     dr_node files[MAX_CANDIDATES];
 
     for (size_t i = 0; i < b->n_candidates; i++) {
         dr_node v[6 * DR_TOOL_ARGS];
         size_t n = 0;
-        const dr_node old_text = id == DR_TOOL_RENAME ? one_of(b, b->symbols, -1)
-                                 : b->texts[i]        ? dr_grammar_substring(b->g, b->texts[i], DR_SUBSTRING_UNIQUE)
-                                                      : free_text(b);
+        const dr_node old_text = b->texts[i] ? dr_grammar_substring(b->g, b->texts[i], DR_SUBSTRING_UNIQUE) : free_text(b);
         n += parameter(b, v + n, &args[0], true, dr_grammar_literal(b->g, dr_tool__path(b->c->workspace, b->candidates[i])));
         n += parameter(b, v + n, &args[1], false, old_text);
-        n += parameter(b, v + n, &args[2], false, id == DR_TOOL_RENAME ? one_of(b, b->symbols, -1) : free_text(b));
+        n += parameter(b, v + n, &args[2], false, free_text(b));
         files[i] = dr_grammar_sequence(b->g, v, n);
     }
     return choice(b, files, b->n_candidates);
@@ -330,8 +342,8 @@ static dr_node invoke(builder *b, dr_tool_id id)
 
     (void)snprintf(text, sizeof text, "%s\">\n", dr_tool_name(id));
     v[n++] = literal(b, text);
-    if (dr_tool_edits(id) && b->c->profile->n_forms) {
-        v[n++] = changes(b, id);
+    if (id == DR_TOOL_EDIT && b->c->profile->n_forms) {
+        v[n++] = edits(b);
         return dr_grammar_sequence(b->g, v, n);
     }
     const dr_tool_arg *args = dr_tool_args(id);
@@ -348,7 +360,7 @@ static dr_node tool_calls(builder *b)
     const bool closed = b->c->profile->n_forms > 0;
     for (int i = 0; i < b->c->profile->n_tools; i++) {
         dr_tool_id id;
-        if (dr_tool_find(&id, dr_str_of(b->c->profile->tools[i])) && !(closed && dr_tool_edits(id) && b->n_candidates == 0))
+        if (dr_tool_find(&id, dr_str_of(b->c->profile->tools[i])) && !(closed && id == DR_TOOL_EDIT && b->n_candidates == 0))
             tools[n_tools++] = invoke(b, id);
     }
     if (n_tools == 0)
@@ -389,25 +401,25 @@ static dr_status find_candidates(builder *b, dr_error *err)
 {
     dr_status st = DR_OK;
     const dr_turn_context *c = b->c;
-    bool edits = false;
+    bool offered = false;
     size_t files[MAX_CANDIDATES];
     dr_tool_id id;
 
     if (c->texts)
         c->texts->build++;
     for (int i = 0; i < c->profile->n_tools; i++)
-        edits = edits || (dr_tool_find(&id, dr_str_of(c->profile->tools[i])) && dr_tool_edits(id));
-    for (size_t i = 0; edits && i < c->words->n_paths && st == DR_OK; i++) {
+        offered = offered || (dr_tool_find(&id, dr_str_of(c->profile->tools[i])) && id == DR_TOOL_EDIT);
+    for (size_t i = 0; offered && i < c->words->n_paths && st == DR_OK; i++) {
         const size_t n = dr_tool__files_named(c->workspace, c->words->paths[i], files, MAX_CANDIDATES);
         for (size_t k = 0; k < n && st == DR_OK; k++)
             st = add_candidate(b, files[k], err);
     }
-    for (size_t i = 0; edits && i < c->words->n && st == DR_OK; i++) { /* Makefile */
+    for (size_t i = 0; offered && i < c->words->n && st == DR_OK; i++) { /* Makefile */
         const size_t n = dr_tool__files_named(c->workspace, c->words->v[i], files, MAX_CANDIDATES);
         for (size_t k = 0; k < n && st == DR_OK; k++)
             st = add_candidate(b, files[k], err);
     }
-    for (size_t i = c->n_results; edits && i > 0; i--)
+    for (size_t i = c->n_results; offered && i > 0; i--)
         for (size_t k = 0; k < c->results[i - 1].n_places && st == DR_OK; k++)
             st = add_candidate(b, c->results[i - 1].places[k].file, err);
     return st;
@@ -525,6 +537,11 @@ dr_status dr_turn_grammar_build(dr_turn_grammar *out, const dr_turn_context *c, 
     }
     const dr_node eos = dr_grammar_control(b.g, c->eos_id);
     if (c->may_call && c->profile->n_tools > 0) {
+        if (c->profile->n_forms && c->words->question.n) {
+            if ((st = dr_substrings_new(&out->question, c->words->question, err)) != DR_OK)
+                goto done;
+            b.question = out->question;
+        }
         if (c->profile->n_forms &&
             ((st = find_names(&b, err)) != DR_OK || (st = find_paths(&b, err)) != DR_OK || (st = find_candidates(&b, err)) != DR_OK))
             goto done;
@@ -570,5 +587,6 @@ void dr_turn_grammar_fini(dr_turn_grammar *g)
 {
     dr_grammar_free(g->grammar);
     dr_arena_free(g->storage);
+    dr_substrings_free(g->question);
     *g = (dr_turn_grammar){0};
 }

@@ -5,8 +5,8 @@
  *   - names are words of the question, names of the index that stand in it, or the names like one that a result did not find, in its place; a
  *     pattern of grep is one of these or what the question quotes; paths are what could be one in the question, words of it that name a file,
  *     or paths of a result; the place of find_symbol_in, the name of find_file and what is imported are any word or path of these;
- *   - edit and rename name a file that the question names or a result stands in; old text is text that stands once in that file, as it is
- *     staged so far; new text is free;
+ *   - edit names a file that the question names or a result stands in; its old text stands once in that file, as it is staged so far, and
+ *     its new text is free; values, imports and statements are parts of the question, byte for byte;
  *   - the answer is one of its sentences, every way it can be said now (app/sentence.h).
  * Other models write freely.
  *
@@ -61,6 +61,7 @@ typedef struct dr_turn_grammar {
     dr_grammar *grammar;
     dr_node root;
     void *storage; /* strings the sets borrow */
+    dr_substrings *question;
 } dr_turn_grammar;
 
 /* Borrows what the context borrows, the texts until they are asked for another turn. DR_ERR_FORMAT: the tokenizer lacks a control token, or

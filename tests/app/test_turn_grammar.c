@@ -519,8 +519,9 @@ static void grammar__edits_copy_from_the_file(void **state)
     assert_false(says(&sc, CALL3("edit", "src/main.c", "return z", "y") EOS));
     assert_false(says(&sc, CALL3("edit", "src/list.c", "int n = 0;", "y") EOS)); /* neither asked for nor found */
     assert_false(says(&sc, CALL3("edit", "main.c", "return x + 1;", "y") EOS));
-    assert_true(says(&sc, CALL3("rename", "src/main.c", "helper", "aid") EOS));
-    assert_false(says(&sc, CALL3("rename", "src/main.c", "helper", "aide") EOS)); /* no word of the question */
+    assert_true(says(&sc, CALL3("rename", "main.c", "helper", "aid") EOS));
+    assert_false(says(&sc, CALL3("rename", "main.c", "helper", "aide") EOS)); /* no word of the question */
+    assert_false(says(&sc, CALL3("rename", "src/main.c", "helper", "aid") EOS)); /* the question calls it otherwise */
     const scene found = {.profile = &closed,
                          .question = "rename it",
                          .tool = "find_symbol",
