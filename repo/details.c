@@ -369,6 +369,8 @@ static void show_value(dr_details *out, const dr_syntax *s, TSNode value)
     show_one_line(&out->value, without_equals(value, trimmed(dr_buf_view(&code))));
     out->value.failed |= code.failed;
     out->whole_value = without_equals(value, trimmed(text_of(s, value)));
+    if (dr_details__is(value, "arrow_expression_clause") && out->whole_value.n > 2) /* C#'s property: => value */
+        out->whole_value = trimmed((dr_str){out->whole_value.s + 2, out->whole_value.n - 2});
     dr_buf_free(&code);
 }
 

@@ -105,7 +105,7 @@ static bool is_namespace(const dr_syntax *s, TSNode node)
 static bool is_head(const dr_syntax *s, TSNode node)
 {
     static const char *const types[] = {"package_clause",    "package_declaration",  "package_header", "php_tag",
-                                        "declare_statement", "inner_attribute_item", "hash_bang_line", NULL};
+                                        "declare_statement", "inner_attribute_item", "hash_bang_line", "file_annotation", NULL};
     const bool text_alone = is(node, "expression_statement") && ts_node_named_child_count(node) == 1 && is(ts_node_named_child(node, 0), "string");
     for (size_t i = 0; types[i]; i++)
         if (is(node, types[i]))

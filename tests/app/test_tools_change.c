@@ -153,6 +153,7 @@ static void set_value__in_every_language(void **state)
         {"A.java", "class A {\n    static final int MAX = 1;\n}\n", "MAX", "2", "edited A.java:2", "class A {\n    static final int MAX = 2;\n}\n"},
         {"a.rs", "pub const MAX: usize = 1 << 4;\n", "MAX", "16", "edited a.rs:1", "pub const MAX: usize = 16;\n"},
         {"A.cs", "class A {\n    const int Max = 1;\n}\n", "Max", "2", "edited A.cs:2", "class A {\n    const int Max = 2;\n}\n"},
+        {"A.cs", "class A {\n    int Max => 1;\n}\n", "Max", "2", "edited A.cs:2", "class A {\n    int Max => 2;\n}\n"},
         /* What a file keeps. */
         {"a.c", "#define MAX 1", "MAX", "2", "edited a.c:1", "#define MAX 2"},
         {"a.py", "MAX = 1", "MAX", "2", "edited a.py:1", "MAX = 2"},
@@ -344,6 +345,8 @@ static void import__the_first_one(void **state)
         {"a.rb", "# frozen_string_literal: true\nclass A\nend\n", "a.rb", "set", "edited a.rb:3",
          "# frozen_string_literal: true\n\nrequire 'set'\n\nclass A\nend\n"},
         {"a.js", "'use strict';\nf();\n", "a.js", "import b from 'b';", "edited a.js:3", "'use strict';\n\nimport b from 'b';\n\nf();\n"},
+        {"a.kt", "@file:JvmName(\"A\")\n\npackage a\n\nval x = 1\n", "a.kt", "b.C", "edited a.kt:5",
+         "@file:JvmName(\"A\")\n\npackage a\n\nimport b.C\n\nval x = 1\n"},
         {"a.lua", "-- All of it.\n\nf()\n", "a.lua", "local a = require('a')", "edited a.lua:3", "-- All of it.\n\nlocal a = require('a')\n\nf()\n"},
         {"a.c", "", "a.c", "stdio.h", "edited a.c:1", "#include <stdio.h>\n"},
     };
