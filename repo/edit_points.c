@@ -413,7 +413,7 @@ static void before_end(placer *p, TSNode function)
     TSNode list = field(function, "parameters");
 
     if (!dr_edit_points__is(last, "end"))
-        return; /* def size = 3 */
+        return;
     if (!ts_node_is_null(body)) {
         const uint32_t begin = ts_node_start_byte(body);
         const dr_str as = dr_edit_points__indent(text, begin);
@@ -433,20 +433,54 @@ static void before_end(placer *p, TSNode function)
         insert_within(p, ts_node_start_byte(last), true, false);
 }
 
+/* Elixir's do ... end */
+static void after_do(placer *p, TSNode block)
+{
+    const dr_str text = p->s->text;
+    const TSNode first = ts_node_named_child_count(block) ? ts_node_named_child(block, 0) : (TSNode){0};
+    const uint32_t from = ts_node_start_byte(block) + 2; /* do */
+
+    if (ts_node_is_null(first)) {
+        insert_lines(p, dr_edit_points__next_line(text, from), NULL);
+    } else if (starts_line(text, ts_node_start_byte(first))) {
+        const dr_str as = dr_edit_points__indent(text, ts_node_start_byte(first));
+        insert_lines(p, dr_edit_points__next_line(text, from), &as);
+    } else {
+        insert_within(p, ts_node_start_byte(first), false, false);
+    }
+}
+
+/* The node whose name it is; Lua's `local f = function()` has its function elsewhere: around the body. */
+static TSNode named_function(const dr_syntax *s, const dr_extract_def *d)
+{
+    const TSNode root = ts_tree_root_node(s->tree);
+    TSNode node = ts_node_descendant_for_byte_range(root, d->name_at, d->name_at + d->name_n);
+
+    for (int level = 0; level < MAX_LEVELS && !ts_node_is_null(node); level++, node = ts_node_parent(node)) {
+        const TSNode name = field(node, "name");
+        if (ts_node_is_null(name) || ts_node_start_byte(name) > d->name_at || ts_node_end_byte(name) < d->name_at + d->name_n)
+            continue;
+        if (dr_edit_points__is(ts_node_child(node, ts_node_child_count(node) - 1), "end")) /* not def size = 3 */
+            return node;
+    }
+    if (s->lang != DR_LANG_LUA || d->body_at >= s->text.n)
+        return (TSNode){0};
+    node = ts_node_descendant_for_byte_range(root, d->body_at, d->body_at + 1);
+    for (int level = 0; level < MAX_LEVELS && !ts_node_is_null(node); level++, node = ts_node_parent(node))
+        if (dr_edit_points__is(node, "function_definition") && ts_node_start_byte(node) > d->name_at)
+            return node;
+    return (TSNode){0};
+}
+
 static void place_statement(placer *p, const dr_extract_def *d)
 {
     const TSNode root = ts_tree_root_node(p->s->tree);
     TSNode node;
 
     if (p->s->lang == DR_LANG_RUBY || p->s->lang == DR_LANG_LUA) {
-        node = ts_node_descendant_for_byte_range(root, d->name_at, d->name_at + d->name_n);
-        for (int level = 0; level < MAX_LEVELS && !ts_node_is_null(node); level++, node = ts_node_parent(node)) {
-            const TSNode name = field(node, "name");
-            if (!ts_node_is_null(name) && ts_node_start_byte(name) <= d->name_at && ts_node_end_byte(name) >= d->name_at + d->name_n) {
-                before_end(p, node);
-                return;
-            }
-        }
+        node = named_function(p->s, d);
+        if (!ts_node_is_null(node))
+            before_end(p, node);
         return;
     }
     if (d->body_at >= p->s->text.n)
@@ -456,9 +490,12 @@ static void place_statement(placer *p, const dr_extract_def *d)
         in_braces(p, node);
         return;
     }
-    for (int level = 0; level < MAX_LEVELS && p->s->lang == DR_LANG_PYTHON && !ts_node_is_null(node); level++, node = ts_node_parent(node))
-        if (dr_edit_points__is(node, "block")) {
+    for (int level = 0; level < MAX_LEVELS && !ts_node_is_null(node); level++, node = ts_node_parent(node))
+        if (p->s->lang == DR_LANG_PYTHON && dr_edit_points__is(node, "block")) {
             in_block(p, node);
+            return;
+        } else if (p->s->lang == DR_LANG_ELIXIR && dr_edit_points__is(node, "do_block")) {
+            after_do(p, node);
             return;
         }
 }

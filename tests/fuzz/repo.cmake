@@ -1,5 +1,6 @@
 dr_fuzz(symbols LIBS dr_repo)
 dr_fuzz(details LIBS dr_repo)
+dr_fuzz(edit_points LIBS dr_repo)
 dr_fuzz(line_diff LIBS dr_repo)
 dr_fuzz(secrets LIBS dr_repo)
 dr_fuzz(tag_query LIBS dr_repo)
