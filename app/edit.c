@@ -248,15 +248,27 @@ static void add_lines(dr_buf *out, const edited *f, dr_str text)
     }
 }
 
-/* `next` becomes what the file holds. */
-static dr_status take(edited *f, const dr_repo *repo, dr_buf *next, dr_error *err)
+/* `next` becomes what the file holds; not when it is only tried (keep false), nor when a secret would no longer be known for one: so it would be
+ * shown (*unmasks). */
+static dr_status take(bool *unmasks, edited *f, const dr_repo *repo, dr_buf *next, bool keep, dr_error *err)
 {
+    dr_status st = DR_OK;
+    const size_t n_secrets = f->secrets.n;
+    const dr_buf before = f->now;
+
     if (next->failed)
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-    const dr_buf before = f->now;
     f->now = *next;
     *next = before;
-    f->staged = true;
+    if ((st = look(f, repo, err)) != DR_OK)
+        return st;
+    *unmasks = f->secrets.n < n_secrets;
+    if (keep && !*unmasks) {
+        f->staged = true;
+        return DR_OK;
+    }
+    *next = f->now;
+    f->now = before;
     return look(f, repo, err);
 }
 
@@ -271,6 +283,7 @@ static dr_status put(dr_edit_report *out, edited *f, const dr_repo *repo, size_t
     dr_status st = DR_OK;
     dr_buf next = {0};
     size_t plain = 0;
+    bool unmasks = false;
     const dr_str old_text = {f->shown.n ? f->shown.data + at : "", n};
 
     if (dr_str_eq(old_text, becomes)) {
@@ -286,8 +299,8 @@ static dr_status put(dr_edit_report *out, edited *f, const dr_repo *repo, size_t
     dr_buf_add(&next, f->now.data, begin);
     add_lines(&next, f, becomes);
     dr_buf_add(&next, f->now.data + end, f->now.n - end);
-    if ((st = take(f, repo, &next, err)) == DR_OK)
-        out->outcome = DR_EDIT_STAGED;
+    if ((st = take(&unmasks, f, repo, &next, true, err)) == DR_OK)
+        out->outcome = unmasks ? DR_EDIT_MASKED : DR_EDIT_STAGED;
     dr_buf_free(&next);
     return st;
 }
@@ -363,6 +376,7 @@ static dr_status rename_in(dr_edits *e, dr_edit_report *out, size_t file, dr_str
     dr_syntax *syntax = NULL;
     dr_syntax_place *places = NULL, *taken = NULL;
     size_t n = 0, n_taken = 0;
+    bool unmasks = false;
     dr_buf next = {0};
 
     *out = (dr_edit_report){.outcome = DR_EDIT_NO_TEXT};
@@ -387,7 +401,7 @@ static dr_status rename_in(dr_edits *e, dr_edit_report *out, size_t file, dr_str
     out->n_places = n_taken ? n_taken : n;
     for (size_t i = 0; i < out->n_places && st == DR_OK; i++)
         st = add_line(out, n_taken ? taken[i].line : places[i].line, err);
-    if (st != DR_OK || n_taken || !places || !stage)
+    if (st != DR_OK || n_taken || !places)
         goto done;
     walk along = {0};
     size_t done = 0;
@@ -400,7 +414,8 @@ static dr_status rename_in(dr_edits *e, dr_edit_report *out, size_t file, dr_str
     dr_buf_add(&next, f->now.data + done, f->now.n - done);
     dr_syntax_close(syntax); /* before what it borrows goes */
     syntax = NULL;
-    st = take(f, e->repo, &next, err);
+    if ((st = take(&unmasks, f, e->repo, &next, stage, err)) == DR_OK && unmasks)
+        out->outcome = DR_EDIT_MASKED;
 done:
     free(places);
     free(taken);

@@ -1,7 +1,8 @@
 /* app/edit.h: changes to a snapshot's files, staged in memory: checked one by one, shown as a diff, written only when told to.
  *
  * What the model reads of a file is its shown text (secrets masked) with "\n" line ends; what is changed is the file's own bytes, so a file keeps
- * its line ends, its missing last newline and its secrets. A change that touches a masked place, or would write a mask, is refused.
+ * its line ends, its missing last newline and its secrets. A change that touches a masked place, would write a
+ * mask, or would leave a secret that is no longer known for one (its name is changed, a letter is put right before it), is refused.
  *
  * Owned by one thread. */
 #ifndef DR_APP_EDIT_H
@@ -30,7 +31,7 @@ typedef enum dr_edit_outcome {
     DR_EDIT_NO_TEXT,  /* the old text, or name, is not there */
     DR_EDIT_SEVERAL,  /* the old text stands there more than once: lines */
     DR_EDIT_SAME,     /* old and new are the same */
-    DR_EDIT_MASKED,   /* the old text touches a masked secret, or the new one would write a mask */
+    DR_EDIT_MASKED,   /* the old text touches a masked secret, the new one would write a mask, or the change show a secret */
     DR_EDIT_NO_NAME,  /* rename: the new name is none */
     DR_EDIT_TAKEN,    /* rename: the new name stands in the file already: lines */
 } dr_edit_outcome;

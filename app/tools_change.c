@@ -267,6 +267,11 @@ static dr_status check_file(bool *takes_part, dr_tool_result *r, const dr_worksp
         dr_buf_str(&r->text, ": ");
         dr_tool__add_lines(r, w, &report);
     }
+    if (st == DR_OK && report.outcome == DR_EDIT_MASKED) {
+        r->outcome = DR_TOOL_REFUSED;
+        dr_buf_str(&r->text, "that would show a masked secret in ");
+        dr_tool__add_str(&r->text, dr_tool__path(w, file));
+    }
     free(report.lines);
     return st == DR_OK ? DR_OK : dr_tool__refused(r, st, &inner, err);
 }

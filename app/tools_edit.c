@@ -112,6 +112,7 @@ dr_status dr_tool__rename(dr_tool_result *r, const dr_workspace *w, dr_str path,
         break;
     case DR_EDIT_SAME: dr_buf_str(&r->text, "old and new are the same"); break;
     case DR_EDIT_NO_NAME: say(r, "", new_name, " is not a name"); break;
+    case DR_EDIT_MASKED: say(r, "that would show a masked secret in ", r->path, ""); break;
     default:
         say(r, "no name ", old_name, " in ");
         dr_tool__add_str(&r->text, r->path);

@@ -180,6 +180,78 @@ static void edit__never_touches_a_secret(void **state)
     write_file("key.py", files[4].text);
 }
 
+static dr_edit_outcome replace_at(dr_edits *e, const char *path, const char *at, size_t n, const char *new_text, uint32_t *line)
+{
+    dr_edit_report r;
+    dr_str text;
+    assert_int_equal(dr_edits_text(e, file_of(path), &text, NULL), DR_OK);
+    const char *found = strstr(text.s, at);
+    assert_non_null(found);
+    assert_int_equal(dr_edits_replace_at(e, &r, file_of(path), (size_t)(found - text.s), n, dr_str_of(new_text), NULL), DR_OK);
+    *line = r.lines[0];
+    free(r.lines);
+    return r.outcome;
+}
+
+static void edit__replaces_at_a_place(void **state)
+{
+    (void)state;
+    dr_edits *e = dr_edits_new(repo);
+    dr_edit_report r;
+    dr_error err = {0};
+    uint32_t line;
+    /* Places of the text with "\n"; the second of two equal ones; nothing replaced. */
+    assert_int_equal(replace_at(e, "dos.c", "2;", 1, "3", &line), DR_EDIT_STAGED);
+    assert_int_equal(line, 2);
+    assert_int_equal(replace_at(e, "dos.c", "int c", 0, "int z;\nlong y;\r\n", &line), DR_EDIT_STAGED);
+    assert_int_equal(line, 3);
+    assert_int_equal(replace_at(e, "open end.c", "2;", 2, "2;\nint c;", &line), DR_EDIT_STAGED);
+    assert_int_equal(replace_at(e, "dos.c", "3;", 1, "3", &line), DR_EDIT_SAME);
+    /* Right in front of a secret and right behind it, not in it. */
+    assert_int_equal(replace_at(e, "key.py", "[masked", 0, "a ", &line), DR_EDIT_STAGED);
+    assert_int_equal(replace_at(e, "key.py", "'\nport", 0, " b", &line), DR_EDIT_STAGED);
+    assert_int_equal(replace_at(e, "key.py", "[masked", 0, "A", &line), DR_EDIT_MASKED); /* then it would be none, and be shown */
+    assert_int_equal(replace_at(e, "key.py", "masked", 0, "c", &line), DR_EDIT_MASKED);
+    assert_int_equal(replace_at(e, "key.py", " [masked", 2, "c", &line), DR_EDIT_MASKED);
+    assert_int_equal(replace_at(e, "key.py", "80", 2, "[masked: x]", &line), DR_EDIT_MASKED);
+    assert_int_equal(dr_edits_replace_at(e, &r, file_of("empty.c"), 0, 0, DR_STR("int x;\n"), NULL), DR_OK);
+    assert_int_equal(r.outcome, DR_EDIT_STAGED);
+    free(r.lines);
+    assert_int_equal(dr_edits_replace_at(e, &r, file_of("unix.c"), 3, SIZE_MAX, DR_STR("x"), &err), DR_ERR_ARG);
+    assert_string_equal(err.msg, "18446744073709551615 bytes at 3 are not in unix.c");
+    assert_int_equal(dr_edits_replace_at(e, &r, file_of("unix.c"), 1000, 0, DR_STR("x"), NULL), DR_ERR_ARG);
+    assert_int_equal(dr_edits_replace_at(e, &r, file_of("latin.txt"), 0, 0, DR_STR("x"), NULL), DR_ERR_ARG);
+    assert_int_equal(dr_edits_apply(e, NULL), DR_OK);
+    expect_file("dos.c", "int a = 1;\r\nint b = 3;\r\nint z;\r\nlong y;\r\nint c;\r\n");
+    expect_file("open end.c", "int a = 1;\nint b = 2;\nint c;");
+    expect_file("key.py", "user = 'me'\nkey = 'a " KEY " b'\nport = 80\n");
+    expect_file("empty.c", "int x;\n");
+    expect_file("unix.c", files[0].text);
+    dr_edits_free(e);
+    for (int i = 1; i < N_FILES; i++)
+        write_file(files[i].path, files[i].text);
+}
+
+static void edit__a_rename_can_be_looked_at_first(void **state)
+{
+    (void)state;
+    dr_edits *e = dr_edits_new(repo);
+    static const struct {
+        const char *old_name, *new_name;
+        dr_edit_outcome outcome;
+        size_t n_places;
+    } v[] = {{"x", "y", DR_EDIT_STAGED, 3}, {"x", "g", DR_EDIT_TAKEN, 1}, {"z", "y", DR_EDIT_NO_TEXT, 0}, {"x", "1y", DR_EDIT_NO_NAME, 0}, {"x", "x", DR_EDIT_SAME, 0}};
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        dr_edit_report r;
+        assert_int_equal(dr_edits_rename_check(e, &r, file_of("many.c"), dr_str_of(v[i].old_name), dr_str_of(v[i].new_name), NULL), DR_OK);
+        assert_int_equal(r.outcome, v[i].outcome);
+        assert_int_equal(r.n_places, v[i].n_places);
+        free(r.lines);
+    }
+    assert_int_equal(dr_edits_n_files(e), 0);
+    dr_edits_free(e);
+}
+
 static void edit__renames_in_code(void **state)
 {
     (void)state;
@@ -362,6 +434,8 @@ int main(void)
         cmocka_unit_test(edit__replaces_what_stands_once),
         cmocka_unit_test(edit__keeps_line_ends),
         cmocka_unit_test(edit__never_touches_a_secret),
+        cmocka_unit_test(edit__replaces_at_a_place),
+        cmocka_unit_test(edit__a_rename_can_be_looked_at_first),
         cmocka_unit_test(edit__renames_in_code),
         cmocka_unit_test(edit__what_cannot_be_edited),
         cmocka_unit_test(apply__refuses),

@@ -264,6 +264,18 @@ static void rename__a_file_that_cannot_be_edited(void **state)
     close_folder(&f);
 }
 
+/* Some values are secrets by their names alone: under another they would be shown. */
+static void rename__keeps_secrets_masked(void **state)
+{
+    (void)state;
+    static const file_text files[MAX_FILES] = {{"a.py", "api_key = 'q8Zt3LmW0xVb7RkPnY5cJ2dF'\n"}, {"b.py", "from a import api_key\n"}};
+    folder f;
+    open_folder(&f, files);
+    call(&f, "rename_everywhere", "api_key", "colour", "that would show a masked secret in a.py", DR_TOOL_REFUSED);
+    assert_int_equal(dr_edits_n_files(f.w.edits), 0);
+    close_folder(&f);
+}
+
 /* ---- add_import ---- */
 
 static void import__behind_the_last_one(void **state)
@@ -551,6 +563,7 @@ int main(void)
         cmocka_unit_test(rename__all_files_or_none),
         cmocka_unit_test(rename__many_files),
         cmocka_unit_test(rename__a_file_that_cannot_be_edited),
+        cmocka_unit_test(rename__keeps_secrets_masked),
         cmocka_unit_test(import__behind_the_last_one),
         cmocka_unit_test(import__the_first_one),
         cmocka_unit_test(import__refused),
