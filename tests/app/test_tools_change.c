@@ -199,6 +199,13 @@ static void set_value__after_an_edit(void **state)
     call(&f, "set_value", "MAX", "4", "no definition of MAX in a.c as it is staged", DR_TOOL_REFUSED);
     call(&f, "rename_everywhere", "MAX", "MOST2", "no definition of MAX in a.c as it is staged", DR_TOOL_REFUSED);
     close_folder(&f);
+    static const file_text two[MAX_FILES] = {{"a.c", "#if A\n#define MAX 1\n#else\n#define MAX 2\n#endif\n"}};
+    open_folder(&f, two);
+    dr_tool_result r;
+    assert_int_equal(dr_tool_run(&r, &f.w, DR_STR("edit"), DR_STR("{\"path\": \"a.c\", \"old\": \"MAX 2\", \"new\": \"LESS 2\"}"), NULL), DR_OK);
+    dr_tool_result_fini(&r);
+    call(&f, "set_value", "MAX", "3", "edited a.c:2", DR_TOOL_DONE); /* one of the two is another name by now */
+    close_folder(&f);
 }
 
 /* ---- rename_everywhere ---- */
