@@ -139,24 +139,24 @@ def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length,
 # reading: of rows that are packs and questions about their functions
 SETS = {
     'early': dict(n_rows=400, length=1024, practice=.25, bare=.5, long_map=.03, whole=.3, seed=1),
-    'main': dict(n_rows=13000, length=1024, practice=.02, bare=.12, long_map=.1, cut=.4, whole=.4, seed=2),
-    'read1': dict(n_rows=5500, length=1024, reading=1., read_lengths=(512, 640, 1024), seed=3),
-    'long': dict(n_rows=2700, length=2048, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
-    'dev': dict(n_rows=200, length=1024, reading=.4, read_lengths=(512, 1024), seed=6, split='dev'),       # to measure, never to train on
-    'read4': dict(n_rows=400, length=4096, reading=.8, read_lengths=(2048, 4096, 4096), long_map=.7, whole=.2, seed=5),
+    'main': dict(n_rows=7400, length=1024, practice=.02, bare=.12, long_map=.1, whole=.4, seed=2),
+    'asks': dict(n_rows=7400, length=1024, bare=.8, long_map=0., cut=1., whole=1., seed=7),
+    'read1': dict(n_rows=4400, length=1024, reading=1., read_lengths=(512, 640, 1024), seed=3),
+    'long': dict(n_rows=2200, length=2048, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
+    'read4': dict(n_rows=200, length=4096, reading=.8, read_lengths=(2048, 4096, 4096), long_map=.7, whole=.2, seed=5),
 }
-DEFAULTS = dict(practice=0., bare=0., long_map=.15, cut=0., whole=.4, reading=0., read_lengths=(1024,), least=260, split='train')
+DEFAULTS = dict(practice=0., bare=0., long_map=.15, cut=0., whole=.4, reading=0., read_lengths=(1024,), least=260)
 _STATE = {}
 
 
-def _start(work, token_file, seed, split):
-    packages = [product.load(work, p) for p in product.there(work, split)]
+def _start(work, token_file, seed):
+    packages = [product.load(work, p) for p in product.there(work)]
     packages = [p for p in packages if len(p.names) > 100 and p.asked.get('find_symbol')]
     rng = random.Random(seed)
     _STATE['tok'] = tokenizer.load(token_file)
     _STATE['words'] = words_of(packages)
-    _STATE['tellers'] = [dialogues.Teller(p, rng, split != 'train', _STATE['words']) for p in packages]
-    _STATE['readers'] = reading.readers(work, split)
+    _STATE['tellers'] = [dialogues.Teller(p, rng, False, _STATE['words']) for p in packages]
+    _STATE['readers'] = reading.readers(work)
     by_name = {t.p.name: t for t in _STATE['tellers']}
     for reader in _STATE['readers']:
         reader.teller = by_name.get(reader.name)
@@ -194,6 +194,6 @@ def run(work, token_file, name, first=0, last=None, processes=2):
     jobs = [(os.path.join(folder, f'{i:04d}.npz'), seed * 100003 + i, shard, length, dict(settings)) for i in shards]
     jobs = [j for j in jobs if not os.path.exists(j[0])]
     if jobs:
-        with Pool(processes, _start, (work, token_file, seed, settings['split'])) as pool:
+        with Pool(processes, _start, (work, token_file, seed)) as pool:
             for goal in pool.imap(_shard, jobs):
                 print('rows', goal, flush=True)

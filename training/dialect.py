@@ -20,7 +20,7 @@ SPECIAL = [BOS, EOS, PAD, USER, ASSISTANT, THINK, END_THINK, DSML, '<｜latest_r
            '<｜action｜>', '<｜query｜>', '<｜authority｜>', '<｜domain｜>', '<｜title｜>', '<｜read_url｜>',
            '<｜fim▁hole｜>', '<｜fim▁begin｜>', '<｜fim▁end｜>']
 
-# The frozen roster: name, description, arguments (all required; strings but `line`).
+# The frozen roster: name, description, arguments (all of them required strings).
 ROSTER = [
     ('find_symbol', 'where a name is defined', ('name',)),
     ('find_symbol_in', 'where a name is defined, of one file, folder or kind', ('name', 'place')),
@@ -37,9 +37,11 @@ ROSTER = [
     ('imports', 'what a file imports', ('path',)),
     ('importers', 'what imports a file or module', ('name',)),
     ('grep', 'lines that match a pattern', ('pattern',)),
-    ('read', 'lines of a file', ('path', 'line')),
-    ('edit', 'replace text that occurs once', ('path', 'old', 'new')),
+    ('set_value', 'give a constant another value', ('name', 'value')),
     ('rename', 'rename a name in a file', ('path', 'old', 'new')),
+    ('rename_everywhere', 'rename a name in all files', ('old', 'new')),
+    ('add_import', 'add an import to a file', ('path', 'import')),
+    ('add_statement', 'add a statement at the start of a function', ('name', 'statement')),
 ]
 
 
@@ -49,7 +51,7 @@ def read_json(path):
 
 
 def schema(name, description, arguments):
-    properties = ', '.join('"%s": {"type": "%s"}' % (a, 'integer' if a == 'line' else 'string') for a in arguments)
+    properties = ', '.join('"%s": {"type": "string"}' % a for a in arguments)
     required = ', '.join('"%s"' % a for a in arguments)
     return ('{"name": "%s", "description": "%s", "parameters": {"type": "object", "properties": {%s}, "required": [%s]}}'
             % (name, description, properties, required))
@@ -84,8 +86,7 @@ def tool_result(text):
 
 
 def call(tool, **arguments):
-    rows = [f'<{DSML}parameter name="{k}" string="{"true" if isinstance(v, str) else "false"}">{v}'
-            f'</{DSML}parameter>' for k, v in arguments.items()]
+    rows = [f'<{DSML}parameter name="{k}" string="true">{v}</{DSML}parameter>' for k, v in arguments.items()]
     return (f'\n\n<{DSML}tool_calls>\n<{DSML}invoke name="{tool}">\n' + '\n'.join(rows)
             + f'\n</{DSML}invoke>\n</{DSML}tool_calls>' + EOS)
 

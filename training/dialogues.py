@@ -26,13 +26,10 @@ def mark_result(tool, text):
         return re.sub(pattern, lambda m: m[0][:m.start(1) - m.start()] + mark(m[1]) + m[0][m.end(1) - m.start():], t, flags=re.M)
     if tool in ('outline', 'imports'):
         return put(r'^(\d+)(?=: )')
-    if tool == 'read':
-        return put(r'^(\d+)(?=\t)')
-    if tool == 'edit':
+    if tool in ('set_value', 'add_import', 'add_statement'):
         return put(r'^edited .*:(\d+)$')
-    if tool == 'rename':
-        head, found, tail = text.rpartition(': lines ')
-        return head + found + re.sub(r'\d+', lambda m: mark(m[0]), tail) if found else text
+    if tool in ('rename', 'rename_everywhere'):
+        return re.sub(r'(?<=: lines )\d+(?:, \d+)*', lambda m: re.sub(r'\d+', lambda n: mark(n[0]), m[0]), text)
     return put(r'^[^\s:][^\s]*?:(\d+)(?=: )')
 
 
@@ -202,8 +199,6 @@ class Teller:
         return (dialect.user(ask(self.rng, self.word(skill), kind, exact, **fields)), 'ctx')
 
     def call(self, tool, text, **arguments):
-        if 'line' in arguments:
-            arguments = {**arguments, 'line': Line(arguments['line'])}
         return [(dialect.call(tool, **arguments), 'call'), (dialect.tool_result(mark_result(tool, text)), 'ctx')]
 
     def answer(self, which, places=(), **holes):
@@ -466,7 +461,7 @@ class Teller:
         return self.answer('absent', symbol=name)
 
     def absent(self):
-        """A name that is not there: in the wrong case (asked again in the right one), misspelt, or invented."""
+        """A name that is not there: in the wrong case, misspelt, or invented."""
         rng, u = self.rng, self.rng.random()
         if u < .2:
             name = invent(rng, self.words)
@@ -495,22 +490,17 @@ class Teller:
         if not name:
             return None
         reply = self.reply(tool, name)
-        near = reply.get('similar', [])
-        same = [s for s in near if s.lower() == name.lower()]
-        keep = {name, *near}
         head = [self.question(field, x=name), *self.call(tool, reply['text'], name=name)]
-        if len(same) == 1:
-            again = self.reply(tool, same[0])
-            if not again:
-                return None
-            if tool == 'find_symbol':
-                rows = self.wanted(same[0])
-                end = self.answer('defined', symbol=same[0], cite=rows[0][:2]) if len(rows) == 1 else \
-                    self.answer('several', [dict(cite=r[:2]) for r in rows], symbol=same[0])
-            else:
-                end = self._described(same[0], field, again['text'])
-            return Turn([*head, *self.call(tool, again['text'], name=same[0]), *end], keep) if end else None
-        return Turn([*head, *self._absent(name, reply)], keep)
+        m = re.match(r'\S+ is named (\S+):\n', reply['text'])
+        if not m:
+            return Turn([*head, *self._absent(name, reply)], {name, *reply.get('similar', [])})
+        if tool == 'find_symbol':
+            rows = wanted(reply['text'])
+            end = self.answer('defined', symbol=m[1], cite=rows[0][:2]) if len(rows) == 1 else \
+                self.answer('several', [dict(cite=r[:2]) for r in rows], symbol=m[1])
+        else:
+            end = self._described(m[1], field, reply['text'][m.end():])
+        return Turn([*head, *end], {name, m[1]}) if end else None
 
     def decline(self):
         rng = self.rng
@@ -528,48 +518,52 @@ class Teller:
 
     # ---- edits
 
-    def edit(self, asked, path, old, new, line):
-        return [*self.call('edit', f'edited {path}:{line}', path=asked, old=old, new=new), *self.answer('done')]
+    def tried(self, tool):
+        """{first argument: reply} of an edit tool, as it was tried with `product.TRIED`."""
+        return {a[0]: self.reply(tool, *a) for a in self.p.asked.get(tool, [])}
+
+    def edited(self, tool, text, **arguments):
+        """The call and what is said of it."""
+        return [*self.call(tool, text, **arguments), *self.answer('done' if text.startswith(('edited ', 'renamed ')) else 'no edit')]
+
+    def choose_edit(self, tool, refused):
+        """A first argument of an edit tool and its result: one that was done or, by that chance, refused."""
+        tried = self.tried(tool)
+        done = [n for n, r in tried.items() if r['text'].startswith(('edited ', 'renamed '))]
+        other = [n for n, r in tried.items() if n not in done and not r['text'].startswith('no symbol')]
+        name = self.name(other if self.rng.random() < refused and other else done)
+        return name, name and tried[name]['text']
 
     def constant(self):
         rng = self.rng
-        if rng.random() < .06:                                # a name that has no value
-            name = self.name([n for n in self.functions if ('value', n) in self.p.replies and '\nvalue: ' not in self.reply('value', n)['text']])
-            if not name:
-                return None
-            return Turn([self.question('constant edit', x=name, v=new_value(rng, '1'), w='0'),
-                         *self.call('value', self.reply('value', name)['text'], name=name), *self.answer('no edit')])
-        case = self.name([c for c in self.p.edits['constant'] if plain_value(c['value'])]) if rng.random() < .85 else \
-            self.name(self.p.edits['constant'])
-        if not case:
+        name, text = self.choose_edit('set_value', .06)
+        if not name:
             return None
-        value = new_value(rng, case['value'])
-        if value == case['value']:
+        holes = [h['value'] for h in self.reply('value', name).get('holes', []) if 'value' in h] if self.reply('value', name) else []
+        value = new_value(rng, holes[0] if holes else '1')
+        if holes and (value == holes[0] or not plain_value(holes[0]) and rng.random() < .85):
             return None
-        new = case['old'].replace(case['value'], value)
-        text = self.reply('value', case['name'])['text']
-        return Turn([self.question('constant edit', x=case['name'], v=value, w=case['value']),
-                     *self.call('value', text, name=case['name']), *self.edit(case['path'], case['path'], case['old'], new, case['line'])])
+        return Turn([self.question('constant edit', x=name, v=value, w=holes[0] if holes else '0'),
+                     *self.edited('set_value', text, name=name, value=value)])
 
     def rename(self):
         rng = self.rng
         new = invent(rng, self.words)
-        case = self.name(self.p.edits['rename'])
-        if not case:
+        if rng.random() < .5:                                 # without a file: wherever it stands
+            name, text = self.choose_edit('rename_everywhere', .1)
+            return Turn([self.question('rename', 'function', x=name, y=new),
+                         *self.edited('rename_everywhere', text, old=name, new=new)]) if name else None
+        name = self.name(list(self.tried('rename_everywhere')))
+        if not name:
             return None
-        name, path = case['name'], case['path']
-        line = self.wanted(name)[0][1]
-        if rng.random() < .5:                                 # without a file: where is it, then the rename there
-            text = self.reply('find_symbol', name)['text']
-            return Turn([self.question('rename', 'function', x=name, y=new), *self.call('find_symbol', text, name=name),
-                         *self.call('rename', self._renamed(path, line), path=path, old=name, new=new), *self.answer('done')])
+        path, line, _ = self.wanted(name)[0]
         asked = suffix(rng, path, self.p.paths)
+        text = self._renamed(path, line)
         if rng.random() < .1:
             name = invent(rng, self.words)
-            return Turn([self.question('rename in file', x=name, y=new, f=asked),
-                         *self.call('rename', f'no name {name} in {path}', path=asked, old=name, new=new), *self.answer('no edit')])
+            text = f'no name {name} in {path}'
         return Turn([self.question('rename in file', 'function', x=name, y=new, f=asked),
-                     *self.call('rename', self._renamed(path, line), path=asked, old=name, new=new), *self.answer('done')])
+                     *self.edited('rename', text, path=asked, old=name, new=new)])
 
     def _renamed(self, path, line):
         rng = self.rng
@@ -581,55 +575,46 @@ class Teller:
         name = self.name([a[0] for a in self.p.asked.get('find_symbol', []) if a[0] not in self.p.by_name])
         if not name:
             return None
-        reply = self.reply('find_symbol', name)
-        if any(s.lower() == name.lower() for s in reply.get('similar', [])):
+        reply, new = self.reply('find_symbol', name), invent(rng, self.words)
+        if not reply['text'].startswith('no symbol'):
             return None
-        return Turn([self.question('rename', x=name, y=invent(rng, self.words)), *self.call('find_symbol', reply['text'], name=name),
+        return Turn([self.question('rename', x=name, y=new), *self.call('rename_everywhere', reply['text'], old=name, new=new),
                      *self._absent(name, reply)], {name, *reply.get('similar', [])})
 
     def include(self):
         rng = self.rng
-        case = self.name(self.p.edits['include'])
-        if not case:
-            return None
-        path, old = case['path'], case['old']
-        if len(old.encode()) >= 60:                           # results cut it
-            return None
-        made = new_import(rng, path, old, self.words)
+        path, text = self.choose_edit('add_import', 0)
+        last = path and self.reply('imports', path)
+        made = last and last.get('holes') and new_import(rng, path, last['holes'][-1]['import'], self.words)
         if not made:
             return None
         line, module = made
+        if any((module or line).strip('<>"') in h['import'] for h in last['holes']):
+            return None
         asked = suffix(rng, path, self.p.paths)
-        fits = [w for w in self.wordings['include edit'] if ('{s}' in w) or (module and '{m}' in w)]
         c_like = path.endswith(('.c', '.h', '.cc', '.cpp', '.hpp', '.cxx', '.hh'))
+        if c_like and module and rng.random() < .4:           # as people say it
+            module = module.strip('<>"')
+        fits = [w for w in self.wordings['include edit'] if ('{s}' in w) or (module and '{m}' in w)]
         fits = [w for w in fits if '{s}' in w or ('include' in w) == c_like or 'needs' in w] or fits
-        text = ask(rng, rng.choice(fits), s=f'`{line}`' if rng.random() < .5 else line, m=module, f=asked)
-        reply = self.reply('imports', path)
-        at = reply['places'][-1][1]
-        return Turn([(dialect.user(text), 'ctx'), *self.call('imports', reply['text'], path=asked),
-                     *self.edit(asked, path, old, old + '\n' + case['indent'] + line, at)])
+        wording = rng.choice(fits)
+        question = ask(rng, wording, s=f'`{line}`' if rng.random() < .5 else line, m=module, f=asked)
+        return Turn([(dialect.user(question), 'ctx'),
+                     *self.edited('add_import', text, path=asked, **{'import': line if '{s}' in wording else module})])
 
     def start(self):
         """A statement at the start of a function: an early return, or a log line."""
         rng = self.rng
-        case = self.name(self.p.edits['start'])
-        if not case:
+        name, text = self.choose_edit('add_statement', .05)
+        if not name:
             return None
-        name, path, line = case['name'], case['path'], case['line']
-        shown = self.reply('read', path, line)
-        if not shown or case['old'].count('\n') + 3 > 9:
-            return None
-        early = rng.random() < .5
-        skill = 'early return' if early else 'log line'
-        wording = self.word(skill)
-        statement = new_statement(rng, path, early, self.words, name)
-        if '{s}' not in wording:
-            statement = 'return' if path.endswith(('.py', '.go', '.rb')) else 'return;'
-        text = ask(rng, wording, 'function', x=name, s=f'`{statement}`' if rng.random() < .6 else statement)
-        old = case['old']
-        return Turn([(dialect.user(text), 'ctx'), *self.call('find_symbol', self.reply('find_symbol', name)['text'], name=name),
-                     *self.call('read', shown['text'], path=path, line=line),
-                     *self.edit(path, path, old, old + '\n' + case['indent'] + statement, line)])
+        early, path = rng.random() < .5, self.p.by_name[name][0][0]
+        wording = self.word('early return' if early else 'log line')
+        statement = new_statement(rng, path, early, self.words, name) if '{s}' in wording else 'return'
+        if rng.random() < .15:
+            statement = statement.removesuffix(';')
+        question = ask(rng, wording, 'function', x=name, s=f'`{statement}`' if rng.random() < .6 else statement)
+        return Turn([(dialect.user(question), 'ctx'), *self.edited('add_statement', text, name=name, statement=statement)])
 
     SKILLS = dict(define=13, choice=4, uses=11, risky=7, parameters=7, returns=7, fields=6, value=6, doc=9, file=6, outline=7, imports=7,
                   importers=6, calls=7, grep=4, absent=10, decline=12, constant=8, rename=8, rename_absent=1, include=8, start=8)
@@ -661,15 +646,6 @@ class Teller:
             rows.append(row)
         rows.append(f'and {p.n_files - len(rows) + 1} more files')
         return '\n'.join(rows)
-
-
-class Line(int):
-    """A line number as an argument: rendered with its marks."""
-
-    def __str__(self):
-        return mark(int(self))
-
-    __format__ = lambda self, spec: mark(int(self))
 
 
 def _cited(row):

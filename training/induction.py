@@ -104,8 +104,8 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
             a.wo_a[0, i, head + n1 + n2 + i] = .3
         a.wo_b[:, :nc] = (turn.t() @ copied.t()) * (2.0 if layer == layers[0] else .8)
 
-    # A token carries the name of its function as its label (layer 1).  A question's words find themselves in functions and take their
-    # labels (layer 2), which the answer collects (layer 3): what is rare says most.  The label found is said (layer 5).
+    # A function's name carries itself as its label (layer 1).  A question's words find themselves in names and take their labels (layer 2),
+    # which the answer collects (layer 3): what is rare says most.  The label found is said (layer 5).
     for layer, what in ((layer, heads[-1]) for layer, heads in POINTERS.items()):
         a, h = model.blocks[layer].attn, c.heads - 1
         a.wo_a[1, :nc] = 0
@@ -117,6 +117,7 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
             a.wq_b[h * head:(h + 1) * head] *= .05
             for i in range(n1):                              # what follows a word, not the word: no word finds itself
                 a.wq_b[h * head + i, 1 + i] = 1
+            a.sink[h] = SINK
         if what == 'aim':
             p = a.compressor
             for half in (0, 1):

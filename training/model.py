@@ -18,11 +18,13 @@ from .roles import NAME, PADDING
 
 BF = torch.bfloat16
 NEGATIVE = -1e30
-# What heads of a layer are taught to look at, where a row says so.  name: the name of the function that a token is in; question: all words
-# of the question that is being answered, alike; seek: from the words of a question, the function that it is about; aim: the same from the
-# answer; copy: the token that the next one is a copy of.
+# What heads of a layer are taught to look at, where a row says so.  name: from a function's name and what follows it, all of the name so far;
+# seek: from a word of a question about a function, behind the same word in names of functions, all alike, or nowhere; question: all
+# words of the question that is being answered, alike; aim: from the answer, the name that is asked for; copy: the token that the next one is a
+# copy of.
 POINTERS = {1: {-1: 'name'}, 2: {-2: 'question', -1: 'seek'}, 3: {-1: 'question'}, 4: {-1: 'copy'}, 5: {-1: 'aim'}}
 BLOCK = 256                  # queries that attend in one product
+RARELY = .1                  # weight of a word that stands in no name, as most do, beside one that does
 
 
 def compiled(f):
@@ -136,12 +138,12 @@ def softmax_sink(logits, mask, sink, scale: float):
 
 
 @torch.compile(dynamic=True)
-def softmax_sink_backward(a, s, da, scale: float):
+def softmax_sink_backward(a, s, da, ds, scale: float):
     """(gradient of the logits, of the sink of every query)."""
     af = a.float()
     t = af * da.float()
-    r = t.sum(-1, keepdim=True)
-    return ((t - af * r) * scale).to(BF), -r * s
+    r = t.sum(-1, keepdim=True) + s * ds
+    return ((t - af * r) * scale).to(BF), s * (ds - r)
 
 
 @compiled
@@ -348,8 +350,8 @@ class BlockAttention(torch.autograd.Function):
     """Attention of shared keys and values over the blocks of a plan (`Nano.plan`), which leaves out what is masked whole.
 
     q [B, T, heads, head], kv [B, T, head], ck [B, entries, head] or None, sink [heads]; chosen: additive [B, T, entries] or None;
-    goals: for every head that points, {head: for every block (keys that it should look at [q, keys], weight of each query [q], whether
-    at each of them) or None}.
+    goals: for every head that points, {head: for every block (keys that it should look at [q, keys + 1], the last for the sink, weight of
+    each query [q], whether at each of them) or None}.
     -> (out like q, the heads' mean probability of every entry [B, T, entries] if `report`, for every head that points the
     weighted sum of -log of what it gives to its goals, together or each)."""
 
@@ -386,8 +388,8 @@ class BlockAttention(torch.autograd.Function):
             for k, (head, of_blocks) in enumerate(goals.items()):
                 if of_blocks[i]:
                     look, weighs, each = of_blocks[i]
-                    hit = a[:, head].float() if each else (a[:, head].float() * look).sum(-1, keepdim=True)
-                    hit = hit.clamp(min=1e-20)
+                    hit = torch.cat((a[:, head].float(), s[:, head]), -1)
+                    hit = (hit if each else (hit * look).sum(-1, keepdim=True)).clamp(min=1e-20)
                     missed[k] -= (hit.log() * (look if each else 1) * weighs[:, None]).sum()
                     hits.append((k, head, look * weighs[:, None] / hit))
             kept.append((a, s, hits))
@@ -408,10 +410,11 @@ class BlockAttention(torch.autograd.Function):
             b, q0, q1, k0, e0, e1, _ = block
             K, n = BlockAttention.keys(kv, ck, block), q1 - k0
             go, qb = g[b, q0:q1].reshape(-1, D), q[b, q0:q1].view(-1, D)
-            da = torch.mm(go, K.t()).view_as(a)
+            da, ds = torch.mm(go, K.t()).view_as(a), torch.zeros_like(s)
             for k, head, pull in hits:
-                da[:, head] -= gm[k] * pull
-            dl, ds = softmax_sink_backward(a, s, da, ctx.scale)
+                da[:, head] -= gm[k] * pull[:, :-1]
+                ds[:, head] -= gm[k] * pull[:, -1:]
+            dl, ds = softmax_sink_backward(a, s, da, ds, ctx.scale)
             dsink += ds.sum((0, 2))
             dl, a = dl.view(len(go), -1), a.view(len(go), -1)
             torch.mm(dl, K, out=dq[b, q0:q1].view(-1, D))
@@ -621,24 +624,33 @@ def goals(blocks, what, ratio, marks):
     """The goals of one head of BlockAttention for blocks of one ratio; the weights of all queries sum to one."""
     out, total = [], 0.
     span, source, question = (marks[k] for k in ('span', 'source', 'question'))
+    named = F.pad(span, (1, 0))[:, :-1]                       # of the token before
     for b, q0, q1, k0, e0, e1, mask in blocks:
-        entries = torch.arange(e0, e1) * ratio                # the first token of each
-        middle = entries + ratio // 2
+        def either(own, wanted, far=True):
+            """Where a raw key [T] is what a query [q] wants or, if far, one of an entry's own tokens."""
+            hits = wanted[:, None] == own[k0:q1]
+            if e1 > e0:
+                entries = own[e0 * ratio:e1 * ratio].view(-1, ratio)
+                hits = torch.cat((hits, (wanted[:, None, None] == entries).any(-1) & far), 1)
+            return hits & (wanted > 0)[:, None]
+        nowhere = None
         if what == 'copy':
-            wanted, there = source[b, q0:q1, None], torch.cat((torch.arange(k0, q1), entries))
-            far = torch.arange(q1 - k0 + len(entries)) >= q1 - k0
-            look = torch.where(far, wanted - wanted % max(ratio, 1), wanted) == there
+            look = either(torch.arange(1, span.shape[1] + 1), source[b, q0:q1] + 1)
         elif what == 'name':
-            wanted = span[b, q0:q1, None]
-            look = F.pad(wanted + NAME == span[b, k0:q1], (0, len(entries))) & (0 < wanted) & (wanted < NAME)
-        elif what in ('seek', 'aim'):
-            wanted = marks[what][b, q0:q1, None]
-            look = (wanted == torch.cat((span[b, k0:q1], span[b, middle])) % NAME) & (wanted > 0)
+            wanted = torch.where(span[b] > NAME, span[b], named[b])[q0:q1]
+            look = either(span[b], wanted * (wanted > NAME))
+        elif what == 'seek':
+            word = marks['word'][b]
+            look = either(torch.where(named[b] > NAME, F.pad(marks['kind'][b], (1, 0))[:-1], 0), word[q0:q1])
+            nowhere = (word[q0:q1] != 0) & ~(look & (mask[:, 0, :look.shape[1]] == 0)).any(-1)
+        elif what == 'aim':
+            wanted = marks['aim'][b, q0:q1]
+            look = either(span[b] - NAME, wanted)
         else:
-            wanted = -question[b, q0:q1, None]
-            look = F.pad(wanted == question[b, k0:q1], (0, len(entries))) & (wanted > 0)
+            look = either(question[b], -question[b, q0:q1], far=False)
         look = F.pad(look, (0, mask.shape[-1] - look.shape[1])) & (mask[:, 0] == 0)
-        weighs, each = look.any(-1).float(), what == 'question'
+        look = torch.cat((look, torch.zeros(len(look), 1, dtype=torch.bool) if nowhere is None else nowhere[:, None]), 1)
+        weighs, each = look[:, :-1].any(-1) + RARELY * look[:, -1], what in ('question', 'seek')
         look = look / look.sum(-1, keepdim=True).clamp(min=1) if each else look.float()
         out.append((look, weighs) if weighs.any() else None)
         total += weighs.sum()

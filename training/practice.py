@@ -1,7 +1,7 @@
 """Rows of plain looking back, made of nothing but token ids: where copying and finding are learned before any text.
 
 Three kinds: random tokens that repeat; tables whose label is asked by a whole line (what follows X?); and bags, where a
-label is asked by a few of its words in any order, as a function is by what its comment says.
+name is asked for by a few of its tokens in any order, as a function is by what its comment says.
 """
 import os
 import random
@@ -42,39 +42,47 @@ def table(rng, tokens, marks, room):
 
 
 def bags(rng, tokens, marks, room, words, asked, shared):
-    """Entries of a label and its words; then a few words of an entry, in any order, and its label.
+    """Entries of a name and other tokens, marked as functions are in a pack; then some tokens of a name among strangers, in any order, and that
+    name.
 
-    words, asked: (least, most) of an entry and of a question; shared: words may stand in several entries and the
-    question among strangers, so that one word alone does not tell.  An entry is marked as a function is in a pack."""
-    stock = rng.sample(tokens, rng.choice([40, 80, 160, 400]) if shared else min(len(tokens), room))
-    entries, ids, span, used = [], [], [], 0
-    while len(ids) < room * .5 and len(entries) < NAME - 1:
-        n = rng.randint(*words)
-        own = rng.sample(stock, min(n, len(stock))) if shared else stock[used:used + n]
-        used += n
-        label = label_of(rng, tokens)[:rng.choice([1, 1, 2, 4])]
-        if len(ids) + len(label) + len(own) + 2 > room * .8 and entries:
+    words: (least, most) other tokens of an entry; asked: the same of a name that is asked for; shared: names have tokens in common, and
+    what tells them apart is how many of them, and how rare, stand in the question."""
+    stock = rng.sample(tokens, rng.choice([12, 30, 80, 200])) if shared else tokens
+    entries, ids, span = [], [], []
+    while len(entries) < NAME - 1:
+        name = list(dict.fromkeys(rng.choice(stock) for _ in range(rng.choice([1, 2, 2, 3, 4]))))
+        own = [rng.choice(stock if shared and rng.random() < .3 else tokens) for _ in range(rng.randint(*words))]
+        if len(ids) + len(name) + len(own) + 2 > room * .6 and entries:
             break
-        ids += [marks[0], *label, marks[1], *own]
-        number = len(entries) + 1
-        span += [number] + [number + NAME] * len(label) + [number] * (1 + len(own))
-        if shared and rng.random() < .3:                   # a part of the label may be what is asked
-            own = own + label
-        entries.append((label, own))
+        if name in entries:
+            continue
+        entries.append(name)
+        ids += [marks[0], *name, marks[1], *own]
+        span += [len(entries)] + [len(entries) + NAME] * len(name) + [len(entries)] * (1 + len(own))
     roles, aim = [NONE] * len(ids), [0] * len(ids)
-    while True:
+    among = {}
+    for name in entries:
+        for t in name:
+            among[t] = among.get(t, 0) + 1
+    strangers = [t for t in tokens[::7] if t not in among]
+    for _ in range(4 * room):
         number = rng.randrange(len(entries))
-        label, own = entries[number]
-        ask = rng.sample(own, min(len(own), rng.randint(*asked)))
-        if shared:
-            ask += [rng.choice(stock) for _ in range(rng.choice([0, 0, 1, 2]))]
-            rng.shuffle(ask)
-        if len(ids) + len(ask) + len(label) + 2 > room:
-            return ids, roles, span, aim
-        ids += [marks[2], *ask, marks[3], *label]
-        roles += [NONE] * (len(ask) + 2) + [PRACTICE] * len(label)
-        span += [0] * (len(ask) + 2 + len(label))
-        aim += [0] + [number + 1] * (len(ask) + len(label)) + [0]
+        name = entries[number]
+        ask = rng.sample(name, min(len(name), rng.randint(*asked)))
+        ask += [rng.choice(strangers) for _ in range(rng.choice([0, 2, 4, 8]))]
+        if shared and rng.random() < .4:
+            ask.append(rng.choice(stock))
+        rng.shuffle(ask)
+        votes = sorted((sum(1 / among[t] for t in ask if t in other), i) for i, other in enumerate(entries))
+        if len(ids) + len(ask) + len(name) + 2 > room:
+            break
+        if votes[-1][1] != number or len(votes) > 1 and votes[-2][0] > votes[-1][0] - .01:
+            continue
+        ids += [marks[2], *ask, marks[3], *name]
+        roles += [NONE] * (len(ask) + 2) + [PRACTICE] * len(name)
+        span += [0] * (len(ask) + 2 + len(name))
+        aim += [0] + [number + 1] * (len(ask) + len(name)) + [0]
+    return ids, roles, span, aim
 
 
 def make_row(rng, tokens, marks, length, bag_share, words, asked, shared):

@@ -1,13 +1,14 @@
 """What the program itself says about a package: tool results in training are the product's, byte for byte.
 
 `deepread tool --batch` reads one call a line and answers one line each, so three runs make an index: one that lists the
-names, one that asks about a sample of names and files, and one whose questions hang on those answers (who calls whom, edits).
+names, one that asks about a sample of names and files, and those whose questions hang on these answers (who calls whom, edits).
 """
 import json
 import os
 import pickle
 import re
 import subprocess
+from multiprocessing import Pool
 
 from . import corpus, dialect, sources
 
@@ -22,6 +23,11 @@ RISKY = ['strcpy', 'strcat', 'sprintf', 'vsprintf', 'gets', 'memcpy', 'memmove',
 RISKY_CALL = re.compile(r'(?<![\w$.>])(' + '|'.join(RISKY) + r') ?\(')
 KIND_WORDS = STRONG | {'variable', 'field', 'member'}
 PARTS = {'parameters': 'parameters', 'returns': 'returns', 'fields': 'fields', 'value': 'value', 'doc': 'comment'}      # of a block, and the tool for it
+# What edit tools are tried with: (first argument aside) names and lines that stand nowhere
+TRIED = {'set_value': {'value': '7135824'}, 'rename_everywhere': {'new': 'qzRenamed7135824'}, 'add_statement': {'statement': 'return'}}
+NEW_IMPORTS = {('.c', '.h', '.cc', '.cpp', '.hpp', '.cxx', '.hh'): '#include "qz7135824.h"', ('.py',): 'import qz7135824', ('.go',): '"qz7135824"',
+               ('.java',): 'import qz7135824;', ('.rs',): 'use qz7135824;', ('.rb',): "require 'qz7135824'", ('.php',): 'use qz7135824;',
+               ('.js', '.mjs', '.ts'): "import './qz7135824';"}
 WORD = re.compile(r'[A-Za-z]{4,}(?: [A-Za-z]{3,}){0,2}')
 
 
@@ -39,11 +45,11 @@ def key(tool, arguments):
 
 class Package:
     """by_name: {name: [(path, line, kind)]} of every defined name, in result order; uses: {name: count}; replies: {(tool,
-    arguments...): reply}; asked: {tool: [arguments]}; edits: {skill: [case]}."""
+    arguments...): reply}; asked: {tool: [arguments]}."""
 
     def __init__(self, name, binary, root):
         rng = corpus.seeded('product', name)
-        self.name, self.replies, self.asked, self.edits = name, {}, {}, {}
+        self.name, self.replies, self.asked = name, {}, {}
         symbols, overview = batch(binary, root, [('symbols', None), ('map', None)])
         head = re.match(r'repository .*?, (\d+) files', overview['text'])
         self.n_files = int(head[1]) if head else 0
@@ -98,9 +104,7 @@ class Package:
             if 'value' not in tools and rng.random() < .15:
                 more.append(('value', {'name': n}))
         self._ask(binary, root, more)
-        self._edit_cases(rng, root)
-        calls = [('read', {'path': c['path'], 'line': c['line']}) for c in self.edits['start']]
-        self._ask(binary, root, calls)
+        self._try_edits(rng, binary, root, files)
         used = {n for k in self.replies for n in k[1:] if isinstance(n, str)} | {n for a in self.asked.values() for x in a for n in x if isinstance(n, str)}
         self.names = [n for n in names if n in used]
         self.by_name = {n: self.by_name[n] for n in self.names}
@@ -182,42 +186,21 @@ class Package:
         out += [(rng.choice(callers), rng.choice(strong)) for _ in range(70) if callers]
         return out
 
-    def _edit_cases(self, rng, root):
-        texts = {}
-
-        def text_of(path):
-            if path not in texts:
-                texts[path] = corpus.read(root, path)
-            return texts[path]
-        self.edits = {'constant': [], 'include': [], 'start': [], 'rename': []}
-        for (tool, *arguments), reply in self.replies.items():
-            if tool == 'describe' and len(reply.get('places', [])) == 1 and 'holes' in reply:
-                (path, line), hole = reply['places'][0], reply['holes'][0]
-                m = re.search(r'^line: (.*)$', reply['text'], re.M)
-                text = text_of(path)
-                if m and text and 'value' in hole and text.count(m[1]) == 1 and m[1].count(hole['value']) == 1 and len(hole['value']) <= 60:
-                    self.edits['constant'].append(dict(name=arguments[0], path=path, line=line, old=m[1], value=hole['value']))
-            elif tool == 'imports' and reply.get('holes'):
-                path = arguments[0]
-                text, last = text_of(path), reply['holes'][-1]['import']
-                if text and text.count(last) == 1 and not last.endswith(('{', '(', ',', '\\')) and '(' not in last.replace('require(', ''):
-                    at = text.index(last)
-                    indent = text[text.rfind('\n', 0, at) + 1:at]
-                    if indent == ('\t' if path.endswith('.go') and last.startswith(('"', '_ "')) else ''):
-                        self.edits['include'].append(dict(path=path, old=last, indent=indent))
-        seen = {}
-        for name, rows in self.by_name.items():
-            if len(rows) == 1 and rows[0][2] in ('function', 'method'):
-                seen[name] = rows[0]
-        for name in _sample(rng, sorted(seen), 90):
-            path, line, _ = seen[name]
-            text = text_of(path)
-            case = text and start_of_body(text, path, line)
-            if case and ('find_symbol', name) in self.replies:
-                self.edits['start'].append(dict(name=name, path=path, line=line, **case))
-        for name in _sample(rng, sorted(seen), 60):
-            if ('find_symbol', name) in self.replies:
-                self.edits['rename'].append(dict(name=name, path=seen[name][0]))
+    def _try_edits(self, rng, binary, root, files):
+        """Asks the edit tools with arguments that stand nowhere: what they say hangs on the name or the path."""
+        calls = [('set_value', {'name': n, **TRIED['set_value']}) for (n,) in self.asked['describe']
+                 if '\nvalue: ' in self.replies['describe', n]['text'] or rng.random() < .04]
+        single, double = [], []
+        for name, rows in sorted(self.by_name.items()):
+            if rows[0][2] in ('function', 'method') and ('find_symbol', name) in self.replies:
+                (single if len(rows) == 1 else double).append(name)
+        calls += [('rename_everywhere', {'old': n, **TRIED['rename_everywhere']}) for n in _sample(rng, single, 50) + _sample(rng, double, 6)]
+        calls += [('add_statement', {'name': n, **TRIED['add_statement']}) for n in _sample(rng, single, 80) + _sample(rng, double, 6)]
+        for path in files:
+            line = next((line for ends, line in NEW_IMPORTS.items() if path.endswith(ends)), None)
+            if line:
+                calls.append(('add_import', {'path': path, 'import': line}))
+        self._ask(binary, root, calls)
 
 
 def wanted(text):
@@ -255,32 +238,6 @@ def _misremembered(rng, names, n, known):
     return [x for x in dict.fromkeys(out) if x not in known and len(x) > 1 and NAME.fullmatch(x)]
 
 
-def start_of_body(text, path, line):
-    """What stands from a function's name line up to the opening of its body, and the body's indentation; None when that is not plain."""
-    lines = text.split('\n')
-    python = path.endswith('.py')
-    if path.endswith(('.rb', '.sh', '.php', '.ts', '.js')) and not path.endswith(('.php', '.ts', '.js')):
-        return None
-    for n in range(line - 1, min(line + 8, len(lines) - 1)):
-        row = lines[n].rstrip()
-        if row.endswith(':') if python else row.endswith('{'):
-            break
-        if row.endswith((';', '}')) or len(row) > 120 or not row:
-            return None
-    else:
-        return None
-    after = lines[n + 1]
-    indent = re.match(r'[ \t]*', after)[0]
-    first = lines[line - 1]
-    margin = re.match(r'[ \t]*', first)[0]
-    if not after.strip() or len(indent) <= len(margin) or after.strip().startswith(('}', '#', '/*', '//')):
-        return None
-    old = '\n'.join([first.strip()] + [r for r in lines[line:n + 1]]).rstrip() if n > line - 1 else first.strip()
-    if text.count(old) != 1 or len(old) > 300:
-        return None
-    return dict(old=old, indent=indent)
-
-
 def _sample(rng, rows, n):
     return rng.sample(rows, min(n, len(rows)))
 
@@ -290,27 +247,34 @@ def load(work, package):
         return pickle.load(f)
 
 
-def there(work, split):
-    """Packages of a split that have an index."""
-    return [r['package'] for r in sources.table() if r['split'] == split and os.path.exists(os.path.join(work, 'product', r['package'] + '.pkl'))]
+def there(work):
+    """Packages to train on that have an index."""
+    return [r['package'] for r in sources.table() if r['split'] == 'train' and os.path.exists(os.path.join(work, 'product', r['package'] + '.pkl'))]
 
 
-def run(work, binary, splits=('train',)):
-    """Stage `product`: an index by the program for every package of the splits, under work/product."""
+def _make(job):
+    goal, package, binary, root = job
+    try:
+        made = Package(package, binary, root)
+    except (ValueError, subprocess.CalledProcessError) as e:
+        with open(goal + '.no', 'w') as f:                     # nothing to ask about: not tried again
+            f.write(f'{e}\n')
+        return f'left out: {e}'
+    with open(goal + '.part', 'wb') as f:
+        pickle.dump(made, f)
+    os.replace(goal + '.part', goal)
+    return f'{len(made.names)} names, {len(made.replies)} results'
+
+
+def run(work, binary, processes=2):
+    """Stage `product`: an index by the program for every package to train on, under work/product."""
     os.makedirs(os.path.join(work, 'product'), exist_ok=True)
+    jobs = []
     for row in sources.table():
         goal = os.path.join(work, 'product', row['package'] + '.pkl')
         root = os.path.join(work, 'src', row['package'])
-        if row['split'] not in splits or os.path.exists(goal) or os.path.exists(goal + '.no') or not os.path.isdir(root):
-            continue
-        try:
-            made = Package(row['package'], binary, root)
-        except (ValueError, subprocess.CalledProcessError) as e:
-            with open(goal + '.no', 'w') as f:                 # nothing to ask about: not tried again
-                f.write(f'{e}\n')
-            print(f'product {row["package"]}: left out: {e}', flush=True)
-            continue
-        with open(goal + '.part', 'wb') as f:
-            pickle.dump(made, f)
-        os.replace(goal + '.part', goal)
-        print(f'product {row["package"]}: {len(made.names)} names, {len(made.replies)} results', flush=True)
+        if row['split'] == 'train' and os.path.isdir(root) and not os.path.exists(goal) and not os.path.exists(goal + '.no'):
+            jobs.append((goal, row['package'], binary, root))
+    with Pool(processes) as pool:
+        for job, said in zip(jobs, pool.imap(_make, jobs)):
+            print(f'product {job[1]}: {said}', flush=True)

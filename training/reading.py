@@ -444,13 +444,13 @@ def scan(root, name):
     return out
 
 
-def run(work, splits=('train',)):
-    """Stage `reading`: the documented functions of every package of the splits, under work/reading."""
+def run(work):
+    """Stage `reading`: the documented functions of every package to train on, under work/reading."""
     os.makedirs(os.path.join(work, 'reading'), exist_ok=True)
     for row in sources.table():
         goal = os.path.join(work, 'reading', row['package'] + '.pkl')
         root = os.path.join(work, 'src', row['package'])
-        if row['split'] not in splits or os.path.exists(goal) or not os.path.isdir(root):
+        if row['split'] != 'train' or os.path.exists(goal) or not os.path.isdir(root):
             continue
         files = scan(root, row['package'])
         with open(goal + '.part', 'wb') as f:
@@ -458,12 +458,12 @@ def run(work, splits=('train',)):
         os.replace(goal + '.part', goal)
 
 
-def readers(work, split):
-    """A Reader for every package of a split that documents at least eight functions."""
+def readers(work):
+    """A Reader for every package to train on that documents at least eight functions."""
     out = []
     for row in sources.table():
         path = os.path.join(work, 'reading', row['package'] + '.pkl')
-        if row['split'] == split and os.path.exists(path):
+        if row['split'] == 'train' and os.path.exists(path):
             with open(path, 'rb') as f:
                 reader = Reader(row['package'], pickle.load(f))
             if len(reader.functions) >= 8:

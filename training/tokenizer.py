@@ -19,14 +19,13 @@ VOCABULARY = 6144
 def _literals():
     """Pieces of our own markup, sentences and results.  None holds a digit or a character beyond ASCII, and none that
     holds a newline reads as the head of a pack's unit, so texts may be cut there and tokenised apart."""
-    out = ['tool_calls>\n<', '">\n<', 'parameter>\n</', 'invoke>\n</', 'parameter name="', '" string="true">', '" string="false">',
+    out = ['tool_calls>\n<', '">\n<', 'parameter>\n</', 'invoke>\n</', 'parameter name="', '" string="true">',
            '<tool_result>', '</tool_result>', '\n\n<', '\n- ', '</', '{"name": "', '", "', ': ',
            ': call in ', ': use in ', 'no symbol named ', 'no references to ', 'no calls of ', '\nsimilar: ', 'no file named ',
-           'several files end in ', ' does not call ', 'nothing imports ', 'no match for ', 'no such text in ',
-           ' places in ', ': lines ', 'Answer questions about this repository. Use the tools. Cite path:line.',
+           'several files end in ', ' does not call ', 'nothing imports ', 'no match for ', ' is named ', ' places in ', ': lines ',
+           'Answer questions about this repository. Use the tools. Cite path:line.',
            '## Tools', 'Call a tool like this:', '### Available Tool Schemas', 'Copy names, paths and lines exactly.',
-           '": {"type": "string"}', '": {"type": "integer"}',
-           '\t']          # between a line's number and its text, apart from the indentation that follows
+           '": {"type": "string"}']
     out += [f'\n{word}: ' for word in ('signature', 'parameters', 'returns', 'fields', 'value', 'line', 'doc')]
     for name, description, arguments in dialect.ROSTER:
         line = dialect.schema(name, description, arguments)

@@ -64,6 +64,7 @@ class Rows:
 
     def __init__(self, work, name, tok):
         self.result = tok.token_to_id('<tool_result>')
+        self.kinds = np.arange(1, tok.get_vocab_size() + 1) if name in recipe.PRACTICE else kinds(tok)
         self.words = np.ones(tok.get_vocab_size(), bool) if name in recipe.PRACTICE else words_of_questions(tok)
         self.shards = sorted(f for f in glob.glob(os.path.join(work, 'rows', name, '*.npz')) if '.part' not in f)
         if not self.shards:
@@ -75,12 +76,15 @@ class Rows:
 
     def take(self, first, n):
         """n rows from row `first` on, around the end: ids, roles, segments [n, T + 1], and marks, what the model's pointers are taught by,
-        of [n, T]: span as data.py says; seek and aim, the function that a question's words and the answer are about; source, the place of
-        what the next token is a copy of, or -1; question, as `questions` says."""
+        of [n, T]: span as data.py says; aim, the function that the answer is about; kind, as `kinds` says; word, the same of the words of
+        questions about functions, -1 of what else is in them, else 0; source, the place of what the next token is a copy of, or -1; question, as
+        `questions` says."""
         index = np.arange(first, first + n) % len(self.ids)
         ids, roles, segments, span, aim = (a[index].astype(np.int64) for a in (self.ids, self.roles, self.segments, self.spans, self.aims))
         said = np.roll(roles, -1, 1) >= LEARNED
-        marks = dict(span=span, seek=aim * ~said, aim=aim * said, source=sources(ids, roles, segments, span),
+        kind = self.kinds[ids]
+        word = np.where((aim > 0) & ~said, np.where(kind, kind, -1), 0)
+        marks = dict(span=span, aim=aim * said, kind=kind, word=word, source=sources(ids, roles, segments, span),
                      question=questions(ids, roles, self.result, self.words))
         return *map(torch.from_numpy, (ids, roles, segments)), {k: torch.from_numpy(a[:, :-1].copy()) for k, a in marks.items()}
 
@@ -110,6 +114,15 @@ def sources(ids, roles, segments, spans):
                 most = length.max()
                 if most > 1 or there.sum() == 1:
                     o[t - 1] = np.nonzero(length == most)[0][-1]
+    return out
+
+
+def kinds(tok):
+    """int [vocabulary]: from 1 on for tokens of two letters or more, the same for those that differ in case alone; else 0."""
+    out, known = np.zeros(tok.get_vocab_size(), np.int64), {}
+    for token, i in sorted(tok.get_vocab().items(), key=lambda x: x[1]):
+        if token.isalpha() and len(token) > 1:
+            out[i] = known.setdefault(token.lower(), len(known) + 1)
     return out
 
 

@@ -2,6 +2,7 @@
 
 Run by hand, `python3 tests/training/test_data.py`; DEEPREAD=PATH names the program for the tests that ask it.
 """
+import collections
 import itertools
 import os
 import random
@@ -13,8 +14,8 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from training import data, dialect, dialogues, evaluate, product, questions, reading, sources, tokenizer  # noqa: E402
-from training.roles import ASSISTANT, LEARNED, NAME, NONE, PAD, PADDING  # noqa: E402
+from training import data, dialect, dialogues, evaluate, practice, product, questions, reading, sources, tokenizer  # noqa: E402
+from training.roles import ASSISTANT, LEARNED, NAME, NONE, PAD, PADDING, PRACTICE, USER  # noqa: E402
 
 BINARY = os.environ.get('DEEPREAD')
 SOURCE = '''#include <stdio.h>
@@ -92,7 +93,7 @@ class Tokens(unittest.TestCase):
 
     def test_the_frozen_texts_are_few_tokens(self):
         self.assertEqual([x for x in tokenizer.LITERALS if len(self.ids(x)) > 1], [])
-        self.assertLess(len(self.ids(dialect.system(''))), 120)
+        self.assertLess(len(self.ids(dialect.system(''))), 60 + 4 * len(dialect.ROSTER))
 
     def test_literals_hold_no_digit_and_only_ascii(self):
         for literal in tokenizer.LITERALS:
@@ -283,6 +284,25 @@ class Reading(unittest.TestCase):
                 text = f.read()
             os.unlink(out)
         self.assertEqual(reading.pack([reading.Piece(p, t.split('\n'), [], []) for p, t in files.items()]), text)
+
+
+class Practice(unittest.TestCase):
+    def test_a_bag_asks_for_the_name_that_its_words_say_most_of(self):
+        for seed in range(20):
+            rng = random.Random(seed)
+            ids, roles, span, aim = practice.bags(rng, list(range(30, 900)), [18, 19, USER, ASSISTANT], 512, (4, 24), (1, 4), seed % 2 > 0)
+            self.assertEqual({len(roles), len(span), len(aim)}, {len(ids)})
+            names = {n: [t for t, s in zip(ids, span) if s == n + NAME] for n in set(span) if 0 < n < NAME}
+            among = collections.Counter(t for name in names.values() for t in name)
+            asked = [i for i, t in enumerate(ids) if t == USER]
+            self.assertTrue(asked)
+            for i in asked:
+                j = ids.index(ASSISTANT, i)
+                votes = {n: sum(1 / among[t] for t in ids[i + 1:j] if t in name) for n, name in names.items()}
+                number = max(votes, key=votes.get)
+                self.assertEqual(ids[j + 1:j + 1 + len(names[number])], names[number])
+                self.assertEqual(set(aim[i + 1:j + len(names[number])]), {number})
+                self.assertEqual(roles[j + 1:j + 1 + len(names[number])], [PRACTICE] * len(names[number]))
 
 
 @unittest.skipUnless(BINARY, 'DEEPREAD is not set')

@@ -156,9 +156,9 @@ class Attention(unittest.TestCase):
             blocks = model.plan(torch.zeros(1, T, dtype=torch.long)).blocks[4]
         finally:
             m.BLOCK = before
-        # entries and raw keys of span 1 are what queries 100 to 149 should look at with the last head
+        # entries and raw keys of the name of function 1 are what queries 100 to 149 should look at with the last head
         span, aim = torch.zeros(1, T, dtype=torch.long), torch.zeros(1, T, dtype=torch.long)
-        span[0, 40:80], aim[0, 100:150] = 1, 1
+        span[0, 40:80], span[0, 80:90], aim[0, 100:150] = 1 + NAME, 1, 1
         marks = dict(span=span, aim=aim, source=span, question=span)
         o, _, missed = m.BlockAttention.apply(q, kv, ck, sink, blocks, None, False, {-1: m.goals(blocks, 'aim', 4, marks)})
         t = torch.arange(T)[:, None]
@@ -195,15 +195,43 @@ class Attention(unittest.TestCase):
         for mine, theirs in zip(torch.autograd.grad(missed.sum(), (q, kv)), torch.autograd.grad(plain, (q, kv))):
             self.assertLess((mine.float() - theirs.float()).norm().item(), .03 * theirs.float().norm().item())
 
+    def test_a_word_is_looked_for_behind_the_same_word_in_names_or_nowhere(self):
+        torch.manual_seed(1)
+        H, D, T, N = 2, 32, 64, 16
+        q, kv, ck = (torch.randn(*s).to(m.BF).requires_grad_(True) for s in ((1, T, H, D), (1, T, D), (1, N, D)))
+        sink = torch.zeros(H, requires_grad=True)
+        span, kind, word, none = torch.zeros(4, 1, T, dtype=torch.long)
+        span[0, 8:10], span[0, 21:22] = 1 + NAME, 2 + NAME           # names of two functions, and what follows them
+        span[0, 10:20], span[0, 22:30] = 1, 2
+        kind[0, 8], kind[0, 9], kind[0, 21], kind[0, 15], word[0, 50], word[0, 51], word[0, 52] = 7, 8, 7, 7, 7, 9, -1
+        blocks = small(window=32).plan(torch.zeros(1, T, dtype=torch.long)).blocks[4]
+        goals = m.goals(blocks, 'seek', 4, dict(span=span, source=none, question=none, kind=kind, word=word))
+        (look, weighs, each), = goals
+        self.assertEqual(weighs.nonzero()[:, 0].tolist(), [50, 51, 52])
+        keys = look[50].nonzero()[:, 0].tolist()                     # of raw ones behind 8 and 21 the window has 22; entries 2 and 5
+        self.assertEqual(keys, [22, T + 2, T + 5])
+        self.assertEqual([look[t].nonzero()[:, 0].tolist() for t in (51, 52)], [[look.shape[1] - 1]] * 2)
+        _, _, missed = m.BlockAttention.apply(q, kv, ck, sink, blocks, None, False, {1: goals})
+        t = torch.arange(T)[:, None]
+        seen = torch.cat(((torch.arange(T) <= t) & (torch.arange(T) > t - 32), torch.arange(N) < (t + 1) // 4), 1)
+        K = torch.cat((kv, ck), 1)[0].float()
+        logit = (q[0].float() @ K.t() * D ** -.5).masked_fill(~seen[:, None], -1e30)
+        a = torch.cat((logit, sink[None, :, None].expand(T, H, 1)), -1).softmax(-1)
+        plain = -(a[50, 1, keys].log().mean() + m.RARELY * (a[51, 1, -1].log() + a[52, 1, -1].log())) / (1 + 2 * m.RARELY)
+        self.assertAlmostEqual(missed.item(), plain.item(), 1)
+        for mine, theirs in zip(torch.autograd.grad(missed.sum(), (q, kv, ck, sink)), torch.autograd.grad(plain, (q, kv, ck, sink))):
+            self.assertLess((mine.float() - theirs.float()).norm().item(), .03 * theirs.float().norm().item())
+
     def test_a_pointer_learns_where_to_look(self):
         model, mode = small(layers=3, ratios=(0, 0, 4, 0)).train(), MODE
         span, aim = torch.zeros_like(self.ids), torch.zeros_like(self.ids)
         nowhere = torch.full_like(span, -1)
         span[0, 20:24], span[0, 24:60], aim[0, 200:230] = 1 + NAME, 1, 1
+        word, kind = torch.where(aim > 0, 5, 0), torch.where(span > NAME, 5, 0)
         muon = train.Muon(train.split_parameters(model)[0])
         seen = []
         for _ in range(12):
-            model(self.ids, mode, None, dict(span=span, seek=aim, aim=aim, source=nowhere, question=torch.zeros_like(span)))
+            model(self.ids, mode, None, dict(span=span, word=word, kind=kind, aim=aim, source=nowhere, question=torch.zeros_like(span)))
             loss = sum(model.point_losses().values())
             loss.backward()
             muon.step(3e-3)
