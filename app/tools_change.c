@@ -367,18 +367,49 @@ dr_status dr_tool__rename_everywhere(dr_tool_result *r, const dr_workspace *w, d
 
 /* ---- add_import ---- */
 
+/* A bare name of a C header as this repository includes it: in quotes what is a file of it, in brackets what it includes elsewhere and is none. */
+static dr_str as_included(dr_buf *line, const dr_workspace *w, dr_str path, dr_str name)
+{
+    const dr_lang lang = dr_lang_of(path, DR_STR(""));
+    size_t file;
+    bool outside = false;
+
+    if ((lang != DR_LANG_C && lang != DR_LANG_CPP && lang != DR_LANG_CUDA) || name.n == 0 || strchr("#<\"", name.s[0]) || memchr(name.s, ' ', name.n))
+        return name;
+    const bool own = dr_tool__files_named(w, name, &file, 1) > 0;
+    size_t n_names;
+    const dr_str *names = dr_symbols_names(w->symbols, &n_names);
+    const uint32_t n = dr_symbols_get_stats(w->symbols)->n_imports;
+    for (uint32_t i = 0; i < n && !own && !outside; i++)
+        outside = dr_str_eq(names[dr_symbols_import(w->symbols, i)->name], name);
+    if (!own && !outside)
+        return name;
+    dr_buf_str(line, own ? "\"" : "<");
+    dr_tool__add_str(line, name);
+    dr_buf_str(line, own ? "\"" : ">");
+    return dr_buf_view(line);
+}
+
 dr_status dr_tool__add_import(dr_tool_result *r, const dr_workspace *w, dr_str path, dr_str import, dr_error *err)
 {
     dr_status st = DR_OK;
     dr_syntax *syntax = NULL;
     dr_edit_point point = {0};
+    dr_buf line = {0};
     bool found, open;
     size_t file;
 
     if (!dr_tool__may_edit(r, w))
         return DR_OK;
     if ((st = dr_tool__find_path(&found, &file, r, w, path, err)) != DR_OK || !found || (st = open_staged(&open, &syntax, r, w, file, err)) != DR_OK ||
-        !open || (st = dr_edit_point_import(&point, syntax, import, err)) != DR_OK)
+        !open)
+        goto done;
+    import = as_included(&line, w, r->path, import);
+    if (line.failed) {
+        st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        goto done;
+    }
+    if ((st = dr_edit_point_import(&point, syntax, import, err)) != DR_OK)
         goto done;
     if (point.kind == DR_POINT_FOUND) {
         st = replace(r, w, (uint32_t)file, &syntax, point.at, point.n, dr_buf_view(&point.text), point.n_lines_before, err);
@@ -398,6 +429,7 @@ dr_status dr_tool__add_import(dr_tool_result *r, const dr_workspace *w, dr_str p
         break;
     }
 done:
+    dr_buf_free(&line);
     dr_edit_point_fini(&point);
     dr_syntax_close(syntax);
     return st;

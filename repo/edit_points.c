@@ -500,9 +500,30 @@ static void place_statement(placer *p, const dr_extract_def *d)
         }
 }
 
+/* A statement as the language ends it: people leave the last ';' out. */
+static bool lacks_end(const dr_syntax *s, dr_str statement)
+{
+    switch (s->lang) {
+    case DR_LANG_C:
+    case DR_LANG_CPP:
+    case DR_LANG_CUDA:
+    case DR_LANG_JAVA:
+    case DR_LANG_CSHARP:
+    case DR_LANG_RUST:
+    case DR_LANG_PHP:
+    case DR_LANG_ZIG: break;
+    default: return false;
+    }
+    for (size_t i = 0; i + 1 < statement.n; i++)
+        if (statement.s[i] == '/' && (statement.s[i + 1] == '/' || statement.s[i + 1] == '*'))
+            return false; /* a comment may be what it ends with */
+    return statement.s[0] != '#' && !strchr(";{}:,", statement.s[statement.n - 1]);
+}
+
 dr_status dr_edit_point_statement(dr_edit_point *out, const dr_syntax *s, dr_str name, dr_str statement, dr_error *err)
 {
     dr_status st = DR_OK;
+    dr_buf ended = {0};
     dr_walk w = {0};
     const dr_extract_def *function = NULL;
     placer p = {.out = out, .s = s, .statement = statement};
@@ -512,6 +533,11 @@ dr_status dr_edit_point_statement(dr_edit_point *out, const dr_syntax *s, dr_str
         p.statement.n--;
     if (!s->tree || !p.statement.n)
         return DR_OK;
+    if (lacks_end(s, p.statement)) {
+        dr_edit_points__add(&ended, p.statement);
+        dr_buf_str(&ended, ";");
+        p.statement = dr_buf_view(&ended);
+    }
     if ((st = read_facts(&w, s, err)) != DR_OK)
         goto done;
     for (size_t i = 0; i < w.n_defs; i++)
@@ -530,9 +556,10 @@ dr_status dr_edit_point_statement(dr_edit_point *out, const dr_syntax *s, dr_str
     p.indent = dr_edit_points__indent(s->text, first);
     place_statement(&p, function);
     dr_edit_points__count_lines(out, p.from);
-    if (out->text.failed)
+    if (out->text.failed || ended.failed)
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
 done:
+    dr_buf_free(&ended);
     dr_walk_fini(&w);
     return st;
 }

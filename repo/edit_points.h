@@ -39,7 +39,7 @@ typedef struct dr_edit_point {
 dr_status dr_edit_point_import(dr_edit_point *out, const dr_syntax *s, dr_str import, dr_error *err);
 
 /* A first statement, of one line or several, in the body of the one function or method of that name; behind a docstring, a directive ("use strict") and
- * the call of another constructor that has to be first. DR_ERR_NOMEM. */
+ * the call of another constructor that has to be first; with the ';' that its language ends it with. DR_ERR_NOMEM. */
 dr_status dr_edit_point_statement(dr_edit_point *out, const dr_syntax *s, dr_str name, dr_str statement, dr_error *err);
 
 void dr_edit_point_fini(dr_edit_point *p);

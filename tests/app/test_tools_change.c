@@ -372,6 +372,20 @@ static void import__the_first_one(void **state)
     rows("add_import", v, sizeof v / sizeof *v);
 }
 
+static void import__as_the_repository_includes_it(void **state)
+{
+    (void)state;
+    static const file_text files[MAX_FILES] = {{"a.c", "#include \"z.h\"\nint x;\n"}, {"b.c", "#include <stdio.h>\n#include <z.h>\n"}, {"z.h", "int z;\n"}};
+    folder f;
+    open_folder(&f, files);
+    call(&f, "add_import", "a.c", "stdio.h", "edited a.c:2", DR_TOOL_DONE);
+    call(&f, "add_import", "b.c", "new.h", "edited b.c:3", DR_TOOL_DONE);
+    call(&f, "add_import", "a.c", "z.h", "a.c imports that already: line 1", DR_TOOL_REFUSED);
+    expect_staged(&f, "a.c", "#include \"z.h\"\n#include <stdio.h>\nint x;\n");
+    expect_staged(&f, "b.c", "#include <stdio.h>\n#include <z.h>\n#include <new.h>\n");
+    close_folder(&f);
+}
+
 static void import__refused(void **state)
 {
     (void)state;
@@ -414,6 +428,10 @@ static void statement__at_the_start_of_a_body(void **state)
         {"a.c", "int f(void) { return 1; }\n", "f", "g();", "edited a.c:1", "int f(void) { g(); return 1; }\n"},
         {"a.c", "int f(void) {return 1;}\n", "f", "g()", "edited a.c:1", "int f(void) { g(); return 1;}\n"},
         {"a.c", "void f(void) {}\n", "f", "g();", "edited a.c:1", "void f(void) { g(); }\n"},
+        {"a.c", "void f(void)\n{\n}\n", "f", "return", "edited a.c:3", "void f(void)\n{\n    return;\n}\n"},
+        {"a.c", "void f(void)\n{\n}\n", "f", "if (x)\n    return 1", "edited a.c:3", "void f(void)\n{\n    if (x)\n        return 1;\n}\n"},
+        {"a.c", "void f(void)\n{\n}\n", "f", "again:", "edited a.c:3", "void f(void)\n{\n    again:\n}\n"},
+        {"a.rs", "fn f() {\n    x();\n}\n", "f", "return", "edited a.rs:2", "fn f() {\n    return;\n    x();\n}\n"},
         {"a.c", "int f(void) { return 1; }\n", "f", "g();\nh();", "edited a.c:2", "int f(void) {\n    g();\n    h();\n    return 1; }\n"},
         {"a.c", "void f(void) {}\n", "f", "g(); // now", "edited a.c:2", "void f(void) {\n    g(); // now\n}\n"},
         {"a.c", "int f(void);\nint f(void)\n{\n#ifdef X\n    g();\n#endif\n    return 1;\n}\n", "f", "h();", "edited a.c:4",
@@ -573,6 +591,7 @@ int main(void)
         cmocka_unit_test(rename__keeps_secrets_masked),
         cmocka_unit_test(import__behind_the_last_one),
         cmocka_unit_test(import__the_first_one),
+        cmocka_unit_test(import__as_the_repository_includes_it),
         cmocka_unit_test(import__refused),
         cmocka_unit_test(statement__at_the_start_of_a_body),
         cmocka_unit_test(statement__of_several_files_and_staged_texts),
