@@ -106,7 +106,7 @@ static void show_result(dr_turn *t, const dr_tool_call *call, const dr_tool_resu
     dr_output_event(t->s->out, json_pack("{s:s,s:o,s:o,s:I,s:b}", "type", "tool_result", "name",
                                          dr_output_text(call->name), "text", dr_output_text(dr_buf_view(&r->text)), "left_out",
                                          (json_int_t)r->n_left_out, "failed", r->failed));
-    if (t->s->out->verbose)
+    if (t->s->out->verbose || r->outcome == DR_TOOL_REFUSED) /* why an edit cannot be made is the answer to it */
         dr_output_note(t->s->out, "%s", r->text.n ? r->text.data : "");
 }
 

@@ -228,6 +228,39 @@ static void ask__one_way_to_answer(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* The same of edits: a name of one letter is all that there is to copy. */
+static void edit__one_way_to_do_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *tool, *source, *diff, *said; /* said: on standard error; NULL: anything */
+    } v[] = {
+        {"set_value", "#define k 1\n", "--- a/k.c\n+++ b/k.c\n@@ -1,1 +1,1 @@\n-#define k 1\n+#define k k\n", NULL},
+        {"set_value", "int k(void);\n", "", "k has no value"},
+        {"rename_everywhere", "int k;\n", "", "old and new are the same"},
+        {"add_statement", "#define k 1\n", "", "k has no body"},
+    };
+    char small[] = "/tmp/deepread-test-XXXXXX", text[800], arguments[300], command[100];
+    assert_non_null(mkdtemp(small));
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        (void)snprintf(text, sizeof text,
+                       "{\"name\": \"narrow\", \"mode\": \"chat\", \"pack\": {\"mode\": \"none\"}, \"tools\": [\"%s\"], \"max_calls\": 1, \"answers\": ["
+                       "{\"text\": \"Done.\", \"status\": \"answered\", \"check\": \"edited\"}, "
+                       "{\"text\": \"Not so.\", \"status\": \"declined\", \"check\": \"not_edited\"}]}", v[i].tool);
+        write_text(model, "deepread.json", text);
+        write_text(small, "k.c", v[i].source);
+        (void)snprintf(arguments, sizeof arguments, "-C %%R --model %s edit k", model);
+        run r = program_run(NULL, small, arguments, v[i].said ? "2>&1 >/dev/null" : "2>/dev/null");
+        if (v[i].said ? !strstr(r.out.data, v[i].said) : strcmp(r.out.data, v[i].diff) != 0)
+            fail_msg("%s: %s", text, r.out.data);
+        assert_int_equal(r.exit, v[i].said ? 1 : 0);
+        dr_buf_free(&r.out);
+    }
+    write_text(model, "deepread.json", profile);
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", small);
+    assert_int_equal(system(command), 0);
+}
+
 /* Without the grammar anything may come, but it ends, and is counted. */
 static void ask__without_constraints(void **state)
 {
@@ -281,6 +314,7 @@ int main(void)
         cmocka_unit_test(edit__bad_usage_exits_2),
         cmocka_unit_test(ask__sends_edits_elsewhere),
         cmocka_unit_test(ask__one_way_to_answer),
+        cmocka_unit_test(edit__one_way_to_do_it),
         cmocka_unit_test(ask__without_constraints),
         cmocka_unit_test(ask__a_batch_is_many_single_questions),
     };
