@@ -33,19 +33,18 @@ AFTER = ['', ' please', ', please', ' ??', '?', '.', ' Thanks!', ' thanks', ' I 
          ' in this repo', '?!', '...', ' Be brief.', ' just the answer', ' now']
 
 
-def _digest(wording):
-    return hashlib.sha256(wording.encode()).hexdigest()
-
-
 def rows(text):
     return [row for row in text.strip().split('\n') if row]
 
 
+def measures(wording):
+    """Is it never trained on?  A third is not, by its hash alone, so that a new wording moves no other to the other side."""
+    return int(hashlib.sha256(wording.encode()).hexdigest()[:8], 16) < 2 ** 32 // 3
+
+
 def side(text, held):
-    """The wordings of one side: the third with the least hashes measures, the others are trained on."""
-    order = sorted(rows(text), key=_digest)
-    n = len(order) // 3
-    return order[:n] if held else order[n:]
+    """The wordings of one side: those that measure, or those that are trained on."""
+    return [row for row in rows(text) if measures(row) == held]
 
 
 def plain(wording):
