@@ -224,6 +224,7 @@ static bool wanted(const dr_answer_form *f, const dr_moment *m, const dr_place *
             if (m->last->places[i].declaration && m->last->places[i].hole[DR_HOLE_DOC].n)
                 return false;
         return !second_best(m->last, p) && p->hole[DR_HOLE_SIGNATURE].n && !p->hole[DR_HOLE_DOC].n;
+    case DR_CHECK_CALLS: return f->has_group || p == m->last->places; /* one call proves it: the first */
     default: return true;
     }
 }

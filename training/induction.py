@@ -106,10 +106,11 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
 
     # A function's name carries itself as its label (layer 1).  A question's words find themselves in names and take their labels (layer 2),
     # which the answer collects (layer 3): what is rare says most.  The label found is said (layer 5).
-    for layer, what in ((layer, heads[-1]) for layer, heads in POINTERS.items()):
-        a, h = model.blocks[layer].attn, c.heads - 1
+    for layer, at, what in ((layer, at, what) for layer, heads in POINTERS.items() for at, what in heads.items() if what != 'question'):
+        a, h = model.blocks[layer].attn, c.heads + at
+        column = h % (c.heads // c.o_groups) * head          # of the last group, where all pointers are
         a.wo_a[1, :nc] = 0
-        if what in ('question', 'aim'):
+        if what in ('found', 'aim'):
             a.wkv[:LABEL] = label.t()
             a.wkv[plain:] *= .4
             a.wkv[:, 0] = 0
@@ -128,8 +129,8 @@ def apply(model, layers=(1, 2, 4), n1=44, n2=32, nc=52, sharp=5.0, seed=5):
             a.wq_b[h * head:(h + 1) * head] *= .05
             for i in range(LABEL):
                 a.wq_b[h * head + i, 1 + i] = 1
-        first, n, goal = {'name': (n1 + n2, LABEL, label), 'seek': (n1, LABEL, label), 'question': (0, LABEL, label),
+        first, n, goal = {'name': (n1 + n2, LABEL, label), 'seek': (n1, LABEL, label), 'found': (0, LABEL, label),
                           'aim': (0, LABEL, turn.t() @ content[:LABEL].t()), 'copy': (n1 + n2, nc, turn.t() @ copied.t())}[what]
         for i in range(n):
-            a.wo_a[1, i, head + first + i] = 1
+            a.wo_a[1, i, column + first + i] = 1
         a.wo_b[:, c.o_rank:c.o_rank + n] = goal * QUIET

@@ -19,12 +19,12 @@ from .roles import NAME, PADDING
 BF = torch.bfloat16
 NEGATIVE = -1e30
 # What heads of a layer are taught to look at, where a row says so.  name: from a function's name and what follows it, all of the name so far;
-# seek: from a word of a question about a function, behind the same word in names of functions, all alike, or nowhere; question: all
-# words of the question that is being answered, alike; aim: from the answer, the name that is asked for; copy: the token that the next one is a
-# copy of.
-POINTERS = {1: {-1: 'name'}, 2: {-2: 'question', -1: 'seek'}, 3: {-1: 'question'}, 4: {-1: 'copy'}, 5: {-1: 'aim'}}
+# seek: from a word of a question about a function, behind the same word in names of functions, all alike, or nowhere; found: from the answer to
+# it, the words that are in names, alike; aim: from there, the name that is asked for; question: all words of the question that is being
+# answered, alike; copy: the token that the next one is a copy of.
+POINTERS = {1: {-1: 'name'}, 2: {-2: 'question', -1: 'seek'}, 3: {-2: 'found', -1: 'question'}, 4: {-1: 'copy'}, 5: {-1: 'aim'}}
 BLOCK = 256                  # queries that attend in one product
-RARELY = .1                  # weight of a word that stands in no name, as most do, beside one that does
+RARELY = .2                  # weight of a word that stands in no name, as most do, beside one that does
 
 
 def compiled(f):
@@ -646,11 +646,13 @@ def goals(blocks, what, ratio, marks):
         elif what == 'aim':
             wanted = marks['aim'][b, q0:q1]
             look = either(span[b] - NAME, wanted)
+        elif what == 'found':
+            look = either(marks['found'][b], -question[b, q0:q1] * (marks['aim'][b, q0:q1] > 0), far=False)
         else:
             look = either(question[b], -question[b, q0:q1], far=False)
         look = F.pad(look, (0, mask.shape[-1] - look.shape[1])) & (mask[:, 0] == 0)
         look = torch.cat((look, torch.zeros(len(look), 1, dtype=torch.bool) if nowhere is None else nowhere[:, None]), 1)
-        weighs, each = look[:, :-1].any(-1) + RARELY * look[:, -1], what in ('question', 'seek')
+        weighs, each = look[:, :-1].any(-1) + RARELY * look[:, -1], what in ('question', 'seek', 'found')
         look = look / look.sum(-1, keepdim=True).clamp(min=1) if each else look.float()
         out.append((look, weighs) if weighs.any() else None)
         total += weighs.sum()

@@ -69,7 +69,7 @@ def bags(rng, tokens, marks, room, words, asked, shared):
         number = rng.randrange(len(entries))
         name = entries[number]
         ask = rng.sample(name, min(len(name), rng.randint(*asked)))
-        ask += [rng.choice(strangers) for _ in range(rng.choice([0, 2, 4, 8]))]
+        ask += [rng.choice(strangers) for _ in range(rng.choice([0, 2, 8, 16]))]
         if shared and rng.random() < .4:
             ask.append(rng.choice(stock))
         rng.shuffle(ask)

@@ -12,7 +12,7 @@ import torch
 
 from . import induction, questions as wordings, recipe, tokenizer
 from .model import BF, MODE, Config, Nano, count, cross_entropy
-from .roles import ASSISTANT, CONTEXT, LEARNED, USER
+from .roles import ASSISTANT, CONTEXT, LEARNED, NAME, USER
 
 ROLE_WEIGHT = torch.tensor([0., .1, 1., .5])          # by role: none, context, learned, practice
 SAVE_EVERY = 50
@@ -78,14 +78,15 @@ class Rows:
         """n rows from row `first` on, around the end: ids, roles, segments [n, T + 1], and marks, what the model's pointers are taught by,
         of [n, T]: span as data.py says; aim, the function that the answer is about; kind, as `kinds` says; word, the same of the words of
         questions about functions, -1 of what else is in them, else 0; source, the place of what the next token is a copy of, or -1; question, as
-        `questions` says."""
+        `questions` says; found, the number of the question at its words that stand in a name."""
         index = np.arange(first, first + n) % len(self.ids)
         ids, roles, segments, span, aim = (a[index].astype(np.int64) for a in (self.ids, self.roles, self.segments, self.spans, self.aims))
         said = np.roll(roles, -1, 1) >= LEARNED
         kind = self.kinds[ids]
         word = np.where((aim > 0) & ~said, np.where(kind, kind, -1), 0)
         marks = dict(span=span, aim=aim * said, kind=kind, word=word, source=sources(ids, roles, segments, span),
-                     question=questions(ids, roles, self.result, self.words))
+                     question=questions(ids, roles, self.result, self.words),
+                     found=numbers(ids, self.result) * stands(segments, span, kind, word))
         return *map(torch.from_numpy, (ids, roles, segments)), {k: torch.from_numpy(a[:, :-1].copy()) for k, a in marks.items()}
 
 
@@ -117,6 +118,17 @@ def sources(ids, roles, segments, spans):
     return out
 
 
+def stands(segments, spans, kind, word):
+    """For rows [n, T + 1]: is it a word that stands in a function's name of the same dialogue?"""
+    out = np.zeros(word.shape, bool)
+    for n in range(len(word)):
+        named = spans[n] > NAME
+        names = {*zip(segments[n][named], kind[n][named])}
+        for t in np.nonzero(word[n] > 0)[0]:
+            out[n, t] = (segments[n][t], word[n][t]) in names
+    return out
+
+
 def kinds(tok):
     """int [vocabulary]: from 1 on for tokens of two letters or more, the same for those that differ in case alone; else 0."""
     out, known = np.zeros(tok.get_vocab_size(), np.int64), {}
@@ -135,12 +147,17 @@ def words_of_questions(tok):
     return out
 
 
+def numbers(ids, result):
+    """For rows [n, T + 1] which question a token belongs to, from 1 on in each row: that begun last."""
+    return np.cumsum((ids == USER) & (np.roll(ids, -1, 1) != result), 1)
+
+
 def questions(ids, roles, result, words):
     """For rows [n, T + 1] the number of the question that a token is a word of, from 1 on in each row; where the next token is learned, that of
     the question it answers, negative; else 0.  result: the token that a tool's result begins with, which is no question; words: as
     `words_of_questions` says; a question that has none consists of all its tokens."""
     after = np.roll(ids, -1, 1)
-    number = np.cumsum((ids == USER) & (after != result), 1)
+    number = numbers(ids, result)
     # inside: the turn that began last is a question, and has not ended
     turns, ends = np.cumsum(ids == USER, 1), np.cumsum(ids == ASSISTANT, 1)
     began = np.maximum.accumulate(np.where(ids == USER, np.arange(ids.shape[1]), 0), 1)

@@ -32,7 +32,7 @@ static const struct {
                            "    return size(LIMIT) + size(1) + twice(2);\n}\n"},
         {"lib/size.h", "int size(int a);\n/* Back to nothing. */\nint reset(void);\nint reset(void);\n"},
         {"py/net/b.py", "def size(b):\n    \"\"\"How big.\"\"\"\n    return b\n\n\nclass Box:\n    def size(self):\n        return size(self)\n"},
-        {"py/a.py", "size = 3\n\n\ndef go(n):\n    return size\n"},
+        {"py/a.py", "size = 3\n\n\ndef go(n):\n    return size\n\n\ndef again(n):\n    go(n)\n    return go(n)\n"},
         {"py/size.py", "def size():\n    pass\n"},
         {"rb/crate.rb", "class Crate\n  def full?\n    false\n  end\nend\n"},
     },

@@ -357,7 +357,12 @@ static void grammar__every_sentence_when_it_holds(void **state)
         {"edit", "{\"path\": \"tool.py\", \"old\": \"nowhere\", \"new\": \"x\"}", false, "Done."},
         {"rename", "{\"path\": \"main.c\", \"old\": \"helper\", \"new\": \"aid\"}", true, "Done."},
     };
+    static const line_said twice[] = {
+        {"calls", "{\"caller\": \"again\", \"callee\": \"go\"}", true, "Yes, `again` calls `go` at py/a.py:9."},
+        {"calls", "{\"caller\": \"again\", \"callee\": \"go\"}", false, "Yes, `again` calls `go` at py/a.py:10."}, /* not the first */
+    };
     expect_lines(&closed, false, lines, sizeof lines / sizeof *lines);
+    expect_lines(&closed, true, twice, sizeof twice / sizeof *twice);
 }
 
 static void grammar__tools_of_one_question(void **state)

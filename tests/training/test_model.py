@@ -231,7 +231,7 @@ class Attention(unittest.TestCase):
         muon = train.Muon(train.split_parameters(model)[0])
         seen = []
         for _ in range(12):
-            model(self.ids, mode, None, dict(span=span, word=word, kind=kind, aim=aim, source=nowhere, question=torch.zeros_like(span)))
+            model(self.ids, mode, None, dict(span=span, word=word, kind=kind, aim=aim, found=nowhere, source=nowhere, question=torch.zeros_like(span)))
             loss = sum(model.point_losses().values())
             loss.backward()
             muon.step(3e-3)
@@ -282,6 +282,11 @@ class Sources(unittest.TestCase):
 
 
 class Questions(unittest.TestCase):
+    def test_words_that_stand_in_a_name_of_their_dialogue(self):
+        segments, spans = torch.tensor([[0] * 6 + [1] * 4]).numpy(), torch.tensor([[1, 1 + NAME, 1, 0, 0, 0, 0, 1 + NAME, 0, 0]]).numpy()
+        kind, word = torch.tensor([[7, 5, 6, 5, 6, 9, 0, 9, 5, 9]]).numpy(), torch.tensor([[0, 0, 0, 5, 6, -1, 0, 0, 5, 9]]).numpy()
+        self.assertEqual(train.stands(segments, spans, kind, word)[0].nonzero()[0].tolist(), [3, 9])
+
     def test_what_is_said_belongs_to_the_question_before_it(self):
         U, A, R, C, L = USER, ASSISTANT, 31, CONTEXT, LEARNED
         rows = [(0, C), (50, C), (U, C), (60, C), (61, C), (A, C), (6, C), (70, L), (71, L)]       # asked, and a call
