@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CANDIDATES = 16, MAX_SPELLED = 8, MAX_LINES = 64 /* of a result, so of a group */, LONGEST_NAME = 256 };
+enum { MAX_CANDIDATES = 16, MAX_SPELLED = 8, MAX_LINES = 64 /* of a result, so of a group */, LONGEST_NAME = 256, MOST_PAIRED = 48 };
 
 /* ---- texts that are copied from ---- */
 
@@ -90,13 +90,20 @@ static dr_status index_of(const dr_substrings **out, dr_turn_texts *t, struct dr
 
 /* ---- building ---- */
 
+/* Strings to choose from, sorted, each once. */
+typedef struct choices {
+    const dr_str *v;
+    size_t n;
+    dr_node node; /* -1: there are none */
+} choices;
+
 typedef struct builder {
     const dr_turn_context *c;
     dr_grammar *g;
     dr_arena *arena;
     int32_t dsml;
     const dr_substrings *question;            /* NULL: it is empty */
-    dr_node symbols, patterns, paths, places; /* what a call may name; -1: nothing */
+    choices symbols, patterns, paths, places; /* what a call may name */
     size_t candidates[MAX_CANDIDATES]; /* files that may be edited */
     const dr_substrings *texts[MAX_CANDIDATES];
     size_t n_candidates;
@@ -152,11 +159,10 @@ static dr_status add_names(names *list, const dr_str *v, size_t n, dr_error *err
     return st;
 }
 
-/* Sorted, each once, as a set of the grammar; -1: there are none. */
-static dr_status set_of(dr_node *out, builder *b, names *list, dr_error *err)
+static dr_status set_of(choices *out, builder *b, names *list, dr_error *err)
 {
     size_t kept = 0;
-    *out = -1;
+    *out = (choices){.node = -1};
     if (list->n == 0)
         return DR_OK;
     qsort(list->v, list->n, sizeof *list->v, cmp_str);
@@ -168,7 +174,7 @@ static dr_status set_of(dr_node *out, builder *b, names *list, dr_error *err)
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
     memcpy(set, list->v, kept * sizeof *set);
     if (kept)
-        *out = dr_grammar_set(b->g, set, kept, false);
+        *out = (choices){.v = set, .n = kept, .node = dr_grammar_set(b->g, set, kept, false)};
     return DR_OK;
 }
 
@@ -262,10 +268,15 @@ static dr_status find_paths(builder *b, dr_error *err)
     return st;
 }
 
-/* A set, or, where the question has nothing of the kind, another; free text where it has no words at all. */
-static dr_node one_of(builder *b, dr_node set, dr_node other)
+static dr_node one_of(builder *b, const choices *set)
 {
-    return set >= 0 ? set : other >= 0 ? other : free_text(b);
+    return set->n ? set->node : free_text(b);
+}
+
+/* A path; any word where the question has none that could be one. */
+static dr_node a_path(builder *b)
+{
+    return one_of(b, b->paths.n ? &b->paths : &b->places);
 }
 
 /* Any part of the question; for a statement also the shortest one. */
@@ -289,16 +300,16 @@ static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
     switch (id) {
     case DR_TOOL_READ:
     case DR_TOOL_OUTLINE:
-    case DR_TOOL_IMPORTS: return one_of(b, b->paths, b->places);
+    case DR_TOOL_IMPORTS: return a_path(b);
     case DR_TOOL_FIND_FILE:
-    case DR_TOOL_IMPORTERS: return one_of(b, b->places, -1);
-    case DR_TOOL_FIND_SYMBOL_IN: return one_of(b, first ? b->symbols : b->places, -1);
-    case DR_TOOL_GREP: return one_of(b, b->patterns, -1);
-    case DR_TOOL_RENAME: return first ? one_of(b, b->paths, b->places) : one_of(b, b->symbols, -1);
+    case DR_TOOL_IMPORTERS: return one_of(b, &b->places);
+    case DR_TOOL_FIND_SYMBOL_IN: return one_of(b, first ? &b->symbols : &b->places);
+    case DR_TOOL_GREP: return one_of(b, &b->patterns);
+    case DR_TOOL_RENAME: return first ? a_path(b) : one_of(b, &b->symbols);
     case DR_TOOL_SET_VALUE:
-    case DR_TOOL_ADD_STATEMENT: return first ? one_of(b, b->symbols, -1) : quoted(b, id);
-    case DR_TOOL_ADD_IMPORT: return first ? one_of(b, b->paths, b->places) : quoted(b, id);
-    default: return one_of(b, b->symbols, -1);
+    case DR_TOOL_ADD_STATEMENT: return first ? one_of(b, &b->symbols) : quoted(b, id);
+    case DR_TOOL_ADD_IMPORT: return first ? a_path(b) : quoted(b, id);
+    default: return one_of(b, &b->symbols);
     }
 }
 
@@ -314,6 +325,38 @@ static size_t parameter(builder *b, dr_node v[6], const dr_tool_arg *arg, bool f
     v[4] = dr_grammar_control(b->g, b->dsml);
     v[5] = literal(b, "parameter>");
     return 6;
+}
+
+/* How often does it stand in the question, no word touching it? */
+static size_t times_said(const builder *b, dr_str name)
+{
+    const dr_str q = b->c->words->question;
+    size_t n = 0;
+    for (size_t at = 0; name.n && at + name.n <= q.n; at++)
+        n += memcmp(q.s + at, name.s, name.n) == 0 && !inside_word(q, at) && !inside_word(q, at + name.n);
+    return n;
+}
+
+/* Two arguments, one behind the other, that are not the same word of the question unless it stands there twice. Returns how many nodes, 0: any two
+ * will do. */
+static size_t pair(builder *b, dr_node v[6], const dr_tool_arg *args, bool first, const choices *from, const choices *to)
+{
+    dr_node rest[MOST_PAIRED], then[6];
+    if (from->n == 0 || from->n > MOST_PAIRED || to->n < 2)
+        return 0;
+    for (size_t i = 0; i < from->n; i++) {
+        dr_str *others = dr_arena_take(b->arena, to->n * sizeof *others);
+        size_t n = 0;
+        if (!others)
+            return 0;
+        for (size_t k = 0; k < to->n; k++)
+            if (!dr_str_eq(to->v[k], from->v[i]) || times_said(b, from->v[i]) != 1)
+                others[n++] = to->v[k];
+        (void)parameter(b, then, &args[1], false, dr_grammar_set(b->g, others, n, false));
+        const dr_node behind[] = {literal(b, "</"), dr_grammar_control(b->g, b->dsml), literal(b, "parameter>"), then[0], then[1], then[2]};
+        rest[i] = dr_grammar_sequence(b->g, behind, 6);
+    }
+    return parameter(b, v, args, first, dr_grammar_switch(b->g, from->v, rest, from->n));
 }
 
 /* edit of a closed model: one way for every file it may name, since the old text depends on the file. */
@@ -347,8 +390,13 @@ static dr_node invoke(builder *b, dr_tool_id id)
         return dr_grammar_sequence(b->g, v, n);
     }
     const dr_tool_arg *args = dr_tool_args(id);
-    for (int i = 0; i < DR_TOOL_ARGS && args[i].name; i++)
-        n += parameter(b, v + n, &args[i], i == 0, value(b, id, &args[i]));
+    for (int i = 0; i < DR_TOOL_ARGS && args[i].name; i++) {
+        const bool two = b->c->profile->n_forms && (i == 1 ? id == DR_TOOL_RENAME
+                                                           : i == 0 && (id == DR_TOOL_CALLS || id == DR_TOOL_RENAME_EVERYWHERE || id == DR_TOOL_FIND_SYMBOL_IN));
+        const size_t paired = two ? pair(b, v + n, &args[i], i == 0, &b->symbols, id == DR_TOOL_FIND_SYMBOL_IN ? &b->places : &b->symbols) : 0;
+        n += paired ? paired : parameter(b, v + n, &args[i], i == 0, value(b, id, &args[i]));
+        i += paired > 0;
+    }
     return dr_grammar_sequence(b->g, v, n);
 }
 
@@ -503,14 +551,14 @@ static dr_status sentences(builder *b, dr_node *v, size_t *n, dr_error *err)
     dr_status st = DR_OK;
     said all = {0};
     const dr_moment m = dr_turn_moment(b->c);
-    dr_node set = -1;
+    choices set = {.node = -1};
 
     for (int i = 0; i < b->c->profile->n_forms && st == DR_OK; i++)
         st = add_ways(b, &all, &b->c->profile->forms[i], &m, err);
     if (st == DR_OK)
         st = set_of(&set, b, &all.ways, err);
-    if (set >= 0)
-        v[(*n)++] = set;
+    if (set.n)
+        v[(*n)++] = set.node;
     for (size_t i = 0; i < all.n_spelled; i++)
         v[(*n)++] = all.spelled[i];
     free(all.ways.v);

@@ -597,6 +597,31 @@ static void grammar__names_of_the_question_and_of_results(void **state)
     assert_true(says(&mute, CALL("outline", "path", "anything") EOS));
 }
 
+#define CALL2(name, key, value, key2, value2)                                                                             \
+    "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"" name "\">\n<｜DSML｜parameter name=\"" key "\" string=\"true\">" value      \
+    "</｜DSML｜parameter>\n<｜DSML｜parameter name=\"" key2 "\" string=\"true\">" value2                                           \
+    "</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>"
+
+static void grammar__two_arguments_are_two_words(void **state)
+{
+    (void)state;
+    const scene once = {.profile = &closed, .question = "does main call helper? main2", .may_call = true};
+    assert_true(says(&once, CALL2("calls", "caller", "main", "callee", "helper") EOS));
+    assert_true(says(&once, CALL2("calls", "caller", "main", "callee", "main2") EOS));
+    assert_false(says(&once, CALL2("calls", "caller", "main", "callee", "main") EOS));
+    assert_false(says(&once, CALL2("calls", "caller", "main", "callee", "other") EOS));
+    const scene twice = {.profile = &closed, .question = "does main call main?", .may_call = true};
+    assert_true(says(&twice, CALL2("calls", "caller", "main", "callee", "main") EOS));
+    const scene in = {.profile = &single, .question = "the function size", .may_call = true, .in_many = true};
+    assert_true(says(&in, CALL_IN("size", "function") EOS));
+    assert_false(says(&in, CALL_IN("size", "size") EOS));
+    const scene rename = {.profile = &closed, .question = "rename helper to aid in main.c", .may_call = true, .edits = true};
+    assert_true(says(&rename, CALL3("rename", "main.c", "helper", "aid") EOS));
+    assert_false(says(&rename, CALL3("rename", "main.c", "helper", "helper") EOS));
+    const scene alone = {.profile = &closed, .question = "main", .may_call = true};
+    assert_true(says(&alone, CALL2("calls", "caller", "main", "callee", "main") EOS)); /* there is no other */
+}
+
 static void grammar__open_models_write_freely(void **state)
 {
     (void)state;
@@ -660,6 +685,7 @@ int main(void)
         cmocka_unit_test(grammar__edits_copy_from_the_file),
         cmocka_unit_test(grammar__paths_of_the_question),
         cmocka_unit_test(grammar__names_of_the_question_and_of_results),
+        cmocka_unit_test(grammar__two_arguments_are_two_words),
         cmocka_unit_test(words__are_all_runs),
         cmocka_unit_test(grammar__nothing_to_say_is_the_profiles_fault),
     };
