@@ -1,6 +1,5 @@
 #include "app/turn_grammar.h"
 
-#include "app/edit.h"
 #include "app/tools_parts.h"
 #include "base/arena.h"
 
@@ -9,84 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CANDIDATES = 16, MAX_SPELLED = 8, MAX_LINES = 64 /* of a result, so of a group */, LONGEST_NAME = 256, MOST_PAIRED = 48 };
-
-/* ---- texts that are copied from ---- */
-
-typedef struct turn_text {
-    size_t file;
-    uint64_t build; /* that asked for it last */
-    dr_buf text;
-    dr_substrings *index;
-} turn_text;
-
-struct dr_turn_texts {
-    turn_text v[MAX_CANDIDATES];
-    size_t n;
-    uint64_t build; /* counts grammars */
-};
-
-dr_turn_texts *dr_turn_texts_new(void)
-{
-    return calloc(1, sizeof(dr_turn_texts));
-}
-
-static void drop_text(turn_text *t)
-{
-    dr_substrings_free(t->index);
-    dr_buf_free(&t->text);
-    *t = (turn_text){0};
-}
-
-void dr_turn_texts_free(dr_turn_texts *t)
-{
-    for (size_t i = 0; t && i < t->n; i++)
-        drop_text(&t->v[i]);
-    free(t);
-}
-
-/* Where a file's text is kept, or is to be. One grammar asks for MAX_CANDIDATES files at most, so there is always one that this one has not
- * asked for. */
-static turn_text *slot_of(dr_turn_texts *t, size_t file)
-{
-    for (size_t i = 0; i < t->n; i++)
-        if (t->v[i].file == file)
-            return &t->v[i];
-    if (t->n < MAX_CANDIDATES)
-        return &t->v[t->n++];
-    size_t i = 0;
-    while (i + 1 < MAX_CANDIDATES && t->v[i].build == t->build)
-        i++;
-    drop_text(&t->v[i]);
-    return &t->v[i];
-}
-
-/* The index of a file's text as it is now; NULL when the file cannot be edited. */
-static dr_status index_of(const dr_substrings **out, dr_turn_texts *t, struct dr_edits *edits, size_t file, dr_error *err)
-{
-    dr_status st = DR_OK;
-    dr_str text;
-    dr_error inner = {0};
-
-    *out = NULL;
-    st = dr_edits_text(edits, file, &text, &inner);
-    if (st != DR_OK || text.n == 0)
-        return st == DR_ERR_NOMEM ? dr_fail(err, st, "%s", inner.msg) : DR_OK;
-    turn_text *slot = slot_of(t, file);
-    if (slot->index && !dr_str_eq(dr_buf_view(&slot->text), text))
-        drop_text(slot);
-    slot->file = file;
-    slot->build = t->build;
-    if (!slot->index) {
-        dr_buf_clear(&slot->text);
-        dr_buf_add(&slot->text, text.s, text.n);
-        if (slot->text.failed)
-            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
-        st = dr_substrings_new(&slot->index, dr_buf_view(&slot->text), err);
-    }
-    *out = slot->index;
-    return st;
-}
+enum { MAX_CANDIDATES = DR_TURN_TEXTS, MAX_SPELLED = 8, MAX_LINES = 64 /* of a result, so of a group */, LONGEST_NAME = 256, MOST_PAIRED = 48 };
 
 /* ---- building ---- */
 
@@ -436,7 +358,7 @@ static dr_status add_candidate(builder *b, size_t file, dr_error *err)
     if (b->n_candidates == MAX_CANDIDATES || !dr_repo_is_text(dr_repo_file_at(b->c->workspace->repo, file)))
         return DR_OK;
     if (b->c->texts && b->c->workspace->edits) {
-        if ((st = index_of(&text, b->c->texts, b->c->workspace->edits, file, err)) != DR_OK || !text)
+        if ((st = dr_turn_texts_of(&text, b->c->texts, b->c->workspace->edits, file, err)) != DR_OK || !text)
             return st;
     }
     b->texts[b->n_candidates] = text;
@@ -454,7 +376,7 @@ static dr_status find_candidates(builder *b, dr_error *err)
     dr_tool_id id;
 
     if (c->texts)
-        c->texts->build++;
+        dr_turn_texts_begin(c->texts);
     for (int i = 0; i < c->profile->n_tools; i++)
         offered = offered || (dr_tool_find(&id, dr_str_of(c->profile->tools[i])) && id == DR_TOOL_EDIT);
     for (size_t i = 0; offered && i < c->words->n_paths && st == DR_OK; i++) {

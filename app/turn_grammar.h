@@ -18,6 +18,7 @@
 #include "app/profile.h"
 #include "app/sentence.h"
 #include "app/tools.h"
+#include "app/turn_texts.h"
 #include "engine/constraint.h"
 
 /* Sorted unique words of a question; borrows it. v: runs of letters, digits, '_', '$' and '~'. paths: runs of those and of "./-+@:" that hold
@@ -35,11 +36,6 @@ typedef struct dr_words {
 bool dr_words_byte(unsigned char c); /* of v */
 dr_status dr_words_init(dr_words *out, dr_str question, dr_error *err);
 void dr_words_fini(dr_words *w);
-
-/* Texts of files that old text is copied from, indexed once for as long as they stay the same. Owned by one thread. */
-typedef struct dr_turn_texts dr_turn_texts;
-dr_turn_texts *dr_turn_texts_new(void); /* NULL: out of memory */
-void dr_turn_texts_free(dr_turn_texts *t);
 
 typedef struct dr_turn_context {
     const dr_profile *profile;
