@@ -24,7 +24,7 @@ NEGATIVE = -1e30
 # answered, alike; copy: the token that the next one is a copy of.
 POINTERS = {1: {-1: 'name'}, 2: {-2: 'question', -1: 'seek'}, 3: {-2: 'found', -1: 'question'}, 4: {-1: 'copy'}, 5: {-1: 'aim'}}
 BLOCK = 256                  # queries that attend in one product
-RARELY = .2                  # weight of a word that stands in no name, as most do, beside one that does
+RARELY = .2                  # weight of what is frequent and says little beside what is rare: a word that stands in no name, the rest of a name
 
 
 def compiled(f):
@@ -653,6 +653,9 @@ def goals(blocks, what, ratio, marks):
         look = F.pad(look, (0, mask.shape[-1] - look.shape[1])) & (mask[:, 0] == 0)
         look = torch.cat((look, torch.zeros(len(look), 1, dtype=torch.bool) if nowhere is None else nowhere[:, None]), 1)
         weighs, each = look[:, :-1].any(-1) + RARELY * look[:, -1], what in ('question', 'seek', 'found')
+        if what in ('found', 'aim'):                          # once a part of the name is said the rest is easy
+            aims = F.pad(marks['aim'][b], (2, 0))
+            weighs = weighs * torch.where((aims[2:] == aims[1:-1]) & (aims[2:] == aims[:-2]), RARELY, 1.)[q0:q1]
         look = look / look.sum(-1, keepdim=True).clamp(min=1) if each else look.float()
         out.append((look, weighs) if weighs.any() else None)
         total += weighs.sum()
