@@ -269,8 +269,8 @@ static size_t pair(builder *b, dr_node v[6], const dr_tool_arg *args, bool first
     for (size_t i = 0; i < from->n; i++) {
         dr_str *others = dr_arena_take(b->arena, to->n * sizeof *others);
         size_t n = 0;
-        if (!others)
-            return 0;
+        if (!others) /* fails the grammar */
+            return parameter(b, v, args, first, dr_grammar_set(b->g, NULL, 0, false));
         for (size_t k = 0; k < to->n; k++)
             if (!dr_str_eq(to->v[k], from->v[i]) || times_said(b, from->v[i]) != 1)
                 others[n++] = to->v[k];

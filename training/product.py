@@ -82,9 +82,7 @@ class Package:
         calls = [('find_symbol', {'name': n}) for n in pick + wrong]
         calls += [('find_refs', {'name': n}) for n in pick if self.uses.get(n)] + [('find_refs', {'name': n}) for n in pick[:40] + wrong[:20] if not self.uses.get(n)]
         calls += [('describe', {'name': n}) for n in dict.fromkeys(described)]
-        for n in wrong_described:                             # and of the names they stand for, to be asked again
-            tool = rng.choice(list(PARTS.values()))
-            calls += [(tool, {'name': x}) for x in (n, *self.folded.get(n.lower(), []))]
+        calls += [(rng.choice(list(PARTS.values())), {'name': n}) for n in wrong_described]
         calls += [('outline', {'path': p}) for p in files] + [('imports', {'path': p}) for p in files]
         calls += [('find_file', {'name': n}) for n in self._file_names(rng, names)]
         calls += [('grep', {'pattern': t}) for t in self._texts(rng, root, files)]
