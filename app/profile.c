@@ -267,6 +267,12 @@ static dr_status read_key(dr_profile *p, const char *key, json_t *v, dr_error *e
     }
     if (strcmp(key, "context") == 0)
         return read_int(&p->context, v, 256, INT64_C(1) << 24, key, err);
+    if (strcmp(key, "known") == 0) {
+        if (!json_is_boolean(v))
+            return dr_fail(err, DR_ERR_FORMAT, "\"known\" is true or false");
+        p->known = json_is_true(v);
+        return DR_OK;
+    }
     if (strcmp(key, "mode") == 0) {
         const char *mode = json_string_value(v);
         if (!mode || (strcmp(mode, "chat") != 0 && strcmp(mode, "thinking") != 0))

@@ -3,7 +3,7 @@
  *   {"format": 1, "name": "nano", "limits": "one line told to the user",
  *    "pack": {"mode": "map", "budget": 1024}, "mode": "chat", "effort": "none", "instructions": "...",
  *    "tools": ["find_symbol", ...], "result_columns": 60, "result_lines": 8, "max_calls": 3, "max_tokens": 512,
- *    "context": 8192, "drafts": 1, "sampling": {"temperature": 0, "top_p": 1, "min_p": 0, "seed": 0},
+ *    "context": 8192, "drafts": 1, "known": false, "sampling": {"temperature": 0, "top_p": 1, "min_p": 0, "seed": 0},
  *    "answers": [{"text": "`{symbol}` is defined at {cite}.", "status": "answered", "check": "defined"}]}
  *
  * A folder without the file gets the defaults of an official checkpoint. "answers" makes a closed model: it may say these
@@ -88,6 +88,7 @@ typedef struct dr_profile {
     dr_pack_mode pack_mode;
     int64_t pack_budget; /* tokens; 0: what the context leaves */
     bool thinking;
+    bool known; /* a question comes behind a reminder of what the index knows of its words (app/known.h), but for a full pack */
     char *tools[DR_MAX_TOOLS];
     int n_tools;
     int32_t result_columns, result_lines, max_calls, max_tokens;

@@ -1,11 +1,12 @@
 /* app/tool_command.c: `deepread tool NAME ARGUMENT...`: what the model would get to read.
  *
  * --batch reads one call a line, {"name": ..., "arguments": {...}}, and answers one line each, {"text": ..., "places": [[path, line],
- * ...]}; {"name": "symbols"} lists every defined name with its places, {"name": "map"} the pack in map mode (the training data is made of these). */
+ * ...]}; {"name": "symbols"} lists every defined name with its places, {"name": "files"} the paths of all files, {"name": "map"} the pack in map mode (the training data is made of these). */
 #include "app/app.h"
 #include "app/edit.h"
 #include "app/pack.h"
 #include "app/setup.h"
+#include "app/tools_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -77,6 +78,15 @@ static json_t *symbols_json(const dr_setup *s)
     return list;
 }
 
+static json_t *files_json(const dr_setup *s)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < dr_repo_n_files(s->repo); i++)
+        if (dr_tool__is_file(dr_repo_file_at(s->repo, i)))
+            json_array_append_new(list, dr_output_text(dr_repo_file_at(s->repo, i)->path));
+    return list;
+}
+
 static dr_status answer_line(dr_setup *s, const char *line, size_t n, int64_t number, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -99,6 +109,8 @@ static dr_status answer_line(dr_setup *s, const char *line, size_t n, int64_t nu
     }
     if (strcmp(name, "symbols") == 0)
         reply = json_pack("{s:o}", "symbols", symbols_json(s));
+    else if (strcmp(name, "files") == 0)
+        reply = json_pack("{s:o}", "files", files_json(s));
     else if (strcmp(name, "map") == 0) {
         const dr_pack_options how = {
             .mode = DR_PACK_MAP, .budget = s->profile.pack_budget, .store = s->facts, .pool = s->pool};

@@ -1,5 +1,6 @@
 #include "app/tools.h"
 
+#include "app/known.h"
 #include "app/tools_parts.h"
 #include "repo/grep.h"
 #include "repo/text.h"
@@ -93,6 +94,11 @@ static const tool_entry tools[DR_N_TOOLS] = {
          "\"parameters\": {\"type\": \"object\", \"properties\": {\"range\": {\"type\": \"string\"}}, "
          "\"required\": [\"range\"]}}",
          {{"range", false, false}}},
+    [DR_TOOL_KNOWN] =
+        {"known",
+         "{\"name\": \"known\", \"description\": \"what the index knows of the words of a text\", \"parameters\": {\"type\": "
+         "\"object\", \"properties\": {\"text\": {\"type\": \"string\"}}, \"required\": [\"text\"]}}",
+         {{"text", false, false}}},
     [DR_TOOL_PARAMETERS] =
         {"parameters",
          "{\"name\": \"parameters\", \"description\": \"parameters of a function\", \"parameters\": {\"type\": "
@@ -359,6 +365,7 @@ static dr_status run(dr_tool_result *out, const dr_workspace *w, const dr_str te
     case DR_TOOL_RENAME: return dr_tool__rename(out, w, text[0], text[1], text[2], err);
     case DR_TOOL_CALLEES: return dr_tool__callees(out, w, text[0], err);
     case DR_TOOL_CHANGES: return dr_tool__changes(out, w, text[0], err);
+    case DR_TOOL_KNOWN: dr_known_write(&out->text, w, text[0]); return DR_OK;
     case DR_TOOL_SET_VALUE: return dr_tool__set_value(out, w, text[0], text[1], err);
     case DR_TOOL_RENAME_EVERYWHERE: return dr_tool__rename_everywhere(out, w, text[0], text[1], err);
     case DR_TOOL_ADD_IMPORT: return dr_tool__add_import(out, w, text[0], text[1], err);
@@ -390,8 +397,8 @@ static bool same_but_case(dr_str a, dr_str b)
     return a.n == b.n && strncasecmp(a.s, b.s, a.n) == 0;
 }
 
-/* The one name of the index that a name which is not there is equal to but for case; those come first among the similar ones. */
-static bool in_other_case(dr_str *real, const dr_symbols *symbols, dr_str name)
+/* Those that are equal but for case come first among the similar ones. */
+bool dr_tool__in_other_case(dr_str *real, const dr_symbols *symbols, dr_str name)
 {
     const dr_sym_def *defs;
     dr_str similar[DR_MAX_SIMILAR];
@@ -413,7 +420,7 @@ static dr_status run_in_any_case(dr_tool_result *out, const dr_workspace *w, dr_
     for (int i = 0; i < n_names(out->tool) && st == DR_OK && (out->outcome == DR_TOOL_NO_SYMBOL || out->outcome == DR_TOOL_NOTHING); i++) {
         const dr_tool_id tool = out->tool;
         dr_str real;
-        if (!in_other_case(&real, w->symbols, text[i]))
+        if (!dr_tool__in_other_case(&real, w->symbols, text[i]))
             continue;
         dr_tool__add_str(&said, text[i]);
         dr_buf_str(&said, " is named ");

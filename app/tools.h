@@ -28,6 +28,7 @@ typedef enum dr_tool_id {
     DR_N_ROSTER_TOOLS, /* up to here in a profile that names none; the rest where a profile names them, and by hand */
     DR_TOOL_CALLEES = DR_N_ROSTER_TOOLS,
     DR_TOOL_CHANGES,
+    DR_TOOL_KNOWN,
     DR_TOOL_PARAMETERS, /* from here to DR_TOOL_COMMENT: describe, one part of it */
     DR_TOOL_RETURNS,
     DR_TOOL_FIELDS,

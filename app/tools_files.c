@@ -10,7 +10,7 @@
 
 enum { READ_LINES = 12, READ_BEFORE = 2, READ_COLUMNS = 400 };
 
-static bool is_file(const dr_repo_file *f)
+bool dr_tool__is_file(const dr_repo_file *f)
 {
     return f->cls <= DR_FILE_LFS_POINTER || f->cls == DR_FILE_SYMLINK;
 }
@@ -44,12 +44,12 @@ size_t dr_tool__files_named(const dr_workspace *w, dr_str name, size_t *files, s
 {
     size_t n = 0, exact;
     name = without_dot(name);
-    if (dr_repo_find(w->repo, name, &exact) && is_file(dr_repo_file_at(w->repo, exact))) {
+    if (dr_repo_find(w->repo, name, &exact) && dr_tool__is_file(dr_repo_file_at(w->repo, exact))) {
         files[0] = exact;
         return 1;
     }
     for (size_t i = 0; i < dr_repo_n_files(w->repo) && n < max; i++)
-        if (is_file(dr_repo_file_at(w->repo, i)) && ends_in(dr_tool__path(w, i), name, false))
+        if (dr_tool__is_file(dr_repo_file_at(w->repo, i)) && ends_in(dr_tool__path(w, i), name, false))
             files[n++] = i;
     return n;
 }
@@ -98,8 +98,7 @@ dr_status dr_tool__find_path(bool *found, size_t *file, dr_tool_result *r, const
 
 /* ---- find_file ---- */
 
-/* How a path answers to a name: 0 ends in it, 1 its base name without an ending is it, 2 contains it; 3 not at all. Without case. */
-static int rank_of(dr_str path, dr_str name)
+int dr_tool__file_rank(dr_str path, dr_str name)
 {
     if (ends_in(path, name, true))
         return 0;
@@ -141,7 +140,7 @@ dr_status dr_tool__find_file(dr_tool_result *r, const dr_workspace *w, dr_str na
     name = without_dot(name);
     for (size_t i = 0; i < max; i++) {
         const dr_repo_file *f = dr_repo_file_at(w->repo, i);
-        const int its = is_file(f) ? rank_of(f->path, name) : 3;
+        const int its = dr_tool__is_file(f) ? dr_tool__file_rank(f->path, name) : 3;
         if (its < rank) {
             rank = its;
             n = 0;

@@ -115,14 +115,14 @@ static dr_status run_calls(dr_turn *t, const dr_completion *c, dr_error *err)
 {
     dr_status st = DR_OK;
     const dr_workspace workspace = workspace_of(t);
-    enum { FIXED = 3, MOST = 16 };
+    enum { MOST = 16 };
     const size_t n_calls = c->n_calls < MOST ? c->n_calls : MOST;
-    dr_message messages[FIXED + MOST] = {
-        dr_turn__system(t->session),
-        {.role = DR_USER, .content = dr_str_of(t->question)},
-        {.role = DR_ASSISTANT, .content = c->content, .calls = c->calls, .n_calls = n_calls}};
+    dr_message messages[DR_TURN_OPENING + 1 + MOST];
     dr_prompt prompt = {0};
-    size_t n = FIXED;
+    size_t n = dr_turn__opening(t, messages);
+
+    messages[n++] = (dr_message){.role = DR_ASSISTANT, .content = c->content, .calls = c->calls, .n_calls = n_calls};
+    const dr_render_options render = {.thinking = t->s->profile.thinking, .effort = t->s->profile.effort, .n_context = n};
 
     for (size_t i = 0; i < n_calls && t->n_results < DR_TURN_RESULTS; i++) {
         dr_tool_id id;
@@ -139,7 +139,6 @@ static dr_status run_calls(dr_turn *t, const dr_completion *c, dr_error *err)
         t->answer->n_malformed += r->failed;
         messages[n++] = (dr_message){.role = DR_TOOL, .content = dr_buf_view(&r->text), .tool_call_id = c->calls[i].id};
     }
-    const dr_render_options render = {.thinking = t->s->profile.thinking, .effort = t->s->profile.effort, .n_context = FIXED};
     if ((st = dr_dialect_render(t->s->dialect, &prompt, messages, n, &render, err)) == DR_OK)
         st = dr_prompt_ids(&prompt, t->s->tokenizer, &t->pending, err);
 done:
@@ -293,7 +292,7 @@ dr_status dr_session_ask(dr_session *session, dr_answer *out, const char *questi
     }
     if ((st = dr_words_init(&t->words, dr_str_of(question), err)) != DR_OK ||
         (st = dr_sampler_new(&t->sampler, how, dr_model_config(s->model)->vocab, err)) != DR_OK ||
-        (st = dr_turn__prompt(session, question, &ids, marks, err)) != DR_OK || (st = too_long(session, (int64_t)ids.n, err)) != DR_OK ||
+        (st = dr_turn__prompt(t, &ids, marks, err)) != DR_OK || (st = too_long(session, (int64_t)ids.n, err)) != DR_OK ||
         (st = run_prompt(t, &ids, marks, err)) != DR_OK)
         goto done;
     show_prefix(t);
@@ -311,6 +310,7 @@ done:
     for (size_t i = 0; i < t->n_results; i++)
         dr_tool_result_fini(&t->results[i]);
     dr_ids_free(&t->pending);
+    dr_buf_free(&t->known);
     dr_words_fini(&t->words);
     dr_turn_texts_free(t->texts);
     dr_sampler_free(t->sampler);

@@ -34,6 +34,11 @@ typedef struct dr_words {
     size_t n_quoted;
 } dr_words;
 bool dr_words_byte(unsigned char c); /* of v */
+/* The next word of a text from *at on, and the next run of bytes that a path may have; *at moves behind it. False: there is none. */
+bool dr_words_next(dr_str *out, dr_str text, size_t *at);
+bool dr_words_next_run(dr_str *out, dr_str text, size_t *at);
+/* What is left of a run that could be a path or a qualified name; empty when it is a plain word or no word at all. */
+dr_str dr_words_as_path(dr_str run);
 dr_status dr_words_init(dr_words *out, dr_str question, dr_error *err);
 void dr_words_fini(dr_words *w);
 

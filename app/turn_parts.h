@@ -34,6 +34,7 @@ typedef struct dr_turn {
     dr_setup *s;
     dr_answer *answer;
     const char *question;
+    dr_buf known; /* the reminder before it; empty: there is none */
     dr_edits *edits;
     dr_decoder *decoder; /* the session's, or a fork of it */
     dr_speculation *speculation;
@@ -49,9 +50,11 @@ typedef struct dr_turn {
 /* turn_prompt.c */
 /* Roster, instructions, pack and places of a session. */
 dr_status dr_turn__prepare(dr_session *session, dr_error *err);
-/* BOS, pack, instructions and roster, question. */
-dr_status dr_turn__prompt(dr_session *session, const char *question, dr_ids *ids, int64_t marks[DR_N_MARKS], dr_error *err);
-dr_message dr_turn__system(const dr_session *session);
+/* BOS, pack, instructions and roster, reminder, question. */
+dr_status dr_turn__prompt(dr_turn *t, dr_ids *ids, int64_t marks[DR_N_MARKS], dr_error *err);
+/* The messages up to the question. Returns how many. */
+enum { DR_TURN_OPENING = 3 };
+size_t dr_turn__opening(const dr_turn *t, dr_message out[DR_TURN_OPENING]);
 
 /* turn_judge.c: status and citations of an answer from what can be checked in it. */
 dr_status dr_turn__judge(dr_turn *t, dr_error *err);

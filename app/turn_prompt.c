@@ -1,4 +1,5 @@
 /* app/turn_prompt.c: what stands before the first sampled token, most of it the same for every question. */
+#include "app/known.h"
 #include "app/turn_parts.h"
 
 #include <stdlib.h>
@@ -18,11 +19,21 @@ static void write_tools(dr_session *session)
     dr_buf_str(&session->tools_json, "]");
 }
 
-dr_message dr_turn__system(const dr_session *session)
+static dr_message system_of(const dr_session *session)
 {
     return (dr_message){.role = DR_SYSTEM,
                         .content = dr_buf_view(&session->instructions),
                         .tools = session->s->profile.n_tools ? dr_buf_view(&session->tools_json) : (dr_str){0}};
+}
+
+size_t dr_turn__opening(const dr_turn *t, dr_message out[DR_TURN_OPENING])
+{
+    size_t n = 0;
+    out[n++] = system_of(t->session);
+    if (t->known.n)
+        out[n++] = (dr_message){.role = DR_REMINDER, .content = dr_buf_view(&t->known)};
+    out[n++] = (dr_message){.role = DR_USER, .content = dr_str_of(t->question)};
+    return n;
 }
 
 /* The longest timeline that a turn may have. */
@@ -42,7 +53,7 @@ static dr_status room_for_pack(int64_t *room, const dr_session *session, dr_erro
     const dr_profile *p = &session->s->profile;
     const dr_render_options render = {.thinking = p->thinking, .effort = p->effort};
     const dr_workspace w = dr_setup_workspace(session->s);
-    const dr_message messages[] = {dr_turn__system(session), {.role = DR_USER, .content = DR_STR("?")}};
+    const dr_message messages[] = {system_of(session), {.role = DR_USER, .content = DR_STR("?")}};
     const int64_t results = (int64_t)p->max_calls * w.result_lines * w.result_columns / BYTES_A_TOKEN;
     dr_prompt prompt = {0};
     dr_ids ids = {0};
@@ -110,16 +121,23 @@ dr_status dr_turn__prepare(dr_session *session, dr_error *err)
 
 /* The rendered system text opens with the instructions; the pack's ids, which stand for themselves (docs/pack.md), go in front of
  * them. */
-dr_status dr_turn__prompt(dr_session *session, const char *question, dr_ids *ids, int64_t marks[DR_N_MARKS], dr_error *err)
+dr_status dr_turn__prompt(dr_turn *t, dr_ids *ids, int64_t marks[DR_N_MARKS], dr_error *err)
 {
     dr_status st = DR_OK;
+    dr_session *session = t->session;
     dr_setup *s = session->s;
     const dr_pack *pack = &session->pack;
     dr_prompt prompt = {0};
-    const dr_message messages[] = {dr_turn__system(session), {.role = DR_USER, .content = dr_str_of(question)}};
+    dr_message messages[DR_TURN_OPENING];
     const dr_render_options render = {.thinking = s->profile.thinking, .effort = s->profile.effort};
 
-    if ((st = dr_dialect_render(s->dialect, &prompt, messages, 2, &render, err)) != DR_OK)
+    if (s->profile.known && pack->mode != DR_PACK_FULL) {
+        const dr_workspace w = dr_setup_workspace(s);
+        dr_known_write(&t->known, &w, dr_str_of(t->question));
+        if (t->known.failed)
+            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    }
+    if ((st = dr_dialect_render(s->dialect, &prompt, messages, dr_turn__opening(t, messages), &render, err)) != DR_OK)
         goto done;
     bool placed = false;
     for (size_t i = 0; i < prompt.n_segments; i++) {
@@ -128,7 +146,7 @@ dr_status dr_turn__prompt(dr_session *session, const char *question, dr_ids *ids
             char name[64];
             (void)snprintf(name, sizeof name, "%.*s", (int)text.n, text.s);
             const int32_t id = dr_tokenizer_special(s->tokenizer, name);
-            if (marks[DR_MARK_ROSTER] == 0 && strcmp(name, "<｜User｜>") == 0)
+            if (marks[DR_MARK_ROSTER] == 0 && (strcmp(name, "<｜User｜>") == 0 || strcmp(name, "<｜latest_reminder｜>") == 0))
                 marks[DR_MARK_ROSTER] = (int64_t)ids->n;
             if (id < 0) {
                 st = dr_fail(err, DR_ERR_FORMAT, "%s: the tokenizer has no token %s", s->model_dir, name);

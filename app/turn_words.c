@@ -37,23 +37,28 @@ static size_t sort_unique(dr_str *v, size_t n)
     return kept;
 }
 
-/* Every run of such bytes. */
-static size_t find_runs(dr_str *v, dr_str text, bool (*in_run)(unsigned char c))
+static bool next_run(dr_str *out, dr_str text, size_t *at, bool (*in_run)(unsigned char c))
 {
-    size_t n = 0;
-    for (size_t i = 0; i < text.n;) {
-        size_t end = i;
-        while (end < text.n && in_run((unsigned char)text.s[end]))
-            end++;
-        if (end > i)
-            v[n++] = (dr_str){text.s + i, end - i};
-        i = end + 1;
-    }
-    return n;
+    while (*at < text.n && !in_run((unsigned char)text.s[*at]))
+        ++*at;
+    const size_t first = *at;
+    while (*at < text.n && in_run((unsigned char)text.s[*at]))
+        ++*at;
+    *out = (dr_str){text.s + first, *at - first};
+    return out->n > 0;
 }
 
-/* What is left of a run that could be a path or a qualified name; empty when it is a plain word or no word at all. */
-static dr_str as_path(dr_str run)
+bool dr_words_next(dr_str *out, dr_str text, size_t *at)
+{
+    return next_run(out, text, at, dr_words_byte);
+}
+
+bool dr_words_next_run(dr_str *out, dr_str text, size_t *at)
+{
+    return next_run(out, text, at, path_byte);
+}
+
+dr_str dr_words_as_path(dr_str run)
 {
     bool word = false, joined = false;
     while (run.n && (run.s[0] == ':' || run.s[0] == '-'))
@@ -88,18 +93,21 @@ static size_t find_quoted(dr_str *v, dr_str text)
 
 dr_status dr_words_init(dr_words *out, dr_str question, dr_error *err)
 {
+    dr_str run;
+
     *out = (dr_words){.question = question};
-    out->v = calloc(question.n / 2 + 1, sizeof *out->v);
+    out->v = calloc(question.n / 2 + 2, sizeof *out->v);
     out->paths = calloc(question.n / 2 + 1, sizeof *out->paths);
     out->quoted = calloc(question.n / 2 + 1, sizeof *out->quoted);
     if (!out->v || !out->paths || !out->quoted) {
         dr_words_fini(out);
         return dr_fail(err, DR_ERR_NOMEM, "out of memory");
     }
-    out->n = sort_unique(out->v, find_runs(out->v, question, dr_words_byte));
-    const size_t n_runs = find_runs(out->paths, question, path_byte);
-    for (size_t i = 0; i < n_runs; i++) {
-        const dr_str path = as_path(out->paths[i]);
+    for (size_t at = 0; dr_words_next(&out->v[out->n], question, &at);)
+        out->n++;
+    out->n = sort_unique(out->v, out->n);
+    for (size_t at = 0; dr_words_next_run(&run, question, &at);) {
+        const dr_str path = dr_words_as_path(run);
         if (path.n)
             out->paths[out->n_paths++] = path;
     }

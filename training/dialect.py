@@ -15,8 +15,8 @@ PROFILE = os.path.join(HERE, 'profile')
 NANO = os.path.join(ROOT, 'models', 'nano')
 
 BOS, EOS, PAD = '<｜begin▁of▁sentence｜>', '<｜end▁of▁sentence｜>', '<｜▁pad▁｜>'
-USER, ASSISTANT, THINK, END_THINK, DSML = '<｜User｜>', '<｜Assistant｜>', '<think>', '</think>', '｜DSML｜'
-SPECIAL = [BOS, EOS, PAD, USER, ASSISTANT, THINK, END_THINK, DSML, '<｜latest_reminder｜>',
+REMINDER, USER, ASSISTANT, THINK, END_THINK, DSML = '<｜latest_reminder｜>', '<｜User｜>', '<｜Assistant｜>', '<think>', '</think>', '｜DSML｜'
+SPECIAL = [BOS, EOS, PAD, USER, ASSISTANT, THINK, END_THINK, DSML, REMINDER,
            '<｜action｜>', '<｜query｜>', '<｜authority｜>', '<｜domain｜>', '<｜title｜>', '<｜read_url｜>',
            '<｜fim▁hole｜>', '<｜fim▁begin｜>', '<｜fim▁end｜>']
 
@@ -79,6 +79,11 @@ def system(pack):
 
 def user(text):
     return USER + text + ASSISTANT + END_THINK
+
+
+def asked(text, reminder=None):
+    """A question, behind the reminder of what the index knows of its words."""
+    return (REMINDER + reminder if reminder else '') + user(text)
 
 
 def tool_result(text):

@@ -195,8 +195,12 @@ class Teller:
     def reply(self, tool, *arguments):
         return self.p.replies.get((tool, *arguments))
 
-    def question(self, skill, kind=None, exact=False, **fields):
-        return (dialect.user(ask(self.rng, self.word(skill), kind, exact, **fields)), 'ctx')
+    def asked(self, text, own=None):
+        """A question; own: kinds of names that are not as the index has them."""
+        return (dialect.asked(text, None if self.full else self.p.known.of(text, own)), 'ctx')
+
+    def question(self, skill, kind=None, exact=False, own=None, **fields):
+        return self.asked(ask(self.rng, self.word(skill), kind, exact, **fields), own)
 
     def call(self, tool, text, **arguments):
         return [(dialect.call(tool, **arguments), 'call'), (dialect.tool_result(mark_result(tool, text)), 'ctx')]
@@ -228,7 +232,7 @@ class Teller:
         name = self.name(self.double if rng.random() < .3 and self.double else self.known if rng.random() < .15 else self.strong)
         return self._define(name, self.p.replies['find_symbol', name]['text']) if name else None
 
-    def _define(self, name, text, place=None):
+    def _define(self, name, text, place=None, own=None):
         rows = wanted(text)
         if not rows:
             return None
@@ -236,10 +240,10 @@ class Teller:
             self.answer('several', [dict(cite=r[:2]) for r in rows], symbol=name)
         if not place:
             kind = rows[0][2] if len(rows) == 1 else None
-            return Turn([self.question('define all' if self.rng.random() < .12 else 'define', kind, x=name),
+            return Turn([self.question('define all' if self.rng.random() < .12 else 'define', kind, own=own, x=name),
                          *self.call('find_symbol', text, name=name), *end])
         key = 'k' if place in KIND_WORDS else 'f' if any(place == r[0] or place == r[0].rsplit('/', 1)[-1] for r in rows) else 'd'
-        head = self.question({'k': 'define kind', 'd': 'define folder', 'f': 'define file'}[key], x=name, **{key: place})
+        head = self.question({'k': 'define kind', 'd': 'define folder', 'f': 'define file'}[key], own=own, x=name, **{key: place})
         return Turn([head, *self.call('find_symbol_in', text, name=name, place=place), *end])
 
     def choice(self):
@@ -256,11 +260,12 @@ class Teller:
         order = sorted(rows, key=lambda r: (rank.get(r[2], 0), r[0].encode(), r[1]))
         if not order:
             return None
+        own = {name: order[0][2]}
         place = qualifier(rng, [r for r in order if r[2] != 'prototype'] or order) if rng.random() < .6 else None
         if place:
             bare = place.rstrip('/')
             order = [r for r in order if place == r[2] or ('/' + r[0]).endswith('/' + place) or f'/{bare}/' in f'/{r[0]}']
-        return self._define(name, '\n'.join(f'{p}:{n}: {k} {rows[(p, n, k)]}' for p, n, k in order), place)
+        return self._define(name, '\n'.join(f'{p}:{n}: {k} {rows[(p, n, k)]}' for p, n, k in order), place, own)
 
     def uses(self):
         rng = self.rng
@@ -508,13 +513,13 @@ class Teller:
         if not self.full and self.with_field['doc'] and rng.random() < .08:      # without the files there is nothing to read
             b = next(b for b in self.blocks[rng.choice(self.with_field['doc'])] if 'doc' in b)
             text = ask(rng, self.word('reading'), exact=True, q=re.split(r'(?<=[.!?])\s', b['doc'])[0])
-            return Turn([(dialect.user(text), 'ctx'), *self.answer('decline')])
+            return Turn([self.asked(text), *self.answer('decline')])
         wording = self.word('decline')
         if rng.random() < .45:
             thing = '{x}' if rng.random() < .7 else rng.choice(questions.OBJECTS)
             wording = rng.choice(questions.MANNERS) + rng.choice(self.tasks) + ' ' + thing + rng.choice(['', '.', '?'])
         text = ask(rng, wording, 'function', x=rng.choice(names), y=rng.choice(names) if rng.random() < .5 else invent(rng, self.words))
-        return Turn([(dialect.user(text), 'ctx'), *self.answer('decline')])
+        return Turn([self.asked(text), *self.answer('decline')])
 
     # ---- edits
 
@@ -599,7 +604,7 @@ class Teller:
         fits = [w for w in fits if '{s}' in w or ('include' in w) == c_like or 'needs' in w] or fits
         wording = rng.choice(fits)
         question = ask(rng, wording, s=f'`{line}`' if rng.random() < .5 else line, m=module, f=asked)
-        return Turn([(dialect.user(question), 'ctx'),
+        return Turn([self.asked(question),
                      *self.edited('add_import', text, path=asked, **{'import': line if '{s}' in wording else module})])
 
     def start(self):
@@ -614,7 +619,7 @@ class Teller:
         if rng.random() < .15:
             statement = statement.removesuffix(';')
         question = ask(rng, wording, 'function', x=name, s=f'`{statement}`' if rng.random() < .6 else statement)
-        return Turn([(dialect.user(question), 'ctx'), *self.edited('add_statement', text, name=name, statement=statement)])
+        return Turn([self.asked(question), *self.edited('add_statement', text, name=name, statement=statement)])
 
     SKILLS = dict(define=13, choice=4, uses=11, risky=7, parameters=7, returns=7, fields=6, value=6, doc=9, file=6, outline=7, imports=7,
                   importers=6, calls=7, grep=4, absent=10, decline=12, constant=8, rename=8, rename_absent=1, include=8, start=8)

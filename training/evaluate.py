@@ -59,7 +59,7 @@ def index(work, package, binary):
 
 
 def question_of(turn):
-    return turn[0][0][len(dialect.USER):].split(dialect.ASSISTANT)[0]
+    return turn[0][0].split(dialect.USER)[1].split(dialect.ASSISTANT)[0]
 
 
 def last_call(turn):

@@ -10,7 +10,7 @@ import re
 import subprocess
 from multiprocessing import Pool
 
-from . import corpus, dialect, sources
+from . import corpus, dialect, known, sources
 
 NAMES, DOUBLES, DESCRIBED, FILES = 500, 150, 170, 40       # asked about in a package, at most
 SMALL_FILE = 40_000                                        # bytes; `describe` and its like parse the whole file
@@ -44,13 +44,14 @@ def key(tool, arguments):
 
 
 class Package:
-    """by_name: {name: [(path, line, kind)]} of every defined name, in result order; uses: {name: count}; replies: {(tool,
+    """known: what the index knows of words; by_name: {name: [(path, line, kind)]} of every defined name, in result order; uses: {name: count}; replies: {(tool,
     arguments...): reply}; asked: {tool: [arguments]}."""
 
     def __init__(self, name, binary, root):
         rng = corpus.seeded('product', name)
         self.name, self.replies, self.asked = name, {}, {}
-        symbols, overview = batch(binary, root, [('symbols', None), ('map', None)])
+        symbols, files, overview = batch(binary, root, [('symbols', None), ('files', None), ('map', None)])
+        self.known = known.Known({n: rows[0][2] for n, _, rows in symbols['symbols'] if rows}, files['files'])
         head = re.match(r'repository .*?, (\d+) files', overview['text'])
         self.n_files = int(head[1]) if head else 0
         self.map_lines = {}
@@ -61,9 +62,9 @@ class Package:
         self.by_name = {n: [tuple(r) for r in rows] for n, _, rows in symbols['symbols'] if NAME.fullmatch(n) and 2 <= len(n) <= 48}
         self.uses = {n: k for n, k, _ in symbols['symbols']}
         self.paths = corpus.paths(root)
-        known = set(self.paths)
+        there = set(self.paths)
         size = {p: os.path.getsize(os.path.join(root, p)) for p in self.paths}
-        self.by_name = {n: rows for n, rows in self.by_name.items() if any(r[0] in known for r in rows)}
+        self.by_name = {n: rows for n, rows in self.by_name.items() if any(r[0] in there for r in rows)}
         names = sorted(self.by_name)
         if len(names) < 30 or len(self.paths) < 3:
             raise ValueError(f'{name}: {len(names)} names in {len(self.paths)} files')

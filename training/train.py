@@ -10,9 +10,9 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from . import induction, questions as wordings, recipe, tokenizer
+from . import induction, known, questions as wordings, recipe, tokenizer
 from .model import BF, MODE, Config, Nano, count, cross_entropy
-from .roles import ASSISTANT, CONTEXT, LEARNED, NAME, USER
+from .roles import ASSISTANT, CONTEXT, LEARNED, NAME, REMINDER, USER
 
 ROLE_WEIGHT = torch.tensor([0., .1, 1., .5])          # by role: none, context, learned, practice
 SAVE_EVERY = 50
@@ -97,8 +97,9 @@ def sources(ids, roles, segments, spans):
     out = np.full(ids.shape, -1)
     for x, role, segment, span, o in zip(ids, roles, segments, spans, out):
         n = len(x)
-        users = np.cumsum(x == USER)
-        opened = users > np.maximum.accumulate(np.where(np.diff(segment, prepend=-1) != 0, users - (x == USER), 0))
+        turns = np.isin(x, (USER, REMINDER))
+        n_turns = np.cumsum(turns)
+        opened = n_turns > np.maximum.accumulate(np.where(np.diff(segment, prepend=-1) != 0, n_turns - turns, 0))
         later = np.minimum.accumulate(np.where(span > 0, segment, 999)[::-1])[::-1]      # segments are numbered upwards
         packed = later == segment
         told = (role == CONTEXT) & (opened | packed)
@@ -139,30 +140,37 @@ def kinds(tok):
 
 
 def words_of_questions(tok):
-    """bool [vocabulary]: the tokens of letters that wordings are made of."""
+    """bool [vocabulary]: the tokens of letters that wordings are made of, and what a reminder says of names."""
     out = np.zeros(tok.get_vocab_size(), bool)
-    for text in wordings.WORDINGS.values():
-        for e in tok.encode_batch([re.sub(r'\{\w\}', ' ', row) for row in wordings.side(text, False)], add_special_tokens=False):
-            out[[i for i, token in zip(e.ids, e.tokens) if token.replace('Ġ', '').isalpha()]] = True
+    texts = [re.sub(r'\{\w\}', ' ', row) for text in wordings.WORDINGS.values() for row in wordings.side(text, False)]
+    for e in tok.encode_batch([*texts, ' '.join(known.SAID)], add_special_tokens=False):
+        out[[i for i, token in zip(e.ids, e.tokens) if token.replace('Ġ', '').isalpha()]] = True
     return out
+
+
+def begins(ids, result):
+    """For rows [n, T + 1]: does a question begin here, with its reminder or, where there is none, with the token of a user that is no result?"""
+    place = np.arange(ids.shape[1])
+    user = (ids == USER) & (np.roll(ids, -1, 1) != result)
+    reminded = np.maximum.accumulate(np.where(ids == REMINDER, place, -1), 1)
+    asked = np.maximum.accumulate(np.where(user, place, -1), 1)
+    before = np.concatenate((np.full((len(ids), 1), -1), asked[:, :-1]), 1)
+    return (ids == REMINDER) | user & (reminded <= before)
 
 
 def numbers(ids, result):
     """For rows [n, T + 1] which question a token belongs to, from 1 on in each row: that begun last."""
-    return np.cumsum((ids == USER) & (np.roll(ids, -1, 1) != result), 1)
+    return np.cumsum(begins(ids, result), 1)
 
 
 def questions(ids, roles, result, words):
-    """For rows [n, T + 1] the number of the question that a token is a word of, from 1 on in each row; where the next token is learned, that of
-    the question it answers, negative; else 0.  result: the token that a tool's result begins with, which is no question; words: as
-    `words_of_questions` says; a question that has none consists of all its tokens."""
-    after = np.roll(ids, -1, 1)
-    number = numbers(ids, result)
-    # inside: the turn that began last is a question, and has not ended
-    turns, ends = np.cumsum(ids == USER, 1), np.cumsum(ids == ASSISTANT, 1)
-    began = np.maximum.accumulate(np.where(ids == USER, np.arange(ids.shape[1]), 0), 1)
-    inside = (turns > 0) & (ends - np.take_along_axis(ends, began, 1) == 0) & (np.take_along_axis(after, began, 1) != result)
-    inside &= ids != USER
+    """For rows [n, T + 1] the number of the question that a token is a word of, its reminder's too, from 1 on in each row; where the next token is
+    learned, that of the question it answers, negative; else 0.  result: the token that a tool's result begins with, which is no question; words:
+    as `words_of_questions` says; a question that has none consists of all its tokens."""
+    first = begins(ids, result)
+    number, ends = np.cumsum(first, 1), np.cumsum(ids == ASSISTANT, 1)
+    began = np.maximum.accumulate(np.where(first, np.arange(ids.shape[1]), 0), 1)
+    inside = (number > 0) & (ends == np.take_along_axis(ends, began, 1)) & ~np.isin(ids, (USER, REMINDER))
     word = inside & words[ids]
     for n, w, i in zip(number, word, inside):
         w |= i & ~np.isin(n, n[w])

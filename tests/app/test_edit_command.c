@@ -228,6 +228,40 @@ static void ask__one_way_to_answer(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* A profile that asks for it gets a reminder of what the index knows before the question, but for a full pack; what all questions share ends
+ * before it. */
+static void ask__known_names_come_before_the_question(void **state)
+{
+    (void)state;
+    static const char *const packs[] = {"none", "full"};
+    char text[800], arguments[300];
+    for (size_t i = 0; i < 2; i++) {
+        json_int_t tokens[2];
+        for (int known = 0; known < 2; known++) {
+            (void)snprintf(text, sizeof text,
+                           "{\"name\": \"narrow\", \"mode\": \"chat\", \"pack\": {\"mode\": \"%s\"}, \"tools\": [\"find_symbol\"], \"known\": %s, "
+                           "\"max_calls\": 1, \"answers\": [{\"text\": \"No.\", \"status\": \"declined\"}]}", packs[i], known ? "true" : "false");
+            write_text(model, "deepread.json", text);
+            (void)snprintf(arguments, sizeof arguments, "-C %%R --model %s --json ask old", model);
+            run r = program_run(NULL, folder, arguments, "2>/dev/null");
+            json_t *e = event(&r, "prefix");
+            assert_non_null(e);
+            tokens[known] = json_integer_value(json_object_get(e, "tokens"));
+            json_decref(e);
+            dr_buf_free(&r.out);
+            (void)snprintf(arguments, sizeof arguments, "-C %%R --model %s --json --batch ask", model);
+            r = program_run(NULL, folder, arguments, "2>/dev/null << 'END' ; exit $?\nold\nold file, old\nEND\n:");
+            assert_int_equal(r.exit, 0);
+            dr_buf_free(&r.out);
+        }
+        if (i == 0)
+            assert_true(tokens[1] >= tokens[0] + 4); /* the control token, "known: ", a name and a kind */
+        else
+            assert_int_equal(tokens[1], tokens[0]);
+    }
+    write_text(model, "deepread.json", profile);
+}
+
 /* The same of edits: a name of one letter is all that there is to copy. */
 static void edit__one_way_to_do_it(void **state)
 {
@@ -314,6 +348,7 @@ int main(void)
         cmocka_unit_test(edit__bad_usage_exits_2),
         cmocka_unit_test(ask__sends_edits_elsewhere),
         cmocka_unit_test(ask__one_way_to_answer),
+        cmocka_unit_test(ask__known_names_come_before_the_question),
         cmocka_unit_test(edit__one_way_to_do_it),
         cmocka_unit_test(ask__without_constraints),
         cmocka_unit_test(ask__a_batch_is_many_single_questions),

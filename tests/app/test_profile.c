@@ -52,6 +52,18 @@ static void profile__defaults_without_a_file(void **state)
     dr_profile_fini(&p);
 }
 
+static void profile__known(void **state)
+{
+    (void)state;
+    dr_profile p;
+    assert_int_equal(open_text(&p, "{}", NULL), DR_OK);
+    assert_false(p.known);
+    dr_profile_fini(&p);
+    assert_int_equal(open_text(&p, "{\"known\": true}", NULL), DR_OK);
+    assert_true(p.known);
+    dr_profile_fini(&p);
+}
+
 static void profile__drafts(void **state)
 {
     (void)state;
@@ -81,6 +93,7 @@ static void profile__mistakes_are_named(void **state)
         {"{\"sampling\": {\"temperature\": -1}}", "temperature"},
         {"{\"sampling\": {\"top_p\": 2}}", "top_p"},
         {"{\"result_lines\": 0}", "result_lines"},
+        {"{\"known\": 1}", "\"known\" is true or false"},
         {"{\"drafts\": 5}", "\"drafts\": expected a whole number from 0 to 4"},
         {"{\"answers\": [{\"text\": \"x\"}]}", "needs \"text\" and \"status\""},
         {"{\"answers\": [{\"text\": \"x\", \"status\": \"answered\", \"check\": \"never\"}]}", "is called \"never\""},
@@ -115,6 +128,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(profile__bundled),
         cmocka_unit_test(profile__defaults_without_a_file),
+        cmocka_unit_test(profile__known),
         cmocka_unit_test(profile__drafts),
         cmocka_unit_test(profile__mistakes_are_named),
     };

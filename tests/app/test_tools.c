@@ -145,6 +145,25 @@ static void tools__by_hand(void **state)
            "src/main.c:11: helper at src/main.c:3 and 1 more\nsrc/main.c:11: list_size at src/list.c:3 and 1 more", 2, false);
     expect("callees", "{\"name\": \"list_size\"}", "list_size calls nothing that is defined here", 0, false);
     expect("callees", "{\"name\": \"LIST_MA\"}", "no symbol named LIST_MA\nsimilar: LIST_MAX", 0, false);
+    static const struct {
+        const char *text, *said;
+    } known[] = {
+        {"where is list_size defined?", "known: list_size function"},
+        {"who calls LIST_SIZE() in src/main.c?", "known: LIST_SIZE function, src/main.c file"},
+        {"does `main` call helper, main or helper?", "known: main function, helper function"},
+        {"list.h, LIST.C, tool and ./tool.py; src/, with", "known: list.h file, LIST.C file, tool file, ./tool.py file, src/ folder"},
+        {"list_size.x is Box->open", "known: list_size function, Box class, open method"},
+        {"l a LIS BO", "known: nothing"}, /* too short to be taken for another */
+        {"?", "known: nothing"},
+        {"main list_size helper Box open LIST_MAX LIST_H main.c list.c list.h tool.py src LIST_max list", /* twelve at most */
+         "known: main function, list_size function, helper function, Box class, open method, LIST_MAX macro, LIST_H macro, main.c file, "
+         "list.c file, list.h file, tool.py file, src folder"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        char arguments[200];
+        (void)snprintf(arguments, sizeof arguments, "{\"text\": \"%s\"}", known[i].text);
+        expect("known", arguments, known[i].said, 0, false);
+    }
     dr_tool_id id;
     assert_true(dr_tool_find(&id, DR_STR("changes")) && id >= DR_N_ROSTER_TOOLS);
 }

@@ -340,6 +340,24 @@ class Turns(unittest.TestCase):
         for call, reply in zip(calls, replies):
             self.assertIn('diff', reply, (call, reply['text']))
 
+    def test_reminders_are_those_of_the_program(self):
+        rng, own = random.Random(6), self.package.known
+        words = ['twice0', 'TWICE3', 'keep', 'part1.c', 'PART1.c', 'src/part.h', 'src/', './src/part2.c', 'part', 'LIMIT1', 'pair4.a', 'x', 'to', 'NAME', 'a::b',
+                 'Größe', '--', './', '`keep3`', '"run1()"', 'part0.c:3', 'srcs', 'nowhere.c', 'where', 'is', 'name']
+        texts = ['', *words] + [rng.choice(' ,?').join(rng.choices(words, k=rng.randint(1, 20))) for _ in range(400)]
+        for text, reply in zip(texts[1:], product.batch(BINARY, self.folder.name, [('known', {'text': t}) for t in texts[1:]])):
+            self.assertEqual(own.of(text), reply['text'], text)
+
+    def test_questions_come_behind_a_reminder_but_where_files_are_read(self):
+        teller = dialogues.Teller(self.package, random.Random(2), False, ['foo', 'bar'])
+        for full in (False, True):
+            teller.full = full
+            turns = [t for skill in ('define', 'calls', 'include', 'start', 'decline') for t in [getattr(teller, skill)() for _ in range(5)] if t]
+            self.assertTrue(turns)
+            for turn in turns:
+                question = evaluate.question_of(turn)
+                self.assertEqual(turn[0][0], dialect.user(question) if full else dialect.REMINDER + self.package.known.of(question) + dialect.user(question))
+
     def test_a_row_begins_its_dialogues_at_borders(self):
         with tempfile.TemporaryDirectory() as folder:
             tok, rng = small_tokenizer(folder), random.Random(4)

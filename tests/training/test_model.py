@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 
 from training import dialect, model as m, quant, recipe, tokenizer, train  # noqa: E402
 from training.model import MODE, Config, Nano  # noqa: E402
-from training.roles import ASSISTANT, CONTEXT, LEARNED, NAME, USER  # noqa: E402
+from training.roles import ASSISTANT, CONTEXT, LEARNED, NAME, REMINDER, USER  # noqa: E402
 
 SMALL = dict(vocabulary=300, d=128, layers=3, heads=2, head=96, rope=32, q_rank=128, o_rank=64, window=32, ratios=(0, 4, 128, 0),
              index_heads=2, index_head=64, topk=8, experts=4, chosen=2, f=128)
@@ -287,6 +287,16 @@ class Questions(unittest.TestCase):
         segments, spans = torch.tensor([[0] * 6 + [1] * 4]).numpy(), torch.tensor([[1, 1 + NAME, 1, 0, 0, 0, 0, 1 + NAME, 0, 0]]).numpy()
         kind, word = torch.tensor([[7, 5, 6, 5, 6, 9, 0, 9, 5, 9]]).numpy(), torch.tensor([[0, 0, 0, 5, 6, -1, 0, 0, 5, 9]]).numpy()
         self.assertEqual(train.stands(segments, spans, kind, word)[0].nonzero()[0].tolist(), [3, 9])
+
+    def test_a_question_begins_with_its_reminder(self):
+        U, A, R, N, C, L = USER, ASSISTANT, 31, REMINDER, CONTEXT, LEARNED
+        rows = [(0, C), (N, C), (60, C), (50, C), (U, C), (61, C), (A, C), (70, L), (U, C), (R, C), (60, C), (A, C), (71, L)]
+        rows += [(N, C), (50, C), (U, C), (60, C), (A, C), (72, L), (U, C), (61, C), (A, C), (73, L)]      # the last has none
+        ids, roles = (torch.tensor(c).numpy()[None] for c in zip(*rows))
+        words = np.zeros(100, bool)
+        words[[60, 61]] = True
+        self.assertEqual(train.questions(ids, roles, R, words)[0].tolist(),
+                         [0, 0, 1, 0, 0, 1, -1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 2, -2, 0, 0, 3, -3, 0])
 
     def test_what_is_said_belongs_to_the_question_before_it(self):
         U, A, R, C, L = USER, ASSISTANT, 31, CONTEXT, LEARNED
