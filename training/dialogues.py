@@ -12,6 +12,7 @@ from .product import DEFINITION, KIND_WORDS, PARTS, REFERENCE, RISKY, STRONG, qu
 SYLLABLES = ('al be con der ex fo gen hash in join ker list map node op parse query ring set tab use val work x y buf '
              'ctx str len num key init free copy get put add del cmp max min utf fd log io net tcp sys mem page row '
              'col qu zor vex lum dra fin tor bel mi no ka sho rel ump').split()
+OTHER_CASE = re.compile(r'\S+ is named (\S+):\n')     # how a result begins for a name in the wrong case
 OPEN, CLOSE = '\ue000', '\ue001'                    # around a line number, until the shift is chosen
 MARKED = re.compile(OPEN + r'(\d+)' + CLOSE)
 
@@ -282,9 +283,10 @@ class Teller:
         text = self.reply('find_refs', name)['text']
         rows = [m for m in map(REFERENCE.match, text.split('\n')) if m]
         head = self.question(skill, self.p.by_name[name][0][2] if name in self.p.by_name else None, x=name)
-        end = self.answer('used', [dict(cite=(m[1], int(m[2])), enclosing=m[4]) for m in rows], symbol=name) if rows \
+        m = OTHER_CASE.match(text)
+        end = self.answer('used', [dict(cite=(m[1], int(m[2])), enclosing=m[4]) for m in rows], symbol=m[1] if m else name) if rows \
             else self.answer('unused', symbol=name)
-        return Turn([head, *self.call('find_refs', text, name=name), *end])
+        return Turn([head, *self.call('find_refs', text, name=name), *end], {name, m[1]} if m else ())
 
     def risky(self):
         rng = self.rng
@@ -496,7 +498,7 @@ class Teller:
             return None
         reply = self.reply(tool, name)
         head = [self.question(field, x=name), *self.call(tool, reply['text'], name=name)]
-        m = re.match(r'\S+ is named (\S+):\n', reply['text'])
+        m = OTHER_CASE.match(reply['text'])
         if not m:
             return Turn([*head, *self._absent(name, reply)], {name, *reply.get('similar', [])})
         if tool == 'find_symbol':
