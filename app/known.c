@@ -3,92 +3,131 @@
 #include "app/tools_parts.h"
 #include "app/turn_grammar.h"
 
+#include <ctype.h>
 #include <string.h>
 
-enum { SHORTEST = 2, SHORTEST_IN_OTHER_CASE = 4 };
+enum { SHORTEST = 2, SHORTEST_IN_OTHER_CASE = 4, LONGEST_ODD = 64, MOST_FOUND = 64 };
 
-typedef struct list {
-    dr_buf *out;
-    dr_str said[DR_KNOWN_MOST];
-    size_t n;
-} list;
+typedef struct found {
+    dr_str word;
+    const char *what;
+    bool member;
+} found;
 
-static void add(list *l, dr_str word, const char *kind)
+typedef struct finder {
+    const dr_workspace *w;
+    found v[MOST_FOUND];
+    size_t n, n_words;
+} finder;
+
+static void add(finder *f, dr_str word, const char *what, bool member)
 {
-    for (size_t i = 0; i < l->n; i++)
-        if (dr_str_eq(l->said[i], word))
+    for (size_t i = 0; i < f->n; i++)
+        if (dr_str_eq(f->v[i].word, word))
             return;
-    if (l->n == DR_KNOWN_MOST)
-        return;
-    dr_buf_str(l->out, l->n ? ", " : "known: ");
-    dr_tool__add_str(l->out, word);
-    dr_buf_printf(l->out, " %s", kind);
-    l->said[l->n++] = word;
+    if (f->n < MOST_FOUND)
+        f->v[f->n++] = (found){word, what, member};
 }
 
-static const char *kind_of(const dr_symbols *symbols, dr_str word)
+static void add_definition(finder *f, dr_str word, const dr_sym_def *d)
+{
+    add(f, word, dr_sym_kind_name((dr_sym_kind)d->kind), dr_sym_kind_rank((dr_sym_kind)d->kind) == 1);
+}
+
+static bool add_name(finder *f, dr_str word)
 {
     const dr_sym_def *defs;
     dr_str real = word;
     if (word.n < SHORTEST)
-        return NULL;
-    if (dr_symbols_find(symbols, word, &defs) == 0 &&
-        (word.n < SHORTEST_IN_OTHER_CASE || !dr_tool__in_other_case(&real, symbols, word) || dr_symbols_find(symbols, real, &defs) == 0))
-        return NULL;
-    return dr_sym_kind_name((dr_sym_kind)defs[0].kind);
+        return false;
+    if (dr_symbols_find(f->w->symbols, word, &defs) == 0 &&
+        (word.n < SHORTEST_IN_OTHER_CASE || !dr_tool__in_other_case(&real, f->w->symbols, word) || dr_symbols_find(f->w->symbols, real, &defs) == 0))
+        return false;
+    add_definition(f, word, defs);
+    return true;
 }
 
-static bool is_folder(const dr_workspace *w, dr_str name)
+/* Names that begin with the word before `at` and are more than it. */
+static void add_odd_names(finder *f, dr_str text, size_t first, size_t at)
 {
-    while (name.n && name.s[name.n - 1] == '/')
-        name.n--;
-    for (size_t i = 0; name.n && i < dr_repo_n_files(w->repo); i++) {
-        const dr_str path = dr_tool__path(w, i);
-        for (size_t at = 0; dr_tool__is_file(dr_repo_file_at(w->repo, i)) && at + name.n < path.n; at++)
-            if ((at == 0 || path.s[at - 1] == '/') && path.s[at + name.n] == '/' && memcmp(path.s + at, name.s, name.n) == 0)
-                return true;
+    const dr_sym_def *defs;
+    while (at < text.n && at - first < LONGEST_ODD && !isspace((unsigned char)text.s[at])) {
+        const dr_str name = {text.s + first, ++at - first};
+        const bool inside = at < text.n && dr_words_byte((unsigned char)text.s[at]) && dr_words_byte((unsigned char)text.s[at - 1]);
+        if (!inside && dr_symbols_find(f->w->symbols, name, &defs))
+            add_definition(f, name, defs);
     }
-    return false;
 }
 
-/* Would find_file name one by it, as a path's end or as a base name without its ending? */
 static bool is_file(const dr_workspace *w, dr_str name)
 {
     size_t file;
     if (dr_tool__files_named(w, name, &file, 1))
         return true;
     for (size_t i = 0; name.n >= SHORTEST_IN_OTHER_CASE && i < dr_repo_n_files(w->repo); i++)
-        if (dr_tool__is_file(dr_repo_file_at(w->repo, i)) && dr_tool__file_rank(dr_tool__path(w, i), name) <= 1)
+        if (dr_tool__is_file(dr_repo_file_at(w->repo, i)) && dr_tool__names_file(dr_tool__path(w, i), name))
             return true;
     return false;
 }
 
-/* "file", "folder" or NULL */
-static const char *place_of(const dr_workspace *w, dr_str name)
+static bool is_folder(const dr_workspace *w, dr_str name)
 {
-    return is_file(w, name) ? "file" : is_folder(w, name) ? "folder" : NULL;
+    if (name.n > 2 && name.s[0] == '.' && name.s[1] == '/')
+        name = (dr_str){name.s + 2, name.n - 2};
+    while (name.n && name.s[name.n - 1] == '/')
+        name.n--;
+    for (size_t i = 0; name.n && i < dr_repo_n_files(w->repo); i++) {
+        const dr_str path = dr_tool__path(w, i);
+        if (!dr_tool__is_file(dr_repo_file_at(w->repo, i)))
+            continue;
+        for (const char *part = path.s, *end = path.s + path.n, *slash; (slash = memchr(part, '/', (size_t)(end - part))); part = slash + 1)
+            if ((size_t)(end - part) > name.n && part[name.n] == '/' && memcmp(part, name.s, name.n) == 0)
+                return true;
+    }
+    return false;
+}
+
+static bool add_place(finder *f, dr_str name)
+{
+    const char *what = is_file(f->w, name) ? "file" : is_folder(f->w, name) ? "folder" : NULL;
+    if (what)
+        add(f, name, what, false);
+    return what != NULL;
+}
+
+static void find(finder *f, dr_str text)
+{
+    dr_str run, word;
+    for (size_t at = 0; f->n_words < DR_KNOWN_WORDS && dr_words_next_run(&run, text, &at); f->n_words++) {
+        const dr_str path = dr_words_as_path(run);
+        if (path.n && add_place(f, path))
+            continue;
+        for (size_t in = 0; f->n_words < DR_KNOWN_WORDS && dr_words_next(&word, run, &in); f->n_words++) {
+            const size_t first = (size_t)(word.s - text.s);
+            if (!add_name(f, word) && path.n == 0 && word.n >= SHORTEST)
+                (void)add_place(f, word);
+            add_odd_names(f, text, first, first + word.n);
+        }
+    }
 }
 
 void dr_known_write(dr_buf *out, const dr_workspace *w, dr_str text)
 {
-    list l = {.out = out};
-    dr_str run, word;
+    finder f = {.w = w};
+    size_t n_others = 0, n = 0, left;
 
-    for (size_t at = 0; dr_words_next_run(&run, text, &at);) {
-        const dr_str path = dr_words_as_path(run);
-        const char *what = path.n ? place_of(w, path) : NULL;
-        if (what) {
-            add(&l, path, what);
+    find(&f, text);
+    for (size_t i = 0; i < f.n; i++)
+        n_others += !f.v[i].member;
+    left = n_others < DR_KNOWN_MOST ? DR_KNOWN_MOST - n_others : 0; /* for members */
+    for (size_t i = 0; i < f.n && n < DR_KNOWN_MOST; i++) {
+        if (f.v[i].member && left == 0)
             continue;
-        }
-        for (size_t in = 0; dr_words_next(&word, run, &in);) {
-            what = kind_of(w->symbols, word);
-            if (!what && path.n == 0)
-                what = place_of(w, word);
-            if (what)
-                add(&l, word, what);
-        }
+        left -= f.v[i].member;
+        dr_buf_str(out, n++ ? ", " : "known: ");
+        dr_tool__add_str(out, f.v[i].word);
+        dr_buf_printf(out, " %s", f.v[i].what);
     }
-    if (l.n == 0)
+    if (n == 0)
         dr_buf_str(out, "known: nothing");
 }

@@ -98,13 +98,25 @@ dr_status dr_tool__find_path(bool *found, size_t *file, dr_tool_result *r, const
 
 /* ---- find_file ---- */
 
-int dr_tool__file_rank(dr_str path, dr_str name)
+/* Is the base name without its ending this, whatever the case? */
+static bool has_stem(dr_str path, dr_str name)
+{
+    const dr_str base = base_of(path);
+    const char *dot = base.n > 1 ? memrchr(base.s + 1, '.', base.n - 1) : NULL;
+    return dot && same_but_case((dr_str){base.s, (size_t)(dot - base.s)}, name);
+}
+
+bool dr_tool__names_file(dr_str path, dr_str name)
+{
+    return ends_in(path, name, true) || has_stem(path, name);
+}
+
+/* How a path answers to a name: 0 ends in it, 1 its base name without an ending is it, 2 contains it; 3 not at all. Without case. */
+static int rank_of(dr_str path, dr_str name)
 {
     if (ends_in(path, name, true))
         return 0;
-    const dr_str base = base_of(path);
-    const char *dot = base.n > 1 ? memrchr(base.s + 1, '.', base.n - 1) : NULL;
-    if (dot && same_but_case((dr_str){base.s, (size_t)(dot - base.s)}, name))
+    if (has_stem(path, name))
         return 1;
     for (size_t i = 0; name.n && i + name.n <= path.n; i++)
         if (strncasecmp(path.s + i, name.s, name.n) == 0)
@@ -140,7 +152,7 @@ dr_status dr_tool__find_file(dr_tool_result *r, const dr_workspace *w, dr_str na
     name = without_dot(name);
     for (size_t i = 0; i < max; i++) {
         const dr_repo_file *f = dr_repo_file_at(w->repo, i);
-        const int its = dr_tool__is_file(f) ? dr_tool__file_rank(f->path, name) : 3;
+        const int its = dr_tool__is_file(f) ? rank_of(f->path, name) : 3;
         if (its < rank) {
             rank = its;
             n = 0;

@@ -26,8 +26,8 @@ static inline dr_str dr_tool__path(const dr_workspace *w, size_t file)
 dr_status dr_tool__find_path(bool *found, size_t *file, dr_tool_result *r, const dr_workspace *w, dr_str path, dr_error *err);
 /* Is it one that tools can name: no folder of another repository? */
 bool dr_tool__is_file(const dr_repo_file *f);
-/* How a path answers to a name: 0 ends in it, 1 its base name without an ending is it, 2 contains it; 3 not at all. Without case. */
-int dr_tool__file_rank(dr_str path, dr_str name);
+/* Does the path end in it, or its base name without the ending equal it? Whatever the case. */
+bool dr_tool__names_file(dr_str path, dr_str name);
 /* Every file (up to max) that a name means by the same rule; exact: the path itself, alone. */
 size_t dr_tool__files_named(const dr_workspace *w, dr_str name, size_t *files, size_t max);
 

@@ -1,6 +1,6 @@
 /* app/turn.h: questions, from prompt to checked answer: prefix, sampling under the grammar, tools, citations.
  *
- * Order of the prompt (what changes least comes first): BOS, pack, instructions, tool roster, question. History is a timeline of
+ * Order of the prompt (what changes least comes first): BOS, pack, instructions, tool roster, reminder, question. History is a timeline of
  * tokens: what was sampled stays as it was sampled, tool results are appended, nothing is rendered twice.
  *
  * A session holds what its questions share. Each question is a conversation of its own: none sees another's. */

@@ -134,8 +134,10 @@ dr_status dr_turn__prompt(dr_turn *t, dr_ids *ids, int64_t marks[DR_N_MARKS], dr
     if (s->profile.known && pack->mode != DR_PACK_FULL) {
         const dr_workspace w = dr_setup_workspace(s);
         dr_known_write(&t->known, &w, dr_str_of(t->question));
-        if (t->known.failed)
-            return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        if (t->known.failed) {
+            st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+            goto done;
+        }
     }
     if ((st = dr_dialect_render(s->dialect, &prompt, messages, dr_turn__opening(t, messages), &render, err)) != DR_OK)
         goto done;

@@ -13,6 +13,7 @@ import argparse
 import os
 
 
+FORMAT = 2           # of what stages leave in the work folder: rises with every change to it
 STAGES = ('sources', 'product', 'reading', 'tokenizer', 'data', 'train', 'export')
 
 
@@ -41,6 +42,17 @@ def make(args, names):
             export.run(args.work, args.model or os.path.join(args.work, 'nano'))
 
 
+def check_folder(work):
+    """What another version made is not mixed with what this one makes: rows in the old form would train without a word."""
+    path = os.path.join(work, 'format')
+    if not os.path.exists(path) and not any(os.path.isdir(os.path.join(work, made)) for made in ('product', 'rows', 'eval')):
+        os.makedirs(work, exist_ok=True)
+        with open(path, 'w') as f:
+            f.write(f'{FORMAT}\n')
+    if not os.path.exists(path) or open(path).read().strip() != str(FORMAT):
+        raise SystemExit(f'{work} was filled by another version: delete all in it but src and down, or name another folder with --work')
+
+
 def main():
     p = argparse.ArgumentParser(prog='python3 -m training', description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -58,6 +70,8 @@ def main():
     p.add_argument('--out', help='eval: the table as JSON; curve: the picture')
     p.add_argument('--mtp', action='store_true')
     args = p.parse_args()
+    if args.stage != 'logits':
+        check_folder(args.work)
     if args.stage == 'all':
         make(args, STAGES)
     elif args.stage in STAGES:

@@ -284,9 +284,10 @@ class Teller:
         rows = [m for m in map(REFERENCE.match, text.split('\n')) if m]
         head = self.question(skill, self.p.by_name[name][0][2] if name in self.p.by_name else None, x=name)
         m = OTHER_CASE.match(text)
-        end = self.answer('used', [dict(cite=(m[1], int(m[2])), enclosing=m[4]) for m in rows], symbol=m[1] if m else name) if rows \
-            else self.answer('unused', symbol=name)
-        return Turn([head, *self.call('find_refs', text, name=name), *end], {name, m[1]} if m else ())
+        real = m[1] if m else name
+        end = self.answer('used', [dict(cite=(m[1], int(m[2])), enclosing=m[4]) for m in rows], symbol=real) if rows \
+            else self.answer('unused', symbol=real)
+        return Turn([head, *self.call('find_refs', text, name=name), *end], {name, real} if m else ())
 
     def risky(self):
         rng = self.rng

@@ -1,12 +1,13 @@
 """What the index knows of the words of a question: the reminder before it, byte for byte as app/known.c writes it (a test compares them)."""
 import re
-import sys
 
-MOST, SHORTEST, SHORTEST_IN_OTHER_CASE = 12, 2, 4
-SAID = ('function', 'method', 'class', 'struct', 'union', 'enum', 'interface', 'trait', 'type', 'macro', 'constant', 'module', 'variable', 'field', 'member',
-        'enumerator', 'prototype', 'file', 'folder', 'nothing')
-WORD = re.compile(r'[A-Za-z0-9_$~\u0080-\U0010ffff]+')
-RUN = re.compile(r'[A-Za-z0-9_$~\u0080-\U0010ffff./\-+@:]+')
+MOST, WORDS, SHORTEST, SHORTEST_IN_OTHER_CASE, LONGEST_ODD, MOST_FOUND = 12, 256, 2, 4, 64, 64
+MEMBERS = ('variable', 'field', 'member', 'enumerator')
+SAID = ('function', 'method', 'class', 'struct', 'union', 'enum', 'interface', 'trait', 'type', 'macro', 'constant', 'module', *MEMBERS, 'prototype', 'file',
+        'folder', 'nothing')
+LETTER = r'[A-Za-z0-9_$~\u0080-\U0010ffff]'
+WORD, RUN = re.compile(LETTER + '+'), re.compile(r'[A-Za-z0-9_$~\u0080-\U0010ffff./\-+@:]+')
+INSIDE = re.compile(LETTER + LETTER)
 
 
 def lower(name):
@@ -14,13 +15,16 @@ def lower(name):
     return re.sub('[A-Z]+', lambda m: m[0].lower(), name)
 
 
+def size(text):
+    return len(text.encode())
+
+
 class Known:
     """kinds: {name: kind of its first definition}, of every defined name; files: paths of every file."""
 
     def __init__(self, kinds, files):
-        self.kinds = {sys.intern(name): sys.intern(kind) for name, kind in kinds.items()}
-        self.folded = {}
-        for name in self.kinds:
+        self.kinds, self.folded = kinds, {}
+        for name in kinds:
             self.folded.setdefault(lower(name), []).append(name)
         self.ends, self.ends_in_any_case, self.folders = set(), set(), set()
         for path in files:
@@ -32,34 +36,58 @@ class Known:
             self.folders.update('/'.join(parts[i:k]) for i in range(len(parts) - 1) for k in range(i + 1, len(parts)))
 
     def kind(self, word):
-        if len(word.encode()) < SHORTEST:
+        if size(word) < SHORTEST:
             return None
-        if word not in self.kinds and len(word.encode()) >= SHORTEST_IN_OTHER_CASE:
+        if word not in self.kinds and size(word) >= SHORTEST_IN_OTHER_CASE:
             others = self.folded.get(lower(word), ())
             word = others[0] if len(others) == 1 else word
         return self.kinds.get(word)
 
     def place(self, name):
-        if (name[2:] if name.startswith('./') and len(name) > 2 else name) in self.ends:
+        bare = name[2:] if name.startswith('./') and len(name) > 2 else name
+        if bare in self.ends or size(name) >= SHORTEST_IN_OTHER_CASE and lower(name) in self.ends_in_any_case:
             return 'file'
-        if len(name.encode()) >= SHORTEST_IN_OTHER_CASE and lower(name) in self.ends_in_any_case:
-            return 'file'
-        return 'folder' if name.rstrip('/') in self.folders else None
+        return 'folder' if bare.rstrip('/') in self.folders else None
 
-    def of(self, text, own=None):
-        """own: {name: kind, or None for one that is not there}, before the index."""
-        found = {}
+    def odd(self, text, first, at):
+        """Defined names that begin with the word text[first:at] and are more than it."""
+        while at < len(text) and size(text[first:at]) < LONGEST_ODD and text[at] not in ' \t\n\v\f\r':
+            at += 1
+            if text[first:at] in self.kinds and not INSIDE.match(text, at - 1):
+                yield text[first:at]
+
+    def found(self, text, own):
+        out, n = {}, 0
         for m in RUN.finditer(text):
+            if n >= WORDS:
+                break
             path = m[0].lstrip(':-').rstrip('.:-')
             if not (WORD.search(path) and re.search(r'[./\-+@:]', path)):
                 path = ''
             what = self.place(path) if path else None
             if what:
-                found.setdefault(path, what)
+                out.setdefault(path, what)
+                n += 1
                 continue
-            for w in WORD.finditer(m[0]):
+            for w in WORD.finditer(text, m.start(), m.end()):
+                if n >= WORDS:
+                    break
+                n += 1
                 word = w[0]
-                what = own[word] if own and word in own else self.kind(word) or (None if path else self.place(word))
+                what = own[word] if word in own else self.kind(word)
+                if not what and not path and size(word) >= SHORTEST:
+                    what = self.place(word)
                 if what:
-                    found.setdefault(word, what)
-        return 'known: ' + (', '.join(f'{word} {what}' for word, what in list(found.items())[:MOST]) or 'nothing')
+                    out.setdefault(word, what)
+                for name in self.odd(text, w.start(), w.end()):
+                    out.setdefault(name, self.kinds[name])
+            n += 1
+        return list(out.items())[:MOST_FOUND]
+
+    def of(self, text, own=None):
+        """own: {name: kind, or None for one that is not there}, before the index."""
+        found = self.found(text, own or {})
+        left = max(0, MOST - sum(what not in MEMBERS for _, what in found))
+        members = [word for word, what in found if what in MEMBERS][:left]
+        kept = [(word, what) for word, what in found if what not in MEMBERS or word in members][:MOST]
+        return 'known: ' + (', '.join(f'{word} {what}' for word, what in kept) or 'nothing')

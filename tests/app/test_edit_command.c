@@ -250,7 +250,7 @@ static void ask__known_names_come_before_the_question(void **state)
             json_decref(e);
             dr_buf_free(&r.out);
             (void)snprintf(arguments, sizeof arguments, "-C %%R --model %s --json --batch ask", model);
-            r = program_run(NULL, folder, arguments, "2>/dev/null << 'END' ; exit $?\nold\nold file, old\nEND\n:");
+            r = program_run(NULL, folder, arguments, "2>/dev/null << 'END' ; exit $?\nold\nfresh\nEND\n:");
             assert_int_equal(r.exit, 0);
             dr_buf_free(&r.out);
         }

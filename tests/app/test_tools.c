@@ -153,7 +153,8 @@ static void tools__by_hand(void **state)
         {"does `main` call helper, main or helper?", "known: main function, helper function"},
         {"list.h, LIST.C, tool and ./tool.py; src/, with", "known: list.h file, LIST.C file, tool file, ./tool.py file, src/ folder"},
         {"list_size.x is Box->open", "known: list_size function, Box class, open method"},
-        {"l a LIS BO", "known: nothing"}, /* too short to be taken for another */
+        {"l a LIS BOX, . ./ with", "known: nothing"}, /* too short to be taken for another */
+        {"find operator or open-ended", "known: open method"},
         {"?", "known: nothing"},
         {"main list_size helper Box open LIST_MAX LIST_H main.c list.c list.h tool.py src LIST_max list", /* twelve at most */
          "known: main function, list_size function, helper function, Box class, open method, LIST_MAX macro, LIST_H macro, main.c file, "
