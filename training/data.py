@@ -140,7 +140,7 @@ def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length,
 SETS = {
     'early': dict(n_rows=400, length=1024, practice=.25, bare=.5, long_map=.03, whole=.3, seed=1),
     'main': dict(n_rows=4400, length=1024, practice=.02, bare=.12, long_map=.1, whole=.4, seed=2),
-    'asks': dict(n_rows=10800, length=1024, bare=.8, long_map=0., cut=1., whole=1., seed=7),
+    'asks': dict(n_rows=12800, length=1024, bare=.8, long_map=0., cut=1., whole=1., seed=7),
     'read1': dict(n_rows=4400, length=1024, reading=1., read_lengths=(512, 640, 1024), seed=3),
     'long': dict(n_rows=2200, length=2048, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
     'read4': dict(n_rows=200, length=4096, reading=.8, read_lengths=(2048, 4096, 4096), long_map=.7, whole=.2, seed=5),

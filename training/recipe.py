@@ -20,12 +20,12 @@ STAGES = [
     dict(name='start', rows=[('start512', 8, 0), ('bags1', 16, 0)], steps=200, rate=(3e-3, 3e-3)),
     dict(name='early', rows=[('early', 4, 0), ('read1', 4, 0), ('bags2', 8, 0)], steps=150, rate=(3e-3, 3e-3)),
     dict(name='main', rows=[('asks', 4, 0), ('read1', 4, 200), ('asks', 4, 0), ('bags3', 4, 0), ('main', 4, 0), ('asks', 4, 0), ('long', 2, 0)],
-         steps=5600, rate=(3e-3, 3e-3)),
+         steps=4050, rate=(3e-3, 3e-3)),
     dict(name='teach', rows=[('long', 2, 1620)], steps=60, rate=(3e-3, 3e-3), mode=TEACH),
-    dict(name='sparse', rows=[('long', 2, 1740), ('main', 4, 3300), ('read4', 1, 0), ('asks', 4, 9700), ('read1', 4, 3500)], steps=400, rate=(3e-3, 2e-3),
-         mode=SPARSE),
-    dict(name='full', rows=[('long', 2, 1900), ('main', 4, 3700), ('read4', 1, 80), ('asks', 4, 10100), ('read1', 4, 3900)], steps=600, rate=(2e-3, 4e-5),
-         mode=FULL),
+    dict(name='sparse', rows=[('long', 2, 1740), ('asks', 4, 10800), ('main', 4, 3300), ('asks', 4, 10800), ('read4', 1, 0), ('asks', 4, 10800),
+                              ('read1', 4, 3500)], steps=250, rate=(3e-3, 2e-3), mode=SPARSE),
+    dict(name='full', rows=[('long', 2, 1900), ('asks', 4, 11320), ('main', 4, 3700), ('asks', 4, 11320), ('read4', 1, 80), ('asks', 4, 11320),
+                            ('read1', 4, 3900)], steps=460, rate=(2e-3, 4e-5), mode=FULL),
 ]
 
 # Practice sets (training/practice.py): bags of few words first, then larger ones, then some beyond the window

@@ -21,7 +21,8 @@ static void profile__bundled(void **state)
     assert_string_equal(p.name, "nano");
     assert_int_equal(p.pack_mode, DR_PACK_MAP);
     assert_false(p.thinking);
-    assert_int_equal(p.n_tools, 4);
+    assert_true(p.known);
+    assert_int_equal(p.n_tools, 20);
     assert_true(p.n_forms >= 3);
     assert_true(p.sampling.temperature == 0.0f);
     dr_profile_fini(&p);

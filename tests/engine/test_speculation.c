@@ -523,7 +523,7 @@ static void speculation__does_without_a_block(void **state)
     dr_model_close(m);
 }
 
-/* The bundled model, which was trained with its block: drafts are accepted, and nothing else changes. */
+/* The bundled model, which was trained with its block: behind a question, the text it knows, drafts are accepted, and nothing else changes. */
 static void speculation__of_the_bundled_model(void **state)
 {
     (void)state;
@@ -534,15 +534,21 @@ static void speculation__of_the_bundled_model(void **state)
     dr_ops ops;
     int32_t prompt[START];
     uint64_t seed = 1;
+    dr_tokenizer *tokenizer;
+    dr_ids question = {0};
     dr_error err = {0};
 
     check(dr_ops_init_named(&ops, NULL, &err), &err);
     check(dr_model_open(&m, "models/nano", &ops, queue, &err), &err);
+    check(dr_tokenizer_open(&tokenizer, "models/nano/tokenizer.json", &err), &err);
+    check(dr_tokenizer_encode(tokenizer, &question, DR_STR("<｜User｜>where is list_append defined?<｜Assistant｜></think>"), true, &err), &err);
+    assert_true(question.n < START);
     const int32_t vocab = dr_model_config(m)->vocab;
     float *a = malloc((size_t)vocab * sizeof *a), *b = malloc((size_t)vocab * sizeof *b);
     assert_true(a && b);
     for (int i = 0; i < START; i++)
         prompt[i] = (int32_t)(tiny_random(&seed) % (uint64_t)vocab);
+    memcpy(prompt + START - question.n, question.v, question.n * sizeof *prompt);
     check(dr_decoder_new(&plain, m, queue, 256, 2000, &err), &err);
     check(dr_decoder_prefill(plain, prompt, START, b, NULL, &err), &err);
     for (int32_t n = 1; n <= DR_DRAFTS_AT_MOST; n += 3) {
@@ -568,6 +574,8 @@ static void speculation__of_the_bundled_model(void **state)
     }
     dr_decoder_free(plain);
     dr_model_close(m);
+    dr_ids_free(&question);
+    dr_tokenizer_close(tokenizer);
     free(a);
     free(b);
 }
