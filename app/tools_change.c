@@ -390,6 +390,18 @@ static dr_str as_included(dr_buf *line, const dr_workspace *w, dr_str path, dr_s
     return dr_buf_view(line);
 }
 
+/* #include "server.h" in src/server.h */
+static bool includes_itself(dr_str path, dr_str import)
+{
+    size_t first = 0, end;
+    while (first < import.n && import.s[first] != '"' && import.s[first] != '<')
+        first++;
+    for (end = ++first; end < import.n && import.s[end] != '"' && import.s[end] != '>';)
+        end++;
+    const size_t n = end < import.n ? end - first : 0;
+    return n && n <= path.n && memcmp(path.s + path.n - n, import.s + first, n) == 0 && (n == path.n || path.s[path.n - n - 1] == '/');
+}
+
 dr_status dr_tool__add_import(dr_tool_result *r, const dr_workspace *w, dr_str path, dr_str import, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -407,6 +419,12 @@ dr_status dr_tool__add_import(dr_tool_result *r, const dr_workspace *w, dr_str p
     import = as_included(&line, w, r->path, import);
     if (line.failed) {
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
+        goto done;
+    }
+    if (includes_itself(r->path, import)) {
+        r->outcome = DR_TOOL_REFUSED;
+        dr_tool__add_str(&r->text, r->path);
+        dr_buf_str(&r->text, " would include itself");
         goto done;
     }
     if ((st = dr_edit_point_import(&point, syntax, import, err)) != DR_OK)

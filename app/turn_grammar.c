@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CANDIDATES = DR_TURN_TEXTS, MAX_SPELLED = 8, MAX_LINES = 64 /* of a result, so of a group */, LONGEST_NAME = 256, MOST_PAIRED = 48 };
+enum { MAX_CANDIDATES = DR_TURN_TEXTS, MAX_SPELLED = 8, MAX_LINES = 64 /* of a result, so of a group */, LONGEST_NAME = 256, MOST_PAIRED = 48, MOST_BORDERS = 128, DEEPEST = 32 };
 
 /* ---- building ---- */
 
@@ -26,6 +26,7 @@ typedef struct builder {
     int32_t dsml;
     const dr_substrings *question;            /* NULL: it is empty */
     choices symbols, patterns, paths, places; /* what a call may name */
+    choices parts;                            /* of the question, that an edit may put in; none: it is too long */
     size_t candidates[MAX_CANDIDATES]; /* files that may be edited */
     const dr_substrings *texts[MAX_CANDIDATES];
     size_t n_candidates;
@@ -137,6 +138,20 @@ static bool thought_better_of(const dr_turn_context *c, dr_str name)
     return false;
 }
 
+/* Does it stand in the question as the end of a contraction only ("where's", "don't")? */
+static bool is_contraction(dr_str q, dr_str word)
+{
+    bool found = false;
+    for (size_t at = 0; word.n <= 2 && at + word.n <= q.n; at++) {
+        if (memcmp(q.s + at, word.s, word.n) != 0 || inside_word(q, at) || inside_word(q, at + word.n))
+            continue;
+        if (at < 2 || q.s[at - 1] != '\'' || !dr_words_byte((unsigned char)q.s[at - 2]))
+            return false;
+        found = true;
+    }
+    return found;
+}
+
 /* symbols: words of the question, names of the index in it, and those like one that was looked up and is not there, in its place; patterns:
  * these and what it quotes. */
 static dr_status find_names(builder *b, dr_error *err)
@@ -145,7 +160,7 @@ static dr_status find_names(builder *b, dr_error *err)
     names list = {0};
     dr_status st = DR_OK;
     for (size_t i = 0; i < c->words->n && st == DR_OK; i++)
-        if (!thought_better_of(c, c->words->v[i]))
+        if (!thought_better_of(c, c->words->v[i]) && !is_contraction(c->words->question, c->words->v[i]))
             st = add_name(&list, c->words->v[i], err);
     if (st == DR_OK)
         st = add_odd_names(&list, c, err);
@@ -190,6 +205,74 @@ static dr_status find_paths(builder *b, dr_error *err)
     return st;
 }
 
+/* May a part begin or end here? At a blank, a bracket, a quote or what stands before or behind a value (x=5, s/5/6/); never inside a number or a
+ * dotted name. */
+static bool may_cut(dr_str q, size_t at, bool end)
+{
+    if (at == 0 || at == q.n)
+        return true;
+    const char before = q.s[at - 1], after = q.s[at];
+    const bool dotted = end && after == '.' && at + 1 < q.n && dr_words_byte((unsigned char)q.s[at + 1]) && dr_words_byte((unsigned char)before);
+    if (isspace((unsigned char)(end ? after : before)))
+        return true;
+    return end ? !dotted && strchr(")]}>\"'`.,;:?!/=", after) && after : strchr("([{<\"'`,:=>/", before) && before;
+}
+
+/* Are all brackets and quotes of it closed? An apostrophe inside a word is no quote. */
+static bool balanced(dr_str text)
+{
+    char open[DEEPEST], quote = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < text.n; i++) {
+        const char c = text.s[i];
+        if (quote) {
+            i += c == '\\';
+            quote = c == quote ? 0 : quote;
+        } else if (c == '"' || c == '`' || (c == '\'' && !(i && i + 1 < text.n && dr_words_byte((unsigned char)text.s[i - 1]) && dr_words_byte((unsigned char)text.s[i + 1])))) {
+            quote = c;
+        } else if (c == '(' || c == '[' || c == '{') {
+            if (n == DEEPEST)
+                return false;
+            open[n++] = c == '(' ? ')' : c == '[' ? ']' : '}';
+        } else if ((c == ')' || c == ']' || c == '}') && (n == 0 || open[--n] != c)) {
+            return false;
+        }
+    }
+    return n == 0 && !quote;
+}
+
+/* What of the question an edit may put in: from border to border, whole. */
+static dr_status find_parts(builder *b, dr_error *err)
+{
+    dr_status st = DR_OK;
+    const dr_str q = b->c->words->question;
+    size_t starts[MOST_BORDERS], ends[MOST_BORDERS], n_starts = 0, n_ends = 0;
+    names list = {0};
+
+    for (size_t at = 0; at <= q.n; at++) {
+        const bool start = at < q.n && !isspace((unsigned char)q.s[at]) && may_cut(q, at, false);
+        const bool end = at && !isspace((unsigned char)q.s[at - 1]) && may_cut(q, at, true);
+        if ((start && n_starts == MOST_BORDERS) || (end && n_ends == MOST_BORDERS))
+            return DR_OK;
+        if (start)
+            starts[n_starts++] = at;
+        if (end)
+            ends[n_ends++] = at;
+    }
+    for (size_t i = 0; i < n_starts; i++)
+        for (size_t k = 0; k < n_ends && st == DR_OK; k++) {
+            const dr_str part = {q.s + starts[i], ends[k] - starts[i]};
+            const bool stripped = starts[i] && ends[k] < q.n && q.s[starts[i] - 1] == '(' && q.s[ends[k]] == ')'; /* a macro needs its parentheses */
+            if (ends[k] > starts[i] && !stripped && balanced(part))
+                st = add_name(&list, part, err);
+        }
+    if (st == DR_OK)
+        st = set_of(&b->parts, b, &list, err);
+    free(list.v);
+    return st;
+}
+
 static dr_node one_of(builder *b, const choices *set)
 {
     return set->n ? set->node : free_text(b);
@@ -201,12 +284,12 @@ static dr_node a_path(builder *b)
     return one_of(b, b->paths.n ? &b->paths : &b->places);
 }
 
-/* Any part of the question; for a statement also the shortest one. */
+/* A part of the question; for a statement also the shortest one. */
 static dr_node quoted(builder *b, dr_tool_id id)
 {
     if (!b->question)
         return free_text(b);
-    const dr_node v[] = {dr_grammar_substring(b->g, b->question, 0), literal(b, "return")};
+    const dr_node v[] = {b->parts.n ? b->parts.node : dr_grammar_substring(b->g, b->question, 0), literal(b, "return")};
     return choice(b, v, id == DR_TOOL_ADD_STATEMENT ? 2 : 1);
 }
 
@@ -513,7 +596,7 @@ dr_status dr_turn_grammar_build(dr_turn_grammar *out, const dr_turn_context *c, 
             b.question = out->question;
         }
         if (c->profile->n_forms &&
-            ((st = find_names(&b, err)) != DR_OK || (st = find_paths(&b, err)) != DR_OK || (st = find_candidates(&b, err)) != DR_OK))
+            ((st = find_names(&b, err)) != DR_OK || (st = find_paths(&b, err)) != DR_OK || (st = find_parts(&b, err)) != DR_OK || (st = find_candidates(&b, err)) != DR_OK))
             goto done;
         call = tool_calls(&b);
     }

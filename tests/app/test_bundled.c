@@ -163,7 +163,7 @@ static void bundled__answers(void **state)
         {"which files include number_list.h?", "`number_list.h` is imported at:\n- src/main.c:2\n- src/number_list.c:1"},
         {"does main call print_list?", "Yes, `main` calls `print_list` at src/main.c:15."},
         {"where is list_remove defined?", "I found no symbol named `list_remove`."},
-        {"grep for \"grows\"", "`grows` stands at:\n- include/number_list.h:1"},
+        {"grep for the text \"new count\"", "`new count` stands at:\n- src/number_list.c:3"},
         {"what is the weather like today?",
          "I can only find names, files, uses and imports, read signatures, fields, values and comments, and make small edits."},
     };
@@ -180,6 +180,7 @@ static void bundled__edits(void **state)
          "-size_t list_append(number_list *list, int value)\n+size_t list_append(number_list *list, int number)\n"
          "-        list->items[list->count++] = value;\n+        list->items[list->count++] = number;\n"},
         {"set LIST_LIMIT to 128", "-#define LIST_LIMIT 64\n+#define LIST_LIMIT 128\n"},
+        {"set LIST_LIMIT to 20000", "-#define LIST_LIMIT 64\n+#define LIST_LIMIT 20000\n"},
         {"add #include <string.h> to src/main.c", "+#include <string.h>\n"},
         {"add the log line `puts(\"list\");` to print_list", "+    puts(\"list\");\n"},
     };

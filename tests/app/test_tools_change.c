@@ -392,6 +392,8 @@ static void import__refused(void **state)
     static const row v[] = {
         {"a.c", "#include <a.h>\n#include <b.h> // b\n", "a.c", "b.h", "a.c imports that already: line 2", NULL},
         {"a.h", "#ifndef A_H\n#define A_H\n#include \"b.h\"\n#endif\n", "a.h", "#include \"b.h\"", "a.h imports that already: line 3", NULL},
+        {"a.h", "int x;\n", "a.h", "#include \"a.h\"", "a.h would include itself", NULL},
+        {"b.h", "int x;\n", "b.h", "b.h", "b.h would include itself", NULL},
         {"a.py", "import os\n", "a.py", "os", "a.py imports that already: line 1", NULL},
         {"a.go", "package a\n\nimport (\n\t\"fmt\"\n)\n", "a.go", "fmt", "a.go imports that already: line 4", NULL},
         {"a.go", "package a\n\nimport \"fmt\"\n", "a.go", "fmt", "a.go imports that already: line 3", NULL},

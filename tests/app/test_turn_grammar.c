@@ -622,6 +622,50 @@ static void grammar__two_arguments_are_two_words(void **state)
     assert_true(says(&alone, CALL2("calls", "caller", "main", "callee", "main") EOS)); /* there is no other */
 }
 
+/* What an edit puts in is cut where a person would cut it. */
+static void grammar__parts_of_the_question_are_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        bool may;
+        const char *question, *value;
+    } v[] = {
+        {true, "set LIST_MAX to 20000", "20000"},
+        {false, "set LIST_MAX to 20000", "200"},
+        {false, "set LIST_MAX to 20000", "0000"},
+        {false, "set LIST_MAX to 20000", " 20000"},
+        {true, "LIST_MAX=1_000_000.", "1_000_000"},
+        {false, "LIST_MAX=1_000_000.", "1_000"},
+        {true, "LIST_MAX should be 1.5e3, or -4", "1.5e3"},
+        {false, "LIST_MAX should be 1.5e3, or -4", "1"},
+        {false, "LIST_MAX should be 1.5e3, or -4", "1."},
+        {false, "LIST_MAX should be 1.5e3, or -4", "5e3"},
+        {true, "LIST_MAX should be 1.5e3, or -4", "-4"},
+        {true, "make LIST_MAX (1024 * f(128))", "(1024 * f(128))"},
+        {false, "make LIST_MAX (1024 * f(128))", "1024 * f(128)"},
+        {false, "make LIST_MAX (1024 * f(128))", "(1024"},
+        {false, "make LIST_MAX (1024 * f(128))", "1024 * f(128))"},
+        {true, "don't make it \"a (b\" but `c` in LIST_MAX's", "\"a (b\""},
+        {true, "don't make it \"a (b\" but `c` in LIST_MAX's", "c"},
+        {false, "don't make it \"a (b\" but `c` in LIST_MAX's", "\"a"},
+        {true, "s/64/128/ in LIST_MAX, or (1024*64)?", "128"},
+        {true, "s/64/128/ in LIST_MAX, or (1024*64)?", "(1024*64)"},
+        {false, "s/64/128/ in LIST_MAX, or (1024*64)?", "1024*64"},
+        {false, "s/64/128/ in LIST_MAX, or (1024*64)?", "1024"},
+    };
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        char call[500];
+        const scene sc = {.profile = &nano, .question = v[i].question, .may_call = true, .edits = true};
+        (void)snprintf(call, sizeof call, CALL2("set_value", "name", "LIST_MAX", "value", "%s") EOS, v[i].value);
+        if (says(&sc, call) != v[i].may)
+            fail_msg("%s: \"%s\" %s", v[i].question, v[i].value, v[i].may ? "cannot be put in" : "can be put in");
+    }
+    const scene contracted = {.profile = &closed, .question = "where's main? s", .may_call = true};
+    assert_true(says(&contracted, CALL("find_symbol", "name", "s") EOS)); /* it stands alone too */
+    const scene only = {.profile = &closed, .question = "where's main?", .may_call = true};
+    assert_false(says(&only, CALL("find_symbol", "name", "s") EOS));
+}
+
 static void grammar__open_models_write_freely(void **state)
 {
     (void)state;
@@ -676,6 +720,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grammar__calls_of_a_closed_model),   cmocka_unit_test(grammar__sentences_need_results),
         cmocka_unit_test(grammar__lists_take_each_line_once), cmocka_unit_test(grammar__open_models_write_freely),
+        cmocka_unit_test(grammar__parts_of_the_question_are_whole),
         cmocka_unit_test(grammar__every_sentence_when_it_holds),
         cmocka_unit_test(grammar__tools_of_one_question),
         cmocka_unit_test(grammar__one_definition_is_not_the_first_of_many),
