@@ -1,7 +1,8 @@
 /* app/tool_command.c: `deepread tool NAME ARGUMENT...`: what the model would get to read.
  *
  * --batch reads one call a line, {"name": ..., "arguments": {...}}, and answers one line each, {"text": ..., "places": [[path, line],
- * ...]}; {"name": "symbols"} lists every defined name with its places, {"name": "files"} the paths of all files, {"name": "map"} the pack in map mode (the training data is made of these). */
+ * ...]}; {"name": "symbols"} lists every defined name with its places, {"name": "files"} the paths of all files, {"name": "map"}
+ * the pack in map mode (the training data is made of these). */
 #include "app/app.h"
 #include "app/edit.h"
 #include "app/pack.h"

@@ -2,14 +2,14 @@
  *
  * Always: a tool call in the official markup (spec encoding 5.1), names and keys from the roster. For a model with "answers" in its
  * profile (a closed model) also:
- *   - names are words of the question (but the end of a contraction), names of the index that stand in it, or the names like one that a result did not find, in its place; a
- *     pattern of grep is one of these or what the question quotes; paths are what could be one in the question, words of it that name a file,
- *     or paths of a result; the place of find_symbol_in, the name of find_file and what is imported are any word or path of these;
+ *   - names are words of the question (but the end of a contraction), names of the index that stand in it, or the names like one that a
+ *     result did not find, in its place; a pattern of grep is one of these or what the question quotes; paths are what could be one in the
+ *     question, words of it that name a file, or paths of a result; the place of find_symbol_in, the name of find_file and what is imported are any word or path of these;
  *   - a word that stands once in the question is one argument of a call, not two;
  *   - edit names a file that the question names or a result stands in; its old text stands once in that file, as it is staged so far, and
- *     its new text is free; values, imports and statements are parts of the question, byte for byte, that cut
- *     no word, number or expression without blanks in two and leave no bracket or quote open, with the
- *     parentheses around them (of a question with more than 128 borders: any part);
+ *     its new text is free; values, imports and statements are parts of the question, byte for byte, that cut no word, number or
+ *     expression without blanks in two and leave no bracket or quote open, with the parentheses around them (of a question with more
+ *     than 128 borders: any part);
  *   - the answer is one of its sentences, every way it can be said now (app/sentence.h).
  * Other models write freely.
  *
