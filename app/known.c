@@ -59,6 +59,27 @@ static void add_odd_names(finder *f, dr_str text, size_t first, size_t at)
     }
 }
 
+/* Where the longest qualified name that begins with the word before `at` ends; 0: there is none. */
+static size_t add_qualified(finder *f, dr_str text, size_t first, size_t at)
+{
+    size_t longest = 0;
+    for (size_t end = at; end < text.n && end - first < LONGEST_ODD;) {
+        const size_t joint = end + 1 < text.n && (memcmp(text.s + end, "::", 2) == 0 || memcmp(text.s + end, "->", 2) == 0) ? 2 : strchr(".:#", text.s[end]) && text.s[end];
+        const size_t from = end + joint;
+        dr_str qualifier, bare;
+        for (end = from; end < text.n && dr_words_byte((unsigned char)text.s[end]);)
+            end++;
+        if (joint == 0 || end == from)
+            break;
+        const dr_sym_def *d = dr_tool__qualified(&qualifier, &bare, f->w, (dr_str){text.s + first, end - first});
+        if (d) {
+            add_definition(f, (dr_str){text.s + first, end - first}, d);
+            longest = end;
+        }
+    }
+    return longest;
+}
+
 static bool is_file(const dr_workspace *w, dr_str name)
 {
     size_t file;
@@ -98,12 +119,17 @@ static bool add_place(finder *f, dr_str name)
 static void find(finder *f, dr_str text)
 {
     dr_str run, word;
+    size_t told = 0; /* what stands in front of it is part of a qualified name */
     for (size_t at = 0; f->n_words < DR_KNOWN_WORDS && dr_words_next_run(&run, text, &at); f->n_words++) {
         const dr_str path = dr_words_as_path(run);
         if (path.n && add_place(f, path))
             continue;
         for (size_t in = 0; f->n_words < DR_KNOWN_WORDS && dr_words_next(&word, run, &in); f->n_words++) {
-            const size_t first = (size_t)(word.s - text.s);
+            const size_t first = (size_t)(word.s - text.s), end = first < told ? told : add_qualified(f, text, first, first + word.n);
+            if (end) {
+                told = end;
+                continue;
+            }
             if (!add_name(f, word) && path.n == 0 && word.n >= SHORTEST)
                 (void)add_place(f, word);
             add_odd_names(f, text, first, first + word.n);
@@ -130,4 +156,15 @@ void dr_known_write(dr_buf *out, const dr_workspace *w, dr_str text)
     }
     if (n == 0)
         dr_buf_str(out, "known: nothing");
+}
+
+void dr_known_functions(dr_buf *out, const dr_place *v, size_t n)
+{
+    if (n == 0 || n > DR_KNOWN_FUNCTIONS)
+        return;
+    dr_buf_str(out, "functions:");
+    for (size_t i = 0; i < n; i++) {
+        dr_buf_str(out, " ");
+        dr_tool__add_str(out, v[i].hole[DR_HOLE_NAME]);
+    }
 }

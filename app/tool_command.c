@@ -59,7 +59,7 @@ static json_t *places_json(const dr_setup *s, const dr_tool_result *r)
     return list;
 }
 
-/* Every name: [name, number of uses, [[path, line, kind], ...]]. */
+/* Every name: [name, number of uses, [[path, line, kind, what is around it or ""], ...]]. */
 static json_t *symbols_json(const dr_setup *s)
 {
     size_t n;
@@ -71,8 +71,9 @@ static json_t *symbols_json(const dr_setup *s)
         const size_t n_defs = dr_symbols_find(s->symbols, names[i], &defs);
         json_t *places = json_array();
         for (size_t j = 0; j < n_defs; j++)
-            json_array_append_new(places, json_pack("[o,I,s]", dr_output_text(dr_repo_file_at(s->repo, defs[j].file)->path),
-                                                    (json_int_t)defs[j].line, dr_sym_kind_name((dr_sym_kind)defs[j].kind)));
+            json_array_append_new(places, json_pack("[o,I,s,o]", dr_output_text(dr_repo_file_at(s->repo, defs[j].file)->path),
+                                                    (json_int_t)defs[j].line, dr_sym_kind_name((dr_sym_kind)defs[j].kind),
+                                                    dr_output_text(defs[j].container == DR_SYM_NONE ? DR_STR("") : names[defs[j].container])));
         json_array_append_new(list, json_pack("[o,I,o]", dr_output_text(names[i]),
                                               (json_int_t)dr_symbols_refs(s->symbols, names[i], &refs), places));
     }

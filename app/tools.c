@@ -410,17 +410,18 @@ bool dr_tool__in_other_case(dr_str *real, const dr_symbols *symbols, dr_str name
     return true;
 }
 
-/* Runs the call; where nothing is found by a name as it is written, with that name in its own case. Searching for a word as it is written thus goes
- * first: strcpy is called that, whatever else is defined. */
-static dr_status run_in_any_case(dr_tool_result *out, const dr_workspace *w, dr_str text[DR_TOOL_ARGS], const int64_t number[DR_TOOL_ARGS], dr_error *err)
+/* Runs the call; where nothing is found by a name as it is written, with that name in its own case, or with the last part of a qualified one.
+ * Searching for a word as it is written thus goes first: strcpy is called that, whatever else is defined. */
+static dr_status run_as_meant(dr_tool_result *out, const dr_workspace *w, dr_str text[DR_TOOL_ARGS], const int64_t number[DR_TOOL_ARGS], dr_error *err)
 {
     dr_status st = run(out, w, text, number, err);
     dr_buf said = {0};
+    dr_str place = {"", 0};
 
     for (int i = 0; i < n_names(out->tool) && st == DR_OK && (out->outcome == DR_TOOL_NO_SYMBOL || out->outcome == DR_TOOL_NOTHING); i++) {
         const dr_tool_id tool = out->tool;
-        dr_str real;
-        if (!dr_tool__in_other_case(&real, w->symbols, text[i]))
+        dr_str real, qualifier = {"", 0};
+        if (!dr_tool__in_other_case(&real, w->symbols, text[i]) && !dr_tool__qualified(&qualifier, &real, w, text[i]))
             continue;
         dr_tool__add_str(&said, text[i]);
         dr_buf_str(&said, " is named ");
@@ -429,7 +430,9 @@ static dr_status run_in_any_case(dr_tool_result *out, const dr_workspace *w, dr_
         text[i] = real;
         dr_tool_result_fini(out);
         out->tool = tool;
+        out->qualifier = place = i == 0 ? qualifier : place;
         st = run(out, w, text, number, err);
+        out->qualifier = (dr_str){"", 0}; /* it borrows the arguments */
     }
     if (said.n) {
         dr_tool__add_str(&said, dr_buf_view(&out->text));
@@ -458,7 +461,7 @@ dr_status dr_tool_run(dr_tool_result *out, const dr_workspace *w, dr_str name, d
         goto done;
     }
     if (take_arguments(out, out->tool, args, text, number))
-        st = run_in_any_case(out, w, text, number, err);
+        st = run_as_meant(out, w, text, number, err);
 done:
     json_decref(args);
     if (st == DR_OK && (out->text.failed || out->subject.failed || out->object.failed))

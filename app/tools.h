@@ -118,11 +118,13 @@ typedef struct dr_tool_result {
     dr_str similar[DR_MAX_SIMILAR]; /* of DR_TOOL_NO_SYMBOL. Borrowed from the symbols */
     size_t n_similar;
     uint64_t n_left_out; /* lines beyond result_lines */
+    dr_str qualifier;    /* of the name that is looked up, while the call runs; empty: any */
     dr_arena *storage;   /* of the places' texts; NULL: none */
 } dr_tool_result;
 
 /* Runs one call. arguments: a JSON object. A wrong call is a result, not an error: the model reads what was wrong with it. A name that there is not,
- * where exactly one of the index is equal to it but for case, means that one: a first line of the text says so, and subject or object is the real name.
+ * where exactly one of the index is equal to it but for case, means that one; a qualified one (Class.name) means its last part, and of several
+ * definitions those that lie there: a first line of the text says so, and subject or object is the real name.
  * DR_ERR_CANCELLED, DR_ERR_NOMEM, DR_ERR_IO otherwise. Free with dr_tool_result_fini in any case. */
 dr_status dr_tool_run(dr_tool_result *out, const dr_workspace *w, dr_str name, dr_str arguments, dr_error *err);
 void dr_tool_result_fini(dr_tool_result *r);

@@ -143,7 +143,7 @@ dr_status dr_tool__describe(dr_tool_result *r, const dr_workspace *w, dr_str nam
 {
     dr_status st = DR_OK;
     const dr_sym_def *defs = NULL;
-    const size_t n = dr_symbols_find(w->symbols, name, &defs);
+    const size_t n = dr_tool__definitions(&defs, r, w, name);
     describer x = {.r = r, .w = w, .read = {.w = w}, .only = r->tool};
     size_t n_better = 0;
 

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 void dr_tool__no_symbol(dr_tool_result *r, const dr_symbols *symbols, dr_str name)
 {
@@ -21,74 +20,21 @@ void dr_tool__no_symbol(dr_tool_result *r, const dr_symbols *symbols, dr_str nam
     }
 }
 
-/* Does PLACE, a file or a folder, name this path? A file: the path, its end behind a '/', or its last part without the ending. A folder: whole
- * folder names of the path in a row. */
-static bool names_file(dr_str place, dr_str path)
-{
-    const char *slash = path.n ? memrchr(path.s, '/', path.n) : NULL;
-    const dr_str base = slash ? (dr_str){slash + 1, (size_t)(path.s + path.n - slash) - 1} : path;
-    const char *dot = base.n > 1 ? memrchr(base.s + 1, '.', base.n - 1) : NULL;
-    const bool ends = place.n <= path.n && (place.n == path.n || path.s[path.n - place.n - 1] == '/') &&
-                      memcmp(path.s + path.n - place.n, place.s, place.n) == 0;
-    return ends || (dot && dr_str_eq(place, (dr_str){base.s, (size_t)(dot - base.s)}));
-}
-
-static bool names_folder(dr_str place, dr_str path)
-{
-    for (size_t i = 0; i + place.n < path.n; i++)
-        if ((i == 0 || path.s[i - 1] == '/') && path.s[i + place.n] == '/' && memcmp(path.s + i, place.s, place.n) == 0)
-            return true;
-    return false;
-}
-
-typedef enum place_kind { PLACE_KIND, PLACE_FILE, PLACE_FOLDER, PLACE_ANY } place_kind;
-
-static bool lies_in(const dr_workspace *w, const dr_sym_def *d, dr_str place, place_kind how)
-{
-    const char *kind = dr_sym_kind_name((dr_sym_kind)d->kind);
-    dr_str folder = place;
-    switch (how) {
-    case PLACE_KIND: return place.n == strlen(kind) && strncasecmp(place.s, kind, place.n) == 0;
-    case PLACE_FILE: return names_file(place, dr_tool__path(w, d->file));
-    case PLACE_FOLDER:
-        while (folder.n && folder.s[folder.n - 1] == '/')
-            folder.n--;
-        return folder.n && names_folder(folder, dr_tool__path(w, d->file));
-    case PLACE_ANY: break;
-    }
-    return true;
-}
-
-static size_t count_in(const dr_workspace *w, const dr_sym_def *defs, size_t n, dr_str place, place_kind how)
-{
-    size_t n_in = 0;
-    for (size_t i = 0; i < n; i++)
-        n_in += lies_in(w, &defs[i], place, how);
-    return n_in;
-}
-
 dr_status dr_tool__find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str name, dr_str place, dr_error *err)
 {
     dr_status st = DR_OK;
     const dr_sym_def *defs = NULL;
-    const size_t n = dr_symbols_find(w->symbols, name, &defs);
+    size_t n = dr_tool__definitions(&defs, r, w, name), i;
     dr_tool_reader read = {.w = w};
-    size_t n_in, shown = 0;
-    place_kind how = place.n ? PLACE_KIND : PLACE_ANY;
 
     if (n == 0) {
         dr_tool__no_symbol(r, w->symbols, name);
         return DR_OK;
     }
-    if (place.n > 2 && memcmp(place.s, "./", 2) == 0)
-        place = (dr_str){place.s + 2, place.n - 2};
-    while ((n_in = count_in(w, defs, n, place, how)) == 0)
-        how++; /* what names none of them is no place of this kind */
-    for (size_t i = 0; i < n && shown < (size_t)w->result_lines && st == DR_OK; i++) {
+    if (place.n)
+        n = dr_tool__definitions_in(&defs, r, w, n, place);
+    for (i = 0; i < n && i < (size_t)w->result_lines && st == DR_OK; i++) {
         dr_place *at;
-        if (!lies_in(w, &defs[i], place, how))
-            continue;
-        shown++;
         dr_tool__begin_line(r);
         dr_tool__add_str(&r->text, dr_tool__path(w, defs[i].file));
         dr_buf_printf(&r->text, ":%u: %s ", defs[i].line, dr_sym_kind_name((dr_sym_kind)defs[i].kind));
@@ -96,7 +42,7 @@ dr_status dr_tool__find_symbol(dr_tool_result *r, const dr_workspace *w, dr_str 
         if ((st = dr_tool__add_place(r, r->tool, defs[i].file, defs[i].line, &at, err)) == DR_OK)
             at->declaration = defs[i].kind == DR_SYM_PROTOTYPE;
     }
-    dr_tool__add_more(r, n_in - shown);
+    dr_tool__add_more(r, n - i);
     dr_buf_free(&read.text);
     return st;
 }
@@ -217,7 +163,7 @@ dr_status dr_tool__calls(dr_tool_result *r, const dr_workspace *w, dr_str caller
     dr_status st = DR_OK;
     const dr_sym_def *defs = NULL, *other = NULL;
     const dr_sym_ref *refs = NULL;
-    const size_t n_defs = dr_symbols_find(w->symbols, caller, &defs), n_refs = dr_symbols_refs(w->symbols, callee, &refs);
+    const size_t n_defs = dr_tool__definitions(&defs, r, w, caller), n_refs = dr_symbols_refs(w->symbols, callee, &refs);
     const bool known = dr_symbols_find(w->symbols, callee, &other) > 0;
     dr_tool_reader read = {.w = w};
     call_line *found = NULL;

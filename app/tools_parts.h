@@ -34,6 +34,16 @@ size_t dr_tool__files_named(const dr_workspace *w, dr_str name, size_t *files, s
 /* The one name of the index that a name which is not there is equal to but for case. */
 bool dr_tool__in_other_case(dr_str *real, const dr_symbols *symbols, dr_str name);
 
+/* tools_definitions.c */
+/* The definitions of a name: those at r->qualifier, where it is one and any lie there. How many. r keeps what it narrows; when memory runs out its
+ * text has failed. */
+size_t dr_tool__definitions(const dr_sym_def **defs, dr_tool_result *r, const dr_workspace *w, dr_str name);
+/* Of n definitions those at a place: a kind, what is around them, a file or a folder, the first of these that any has; all when none has. */
+size_t dr_tool__definitions_in(const dr_sym_def **defs, dr_tool_result *r, const dr_workspace *w, size_t n, dr_str place);
+/* Is it a qualified name ("Class.name", "ns::Class::name", "file.name", "Class#name", "thing->name")? The first definition of its last part that
+ * lies in what stands before: in something of that name, or in a file or a folder; NULL: there is none. Parts have two bytes or more. */
+const dr_sym_def *dr_tool__qualified(dr_str *qualifier, dr_str *bare, const dr_workspace *w, dr_str name);
+
 /* Text of files for lines of results, read once for a run of lines of the same file; zero-initialise but for w. */
 typedef struct dr_tool_reader {
     const dr_workspace *w;

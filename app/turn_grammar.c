@@ -25,7 +25,7 @@ typedef struct builder {
     dr_arena *arena;
     int32_t dsml;
     const dr_substrings *question;            /* NULL: it is empty */
-    choices symbols, patterns, paths, places; /* what a call may name */
+    choices symbols, words, patterns, files, paths, places; /* what a call may name */
     choices parts;                            /* of the question, that an edit may put in; none: it is too long */
     size_t candidates[MAX_CANDIDATES]; /* files that may be edited */
     const dr_substrings *texts[MAX_CANDIDATES];
@@ -107,7 +107,7 @@ static bool inside_word(dr_str text, size_t at)
     return at > 0 && at < text.n && dr_words_byte((unsigned char)text.s[at - 1]) && dr_words_byte((unsigned char)text.s[at]);
 }
 
-/* Names of the index that stand in the question and are more than a word: operator==, empty?, my-function. */
+/* Names of the index that stand in the question and are more than a word: operator==, empty?, my-function, Class.name. */
 static dr_status add_odd_names(names *list, const dr_turn_context *c, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -122,7 +122,9 @@ static dr_status add_odd_names(names *list, const dr_turn_context *c, dr_error *
             odd = odd || !dr_words_byte((unsigned char)q.s[end]);
             end++;
             const dr_str name = {q.s + from, end - from};
-            if (odd && !inside_word(q, end) && dr_symbols_find(c->workspace->symbols, name, &defs))
+            dr_str qualifier, bare;
+            if (odd && !inside_word(q, end) &&
+                (dr_symbols_find(c->workspace->symbols, name, &defs) || dr_tool__qualified(&qualifier, &bare, c->workspace, name)))
                 st = add_name(list, name, err);
         }
     }
@@ -152,30 +154,82 @@ static bool is_contraction(dr_str q, dr_str word)
     return found;
 }
 
-/* symbols: words of the question, names of the index in it, and those like one that was looked up and is not there, in its place; patterns:
- * these and what it quotes. */
+/* Is it spelt as only names are: a digit, '_', '$' or a byte beyond ASCII in it, or a capital behind the first letter? */
+static bool spelt_as_name(dr_str word)
+{
+    bool found = false;
+    for (size_t i = 0; i < word.n && !found; i++) {
+        const unsigned char ch = (unsigned char)word.s[i];
+        found = isdigit(ch) || ch == '_' || ch == '$' || ch >= 0x80 || (i && isupper(ch));
+    }
+    return found && !isdigit((unsigned char)word.s[0]);
+}
+
+/* Is it marked as a name wherever it stands in the question, by quotes around it or a '(' behind it? */
+static bool marked_as_name(const dr_words *w, dr_str word)
+{
+    const dr_str q = w->question;
+    for (size_t i = 0; i < w->n_quoted; i++)
+        if (dr_str_eq(w->quoted[i], word))
+            return true;
+    for (size_t at = 0; at + word.n < q.n; at++)
+        if (q.s[at + word.n] == '(' && memcmp(q.s + at, word.s, word.n) == 0 && !inside_word(q, at))
+            return true;
+    return false;
+}
+
+/* Does some word of the question look like a name? Parts of paths do not count. */
+static bool has_names(const dr_words *w)
+{
+    dr_str run;
+    bool found = false;
+    for (size_t at = 0; !found && dr_words_next_run(&run, w->question, &at);)
+        found = dr_words_as_path(run).n == 0 && spelt_as_name(run);
+    for (size_t i = 0; i < w->n && !found; i++)
+        found = marked_as_name(w, w->v[i]);
+    return found;
+}
+
+static bool in_index(const dr_turn_context *c, dr_str word)
+{
+    const dr_sym_def *defs;
+    dr_str real;
+    return dr_symbols_find(c->workspace->symbols, word, &defs) || dr_tool__in_other_case(&real, c->workspace->symbols, word);
+}
+
+/* words: words of the question, names of the index in it, and those like one that was looked up and is not there, in its place; patterns: these
+ * and what it quotes; symbols: where some words look like names, without those that neither do nor are in the index. */
 static dr_status find_names(builder *b, dr_error *err)
 {
     const dr_turn_context *c = b->c;
-    names list = {0};
+    names all = {0}, list = {0};
     dr_status st = DR_OK;
-    for (size_t i = 0; i < c->words->n && st == DR_OK; i++)
-        if (!thought_better_of(c, c->words->v[i]) && !is_contraction(c->words->question, c->words->v[i]))
-            st = add_name(&list, c->words->v[i], err);
+    const bool named = has_names(c->words);
+
+    for (size_t i = 0; i < c->words->n && st == DR_OK; i++) {
+        const dr_str word = c->words->v[i];
+        if (thought_better_of(c, word) || is_contraction(c->words->question, word))
+            continue;
+        st = add_name(&all, word, err);
+        if (st == DR_OK && (!named || spelt_as_name(word) || marked_as_name(c->words, word) || in_index(c, word)))
+            st = add_name(&list, word, err);
+    }
+    const size_t n_words = all.n;
     if (st == DR_OK)
-        st = add_odd_names(&list, c, err);
+        st = add_odd_names(&all, c, err);
     for (size_t i = 0; i < c->n_results && st == DR_OK; i++)
-        st = add_names(&list, c->results[i].similar, c->results[i].n_similar, err);
-    if (st == DR_OK)
-        st = set_of(&b->symbols, b, &list, err);
-    if (st == DR_OK && (st = add_names(&list, c->words->quoted, c->words->n_quoted, err)) == DR_OK)
-        st = set_of(&b->patterns, b, &list, err);
+        st = add_names(&all, c->results[i].similar, c->results[i].n_similar, err);
+    if (st == DR_OK && (st = add_names(&list, all.v + n_words, all.n - n_words, err)) == DR_OK && (st = set_of(&b->symbols, b, &list, err)) == DR_OK)
+        st = set_of(&b->words, b, &all, err);
+    if (st == DR_OK && (st = add_names(&all, c->words->quoted, c->words->n_quoted, err)) == DR_OK)
+        st = set_of(&b->patterns, b, &all, err);
+    free(all.v);
     free(list.v);
     return st;
 }
 
-/* paths: what could be one in the question, a '/' behind it left out too, words of it that name a file, and what the results name;
- * places: these and all words. */
+/* paths: what could be one in the question, a '/' behind it left out too, words of it that name a file, and what the results name; places: these
+ * and all words; files: where there are paths these and the words that are spelt as names, else all words. */
 static dr_status find_paths(builder *b, dr_error *err)
 {
     const dr_turn_context *c = b->c;
@@ -199,6 +253,12 @@ static dr_status find_paths(builder *b, dr_error *err)
             st = add_name(&list, dr_tool__path(c->workspace, c->results[i].places[k].file), err);
     if (st == DR_OK)
         st = set_of(&b->paths, b, &list, err);
+    const bool any = list.n > 0;
+    for (size_t i = 0; i < w->n && st == DR_OK; i++)
+        if (!any || isupper((unsigned char)w->v[i].s[0]) || spelt_as_name(w->v[i]) || marked_as_name(w, w->v[i]))
+            st = add_name(&list, w->v[i], err);
+    if (st == DR_OK)
+        st = set_of(&b->files, b, &list, err);
     if (st == DR_OK && (st = add_names(&list, w->v, w->n, err)) == DR_OK)
         st = set_of(&b->places, b, &list, err);
     free(list.v);
@@ -306,13 +366,15 @@ static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
     case DR_TOOL_READ:
     case DR_TOOL_OUTLINE:
     case DR_TOOL_IMPORTS: return a_path(b);
-    case DR_TOOL_FIND_FILE:
+    case DR_TOOL_FIND_FILE: return one_of(b, &b->files);
     case DR_TOOL_IMPORTERS: return one_of(b, &b->places);
+    case DR_TOOL_CALL_SITES: return one_of(b, &b->words); /* strcpy in copy_name */
     case DR_TOOL_FIND_SYMBOL_IN: return one_of(b, first ? &b->symbols : &b->places);
     case DR_TOOL_GREP: return one_of(b, &b->patterns);
-    case DR_TOOL_RENAME: return first ? a_path(b) : one_of(b, &b->symbols);
+    case DR_TOOL_RENAME: return first ? a_path(b) : one_of(b, &b->words);
+    case DR_TOOL_RENAME_EVERYWHERE: return one_of(b, &b->words);
     case DR_TOOL_SET_VALUE:
-    case DR_TOOL_ADD_STATEMENT: return first ? one_of(b, &b->symbols) : quoted(b, id);
+    case DR_TOOL_ADD_STATEMENT: return first ? one_of(b, &b->words) : quoted(b, id);
     case DR_TOOL_ADD_IMPORT: return first ? a_path(b) : quoted(b, id);
     default: return one_of(b, &b->symbols);
     }
@@ -398,7 +460,7 @@ static dr_node invoke(builder *b, dr_tool_id id)
     for (int i = 0; i < DR_TOOL_ARGS && args[i].name; i++) {
         const bool two = b->c->profile->n_forms && (i == 1 ? id == DR_TOOL_RENAME
                                                            : i == 0 && (id == DR_TOOL_CALLS || id == DR_TOOL_RENAME_EVERYWHERE || id == DR_TOOL_FIND_SYMBOL_IN));
-        const size_t paired = two ? pair(b, v + n, &args[i], i == 0, &b->symbols, id == DR_TOOL_FIND_SYMBOL_IN ? &b->places : &b->symbols) : 0;
+        const size_t paired = two ? pair(b, v + n, &args[i], i == 0, id == DR_TOOL_CALLS || id == DR_TOOL_FIND_SYMBOL_IN ? &b->symbols : &b->words, id == DR_TOOL_FIND_SYMBOL_IN ? &b->places : &b->words) : 0;
         n += paired ? paired : parameter(b, v + n, &args[i], i == 0, value(b, id, &args[i]));
         i += paired > 0;
     }

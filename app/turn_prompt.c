@@ -131,9 +131,12 @@ dr_status dr_turn__prompt(dr_turn *t, dr_ids *ids, int64_t marks[DR_N_MARKS], dr
     dr_message messages[DR_TURN_OPENING];
     const dr_render_options render = {.thinking = s->profile.thinking, .effort = s->profile.effort};
 
-    if (s->profile.known && pack->mode != DR_PACK_FULL) {
+    if (s->profile.known) {
         const dr_workspace w = dr_setup_workspace(s);
-        dr_known_write(&t->known, &w, dr_str_of(t->question));
+        if (pack->mode == DR_PACK_FULL)
+            dr_known_functions(&t->known, session->reading, session->n_reading);
+        else
+            dr_known_write(&t->known, &w, dr_str_of(t->question));
         if (t->known.failed) {
             st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
             goto done;

@@ -13,7 +13,7 @@ import argparse
 import os
 
 
-FORMAT = 2           # of what stages leave in the work folder: rises with every change to it
+FORMAT = 3           # of what stages leave in the work folder: rises with every change to it
 STAGES = ('sources', 'product', 'reading', 'tokenizer', 'data', 'train', 'export')
 
 

@@ -20,13 +20,14 @@ ROLES = {'ctx': CONTEXT, 'call': LEARNED, 'ans': LEARNED, 'none': NONE}
 ALIGN = 128
 
 
-def words_of(packages):
-    """Pieces of real names (cut at `_` and humps), to invent names from."""
+def words_of(packages, tok=None):
+    """Pieces to invent names from: of real names (cut at `_` and humps) and, as many, the tokenizer's own: what is never copied is soon copied wrong."""
     out = set()
     for package in packages:
         for name in package.names:
             out.update(p.lower() for p in re.findall(r'[A-Z]?[a-z]{2,9}', name))
-    return sorted(out)
+    tokens = sorted(t for t in tok.get_vocab() if t.isascii() and t.isalpha() and len(t) > 1) if tok else []
+    return sorted(out) + tokens * max(1, round(len(out) / max(len(tokens), 1)))
 
 
 def tokenizer_texts(work, seed=11):
@@ -113,7 +114,7 @@ def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length,
             else:
                 made = encode(tok, dialogues.table_practice(rng, words))
         elif reads:
-            made = rng.choices(readers, reader_weights)[0].dialogue(tok, rng, min(room, rng.choice(settings['read_lengths'])), words)
+            made = rng.choices(readers, reader_weights)[0].dialogue(tok, rng, min(room, rng.choice(settings['read_lengths'])), words, settings['names'])
         else:
             size = room if whole else min(room, rng.choice([384, 512, 640, 896]))
             made = tool_dialogue(tok, rng, rng.choices(tellers, weights)[0], size, settings)
@@ -136,16 +137,17 @@ def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length,
 
 # practice: share of plain copying; bare: of dialogues without system text; long_map: of those that open with a long map; cut: of those
 # whose turns end with their first call (which tool a question wants is learned from many questions); whole: of rows that are one dialogue;
-# reading: of rows that are packs and questions about their functions
+# reading: of rows that are packs and questions about their functions; names: of the packs only the names of their functions
 SETS = {
     'early': dict(n_rows=400, length=1024, practice=.25, bare=.5, long_map=.03, whole=.3, seed=1),
-    'main': dict(n_rows=4400, length=1024, practice=.02, bare=.12, long_map=.1, whole=.4, seed=2),
-    'asks': dict(n_rows=12800, length=1024, bare=.8, long_map=0., cut=1., whole=1., seed=7),
-    'read1': dict(n_rows=4400, length=1024, reading=1., read_lengths=(512, 640, 1024), seed=3),
-    'long': dict(n_rows=2200, length=2048, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
+    'main': dict(n_rows=4400, length=1024, practice=.12, bare=.12, long_map=.1, whole=.4, seed=2),
+    'asks': dict(n_rows=12000, length=1024, practice=.2, bare=.8, long_map=0., cut=1., whole=1., seed=7),
+    'read1': dict(n_rows=4200, length=1024, reading=1., read_lengths=(512, 640, 1024), seed=3),
+    'names': dict(n_rows=4000, length=1024, reading=1., names=True, read_lengths=(512, 1024), seed=8),
+    'long': dict(n_rows=2400, length=2048, practice=.08, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
     'read4': dict(n_rows=200, length=4096, reading=.8, read_lengths=(2048, 4096, 4096), long_map=.7, whole=.2, seed=5),
 }
-DEFAULTS = dict(practice=0., bare=0., long_map=.15, cut=0., whole=.4, reading=0., read_lengths=(1024,), least=260)
+DEFAULTS = dict(practice=0., bare=0., long_map=.15, cut=0., whole=.4, reading=0., names=False, read_lengths=(1024,), least=260)
 _STATE = {}
 
 
@@ -154,7 +156,7 @@ def _start(work, token_file, seed):
     packages = [p for p in packages if len(p.names) > 100 and p.asked.get('find_symbol')]
     rng = random.Random(seed)
     _STATE['tok'] = tokenizer.load(token_file)
-    _STATE['words'] = words_of(packages)
+    _STATE['words'] = words_of(packages, _STATE['tok'])
     _STATE['tellers'] = [dialogues.Teller(p, rng, False, _STATE['words']) for p in packages]
     _STATE['readers'] = reading.readers(work)
     by_name = {t.p.name: t for t in _STATE['tellers']}

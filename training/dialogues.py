@@ -13,6 +13,7 @@ SYLLABLES = ('al be con der ex fo gen hash in join ker list map node op parse qu
              'ctx str len num key init free copy get put add del cmp max min utf fd log io net tcp sys mem page row '
              'col qu zor vex lum dra fin tor bel mi no ka sho rel ump').split()
 OTHER_CASE = re.compile(r'\S+ is named (\S+):\n')     # how a result begins for a name in the wrong case
+FIELD_OF = {tool: field for field, tool in PARTS.items()}
 OPEN, CLOSE = '\ue000', '\ue001'                    # around a line number, until the shift is chosen
 MARKED = re.compile(OPEN + r'(\d+)' + CLOSE)
 
@@ -497,6 +498,20 @@ class Teller:
         name = self.name([a[0] for a in self.p.asked.get(tool, []) if a[0] not in self.p.by_name])
         if not name:
             return None
+        return self._meant(tool, field, name)
+
+    def qualified(self):
+        """A name with what it stands in before it: Class.name."""
+        made = self.name(self.p.asked.get('qualified'))
+        if not made:
+            return None
+        tool, name = made
+        if tool == 'find_refs':
+            return self._uses(name)
+        return self._meant(tool, FIELD_OF.get(tool, 'define'), name)
+
+    def _meant(self, tool, field, name):
+        """A question about a name that is not there as it is written."""
         reply = self.reply(tool, name)
         head = [self.question(field, x=name), *self.call(tool, reply['text'], name=name)]
         m = OTHER_CASE.match(reply['text'])
@@ -625,7 +640,7 @@ class Teller:
         return Turn([self.asked(question), *self.edited('add_statement', text, name=name, statement=statement)])
 
     SKILLS = dict(define=13, choice=4, uses=11, risky=7, parameters=7, returns=7, fields=6, value=6, doc=9, file=6, outline=7, imports=7,
-                  importers=6, calls=7, grep=4, absent=10, decline=12, constant=8, rename=8, rename_absent=1, include=8, start=8)
+                  importers=6, calls=7, grep=4, absent=10, qualified=6, decline=12, constant=8, rename=8, rename_absent=1, include=8, start=8)
 
     def turn(self, skills=None):
         skills = skills or self.SKILLS
@@ -799,14 +814,14 @@ KEPT = set(re.findall(r'\w+', ' '.join(dialect.SENTENCES.values()) + ' ' + ' '.j
     'c', 'h', 'cc', 'cpp', 'hpp', 'hh', 'py', 'go', 'rs', 'js', 'mjs', 'ts', 'java', 'rb', 'php', 'sh', 'md', 'txt', 'json', 'toml'}
 
 
-def disguise(rng, turns, words, share=.6):
+def disguise(rng, turns, words, share=.75):
     """Replaces names, path parts and line numbers alike in all turns, half of the time each; takes the marks of lines away."""
     text = ''.join(t for turn in turns for t, _ in turn)
     keep = KEPT.union(*(getattr(turn, 'keep', ()) for turn in turns))
     swap = {}
     if rng.random() < share:
         for name in sorted(set(NAME_ARGUMENT.findall(text))):
-            if rng.random() < .6:
+            if rng.random() < .75:
                 swap[name] = invent(rng, words)
         for name in sorted(set(re.findall(r': (?:call|use) in ([A-Za-z_$][\w$]*):', text))):
             if rng.random() < .4:

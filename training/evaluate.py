@@ -21,7 +21,7 @@ from . import data, dialect, dialogues, product, reading, sources, tokenizer
 from .dialogues import MARKED
 
 ASK = ('define', 'several', 'uses', 'parameters', 'returns', 'fields', 'value', 'doc', 'file', 'outline', 'imports', 'importers', 'calls', 'grep',
-       'risky', 'absent', 'case', 'decline')
+       'risky', 'absent', 'case', 'qualified', 'decline')
 EDIT = ('constant', 'rename', 'include', 'start')
 READ = {2048: (25, 4), 8192: (13, 8), 32768: (2, 20), 131072: (1, 40)}      # tokens of a pack: packs, questions of each
 SHORT = (2048, 8192)

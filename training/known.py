@@ -8,6 +8,7 @@ SAID = ('function', 'method', 'class', 'struct', 'union', 'enum', 'interface', '
 LETTER = r'[A-Za-z0-9_$~\u0080-\U0010ffff]'
 WORD, RUN = re.compile(LETTER + '+'), re.compile(r'[A-Za-z0-9_$~\u0080-\U0010ffff./\-+@:]+')
 INSIDE = re.compile(LETTER + LETTER)
+QUALIFIED, JOINED = re.compile(f'({LETTER}+)(?:::|->|[.:#])({LETTER}+)$'), re.compile(f'(?:::|->|[.:#]){LETTER}+')
 
 
 def lower(name):
@@ -15,16 +16,26 @@ def lower(name):
     return re.sub('[A-Z]+', lambda m: m[0].lower(), name)
 
 
+def base(path):
+    return path.rsplit('/', 1)[-1]
+
+
+def stem(path):
+    name = base(path)
+    return name[0] + name[1:].rsplit('.', 1)[0] if '.' in name[1:] else None
+
+
 def size(text):
     return len(text.encode())
 
 
 class Known:
-    """kinds: {name: kind of its first definition}, of every defined name; files: paths of every file."""
+    """defined: {name: [(path, line, kind, container or '')]} of every defined name, in the program's order; files: paths of every file."""
 
-    def __init__(self, kinds, files):
-        self.kinds, self.folded = kinds, {}
-        for name in kinds:
+    def __init__(self, defined, files):
+        self.kinds, self.folded = {name: rows[0][2] for name, rows in defined.items()}, {}
+        self.lies = {name: [(kind, container, path) for path, _, kind, container in rows] for name, rows in defined.items()}
+        for name in self.kinds:
             self.folded.setdefault(lower(name), []).append(name)
         self.ends, self.ends_in_any_case, self.folders = set(), set(), set()
         for path in files:
@@ -56,8 +67,31 @@ class Known:
             if text[first:at] in self.kinds and not INSIDE.match(text, at - 1):
                 yield text[first:at]
 
+    def qualified(self, name):
+        """(last part, kind of its first definition in what stands before); None when it is no qualified name."""
+        m = QUALIFIED.search(name)
+        if not m or size(m[1]) < 2 or size(m[2]) < 2:
+            return None
+        rows = self.lies.get(m[2], ())
+        for there in (lambda row: row[1] == m[1], lambda row: stem(row[2]) == m[1] or base(row[2]) == m[1], lambda row: m[1] in row[2].split('/')[:-1]):
+            for row in filter(there, rows):
+                return m[2], row[0]
+        return None
+
+    def longest_qualified(self, text, first, at):
+        """Where it ends, and its kind."""
+        found = None
+        while at < len(text) and size(text[first:at]) < LONGEST_ODD:
+            m = JOINED.match(text, at)
+            if not m:
+                break
+            at = m.end()
+            named = self.qualified(text[first:at])
+            found = (at, named[1]) if named else found
+        return found
+
     def found(self, text, own):
-        out, n = {}, 0
+        out, n, told = {}, 0, 0
         for m in RUN.finditer(text):
             if n >= WORDS:
                 break
@@ -73,6 +107,13 @@ class Known:
                 if n >= WORDS:
                     break
                 n += 1
+                if w.start() < told:
+                    continue
+                longest = self.longest_qualified(text, w.start(), w.end())
+                if longest:
+                    told = longest[0]
+                    out.setdefault(text[w.start():told], longest[1])
+                    continue
                 word = w[0]
                 what = own[word] if word in own else self.kind(word)
                 if not what and not path and size(word) >= SHORTEST:

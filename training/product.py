@@ -28,6 +28,9 @@ TRIED = {'set_value': {'value': '7135824'}, 'rename_everywhere': {'new': 'qzRena
 NEW_IMPORTS = {('.c', '.h', '.cc', '.cpp', '.hpp', '.cxx', '.hh'): '#include "qz7135824.h"', ('.py',): 'import qz7135824', ('.go',): '"qz7135824"',
                ('.java',): 'import qz7135824;', ('.rs',): 'use qz7135824;', ('.rb',): "require 'qz7135824'", ('.php',): 'use qz7135824;',
                ('.js', '.mjs', '.ts'): "import './qz7135824';"}
+# What joins a name to what it stands in, by the ending of the file; elsewhere a dot
+JOINTS = {**dict.fromkeys(('.cc', '.cpp', '.hpp', '.cxx', '.hh', '.h', '.rs', '.php'), ['::', '::', '::', '->', '.']), '.c': ['.', '->'],
+          '.rb': ['#', '#', '.', '::']}
 WORD = re.compile(r'[A-Za-z]{4,}(?: [A-Za-z]{3,}){0,2}')
 
 
@@ -51,7 +54,7 @@ class Package:
         rng = corpus.seeded('product', name)
         self.name, self.replies, self.asked = name, {}, {}
         symbols, files, overview = batch(binary, root, [('symbols', None), ('files', None), ('map', None)])
-        self.known = known.Known({n: rows[0][2] for n, _, rows in symbols['symbols'] if rows}, files['files'])
+        self.known = known.Known({n: rows for n, _, rows in symbols['symbols'] if rows}, files['files'])
         head = re.match(r'repository .*?, (\d+) files', overview['text'])
         self.n_files = int(head[1]) if head else 0
         self.map_lines = {}
@@ -59,7 +62,7 @@ class Package:
             path, colon, names = row.partition(': ')
             if colon:
                 self.map_lines[path] = names.split()
-        self.by_name = {n: [tuple(r) for r in rows] for n, _, rows in symbols['symbols'] if NAME.fullmatch(n) and 2 <= len(n) <= 48}
+        self.by_name = {n: [tuple(r[:3]) for r in rows] for n, _, rows in symbols['symbols'] if NAME.fullmatch(n) and 2 <= len(n) <= 48}
         self.uses = {n: k for n, k, _ in symbols['symbols']}
         self.paths = corpus.paths(root)
         there = set(self.paths)
@@ -103,6 +106,7 @@ class Package:
             if 'value' not in tools and rng.random() < .15:
                 more.append(('value', {'name': n}))
         self._ask(binary, root, more)
+        self._ask_qualified(rng, binary, root)
         self._try_edits(rng, binary, root, files)
         used = {n for k in self.replies for n in k[1:] if isinstance(n, str)} | {n for a in self.asked.values() for x in a for n in x if isinstance(n, str)}
         self.names = [n for n in names if n in used]
@@ -125,6 +129,26 @@ class Package:
                 if place:
                     out.append((name, place))
         return _sample(rng, out, 150)
+
+    def _ask_qualified(self, rng, binary, root):
+        """Asks about names as people qualify them: asked['qualified'] = [(tool, name)]."""
+        calls, there = [], set(self.paths)
+        for (name,) in self.asked['find_symbol']:
+            rows = [r for r in self.known.lies.get(name, ()) if r[2] in there]
+            if not rows:
+                continue
+            kind, container, path = rng.choice(rows)
+            place = container or path.rsplit('/', 1)[-1].rsplit('.', 1)[0]
+            joint = rng.choice(JOINTS.get(os.path.splitext(path)[1], ['.']))
+            parts = [tool for tool in PARTS.values() if (tool, name) in self.replies]
+            if NAME.fullmatch(place) and (container or kind == 'function' and rng.random() < .2):
+                calls.append((rng.choice(['find_symbol', 'find_refs', *parts, *parts]), {'name': place + joint + name}))
+        calls = _sample(rng, calls, 90)
+        asked = {tool: len(rows) for tool, rows in self.asked.items()}
+        self._ask(binary, root, calls)
+        for tool, n in asked.items():                          # these lists are of plain names
+            del self.asked[tool][n:]
+        self.asked['qualified'] = [key(*c) for c in calls if self.known.qualified(c[1]['name'])]
 
     def _file_names(self, rng, names):
         out = []

@@ -4,6 +4,7 @@ Functions and their comments are found by each language's habits of layout, whic
 own is left alone.  Packs are laid out as docs/pack.md says (a test compares them with the program's).
 """
 import bisect
+import collections
 import os
 import pickle
 import re
@@ -11,6 +12,8 @@ import re
 from . import corpus, dialect, questions, sources
 from .dialogues import KEPT, MARKED, ask, invent
 from .roles import CONTEXT, NAME
+
+About = collections.namedtuple('About', 'parts function')      # a turn, and the (path, name) that it asks for
 
 WORD = re.compile(r'[A-Z]?[a-z]{2,}|[A-Z]{2,}')
 LEAST_WORDS = 4                                        # a shorter comment says nothing
@@ -338,12 +341,14 @@ class Reader:
                 inside.append(Function(f.name, f.doc, f.line - first, f.first - first, f.last - first))
         return (lines[first:last], inside) if inside else None
 
-    def dialogue(self, tok, rng, room, words):
-        """A pack that opens the system text and questions about its functions, as columns of a row (data.py); None when nothing fits."""
-        tokens = rng.choice([.6, .7, .75, .8]) * room - 110          # the system text behind the pack takes 83
-        chosen = self.choose(rng, int(tokens * 3.1))
-        total = sum(len(found) for _, _, found in chosen)
-        if not total:
+    def dialogue(self, tok, rng, room, words, bare=False):
+        """A pack that opens the system text, its functions' names and questions about them, as columns of a row (data.py); None when nothing fits.
+        bare: of the pack only the names, so that many fit."""
+        if bare:
+            chosen = self.choose(rng, rng.randint(6, 100) * 300)
+        else:                                                  # the system text behind the pack takes 83 tokens
+            chosen = self.choose(rng, int((rng.choice([.55, .65, .7, .75]) * room - 110) * 3.1))
+        if not any(found for _, _, found in chosen):
             return None
         single = told_apart([f for _, _, found in chosen for f in found])
         every = [(p, f) for p, _, found in chosen for f in found if id(f) in single]
@@ -355,6 +360,7 @@ class Reader:
             pieces.append(Piece(p, lines, found, drop))
         commit = ''.join(rng.choice('0123456789abcdef') for _ in range(12)) if rng.random() < .8 else None
         head = dialect.BOS + dialect.system(pack(pieces, commit, range(rng.choice([0, 0, 1, 3]))))
+        defined = [(path, name) for path, name, *_ in places(head)]
         where = {(piece.path, f.name): line for piece in pieces for f, line in piece.functions}
         wanted = []           # each comment once: a second time the first answer would be what is copied; and all functions by other words
         for p, f in asked:
@@ -362,66 +368,76 @@ class Reader:
             wanted.append((p, f.name, where.get((p, f.name)), rng.random() < .35 and thinned(rng, text) or text))
         others = [(piece.path, name, n + 1, '\n'.join(piece.lines[n:end])) for piece in pieces for name, n, _, end in bodies(piece.path, piece.lines)]
         names = [name for _, name, _, _ in others]
-        for p, name, line, body in others:
+        for p, name, line, body in () if bare else others:
             if names.count(name) == 1:
                 wanted.append((p, name, line, recalled(rng, name, body)))
         rng.shuffle(wanted)
         turns = []
         for p, name, line, text in wanted:
-            if line and text:
+            if line and text and (p, name) in defined:
                 text = ask(rng, rng.choice(WORDINGS_TRAIN), exact=True, q=text)
-                turns.append([(dialect.user(text), 'ctx'), (f'That is `{name}` at {p}', 'ans'), (f':{line}', 'none'), ('.' + dialect.EOS, 'ans')])
-        if self.teller and rng.random() < .25:
+                turns.append(About([(dialect.user(text), 'ctx'), (f'That is `{name}', 'ans'), ('` at ', 'ans'), (p, 'none' if bare else 'ans'), (f':{line}', 'none'),
+                                    ('.' + dialect.EOS, 'ans')], (p, name)))
+        if self.teller and not bare and rng.random() < .25:
             self.teller.full = True
             turn = self.teller.turn()
             self.teller.full = False
-            turns.insert(rng.randint(1, 3), [(MARKED.sub(lambda m: m[1], t), r) for t, r in turn])
-        if rng.random() < .2:                                  # names that say nothing: the body has to
+            turns.insert(rng.randint(1, 3), About([(MARKED.sub(lambda m: m[1], t), r) for t, r in turn], None))
+        if not bare and rng.random() < .2:                     # names that say nothing: the body has to
             swap = {f.name: invent(rng, words) for _, f in asked if rng.random() < .5 and len(f.name) > 3}
             swap = {a: b for a, b in swap.items() if b not in head and a not in KEPT}
             if swap and len(set(swap.values())) == len(swap):
                 pattern = re.compile(r'(?<![A-Za-z0-9_$])(' + '|'.join(map(re.escape, swap)) + r')(?![A-Za-z0-9_$])')
                 head = pattern.sub(lambda m: swap[m[0]], head)
-                turns = [[(pattern.sub(lambda m: swap[m[0]], t), r) for t, r in turn] for turn in turns]
-        return self.columns(tok, head, turns, room)
+                defined = [(path, name) for path, name, *_ in places(head)]
+                turns = [About([(pattern.sub(lambda m: swap[m[0]], t), r) for t, r in turn.parts], turn.function and (
+                    pattern.sub(lambda m: swap[m[0]], turn.function[0]), swap.get(turn.function[1], turn.function[1]))) for turn in turns]
+        return self.columns(tok, dialect.BOS if bare else head, defined, turns, room)
 
     @staticmethod
-    def columns(tok, head, turns, room):
+    def columns(tok, head, defined, turns, room):
+        """head: what stands before the reminder with the names of the functions defined, [(path, name)]."""
         from .data import encode                             # rows are data.py's, their text ours
         found, number = places(head), {}
         for turn in turns:                                         # who is asked for comes first, there are no more numbers than NAME
-            m = ANSWER.match(turn[1][0])
-            if m:
-                number.setdefault((m[2], m[1]), len(number) + 1)
-        for path, name, *_ in found:
-            number.setdefault((path, name), len(number) + 1)
-        e = tok.encode(head, add_special_tokens=False)
+            if turn.function:
+                number.setdefault(turn.function, len(number) + 1)
+        for place in defined:
+            number.setdefault(place, len(number) + 1)
+        listed = head + FUNCTIONS + ' '.join(name for _, name in defined) if defined else head
+        e = tok.encode(listed, add_special_tokens=False)
         starts = [a for a, _ in e.offsets]
         span = [0] * len(e.ids)
+
+        def mark(first, end, value):
+            a, b = bisect.bisect_right(starts, first) - 1, bisect.bisect_left(starts, end)
+            span[a:b] = [value] * (b - a)
         for path, name, at, first, end in found:
             i = number[path, name]
             if i < NAME:
-                a, b = bisect.bisect_left(starts, first), bisect.bisect_left(starts, end)
-                span[a:b] = [i] * (b - a)
-                a, b = bisect.bisect_right(starts, at) - 1, bisect.bisect_left(starts, at + len(name))
-                span[a:b] = [i + NAME] * (b - a)
+                mark(first, end, i)
+                mark(at, at + len(name), i + NAME)
+        at = len(head) + len(FUNCTIONS)
+        for path, name in defined:
+            if number[path, name] < NAME:
+                mark(at, at + len(name), number[path, name] + NAME)
+            at += len(name) + 1
         ids, roles, aim, n = e.ids, [CONTEXT] * len(e.ids), [0] * len(e.ids), 0
         for turn in turns:
-            a, b = encode(tok, turn)
+            a, b = encode(tok, turn.parts)
             if len(ids) + len(a) > room:
                 continue
             looks = [0] * len(a)
-            m = ANSWER.match(turn[1][0])
-            if m and number[m[2], m[1]] < NAME:
-                first = len(encode(tok, turn[:1])[0]) - 1          # what is learned there is the token behind it
-                said = len(tok.encode(turn[1][0][:m.end(1)], add_special_tokens=False).ids)
-                looks[1:first - 1] = [number[m[2], m[1]]] * (first - 2)    # the question without its marks
-                looks[first:first + said] = [number[m[2], m[1]]] * said
+            if turn.function and number[turn.function] < NAME:
+                first = len(encode(tok, turn.parts[:1])[0]) - 1    # what is learned there is the token behind it
+                said = len(encode(tok, turn.parts[:2])[0]) - first - 1
+                looks[1:first - 1] = [number[turn.function]] * (first - 2)    # the question without its marks
+                looks[first:first + said] = [number[turn.function]] * said
             ids, roles, aim, n = ids + a, roles + b, aim + looks, n + 1
         return (ids, roles, span + [0] * (len(ids) - len(span)), aim) if n else None
 
 
-ANSWER = re.compile(r'That is `([^`]+)` at (.+)$')
+FUNCTIONS = dialect.REMINDER + 'functions: '           # the reminder where a full pack is read (app/known.h)
 WORDINGS_TRAIN = questions.side(questions.WORDINGS['reading'], False)
 WORDINGS_HELD = questions.side(questions.WORDINGS['reading'], True)
 

@@ -18,20 +18,19 @@ FULL = dict(quantise=True, teach_index=True, sparse=True, mtp=True)
 # rows: [(set, rows a batch, first row), ...], by turns; rate: from and to over the stage
 STAGES = [
     dict(name='start', rows=[('start512', 8, 0), ('bags1', 16, 0)], steps=200, rate=(3e-3, 3e-3)),
-    dict(name='early', rows=[('early', 4, 0), ('read1', 4, 0), ('bags2', 8, 0)], steps=150, rate=(3e-3, 3e-3)),
-    dict(name='main', rows=[('asks', 4, 0), ('read1', 4, 200), ('asks', 4, 0), ('bags3', 4, 0), ('main', 4, 0), ('asks', 4, 0), ('long', 2, 0)],
-         steps=4050, rate=(3e-3, 3e-3)),
-    dict(name='teach', rows=[('long', 2, 1620)], steps=60, rate=(3e-3, 3e-3), mode=TEACH),
-    dict(name='sparse', rows=[('long', 2, 1740), ('asks', 4, 10800), ('main', 4, 3300), ('asks', 4, 10800), ('read4', 1, 0), ('asks', 4, 10800),
-                              ('read1', 4, 3500)], steps=250, rate=(3e-3, 2e-3), mode=SPARSE),
-    dict(name='full', rows=[('long', 2, 1900), ('asks', 4, 11320), ('main', 4, 3700), ('asks', 4, 11320), ('read4', 1, 80), ('asks', 4, 11320),
-                            ('read1', 4, 3900)], steps=460, rate=(2e-3, 4e-5), mode=FULL),
+    dict(name='early', rows=[('early', 4, 0), ('names', 4, 0), ('bags2', 8, 0)], steps=150, rate=(3e-3, 3e-3)),
+    dict(name='main', rows=[('asks', 4, 0), ('names', 4, 200), ('asks', 4, 0), ('main', 4, 0), ('asks', 4, 0), ('read1', 4, 0), ('long', 2, 0)],
+         steps=6000, rate=(3e-3, 3e-3)),
+    dict(name='teach', rows=[('long', 2, 1720)], steps=60, rate=(3e-3, 3e-3), mode=TEACH),
+    dict(name='sparse', rows=[('long', 2, 1840), ('asks', 4, 10300), ('main', 4, 3440), ('asks', 4, 10300), ('read4', 1, 0), ('asks', 4, 10300),
+                              ('read1', 4, 3440)], steps=250, rate=(3e-3, 2e-3), mode=SPARSE),
+    dict(name='full', rows=[('long', 2, 1920), ('asks', 4, 10740), ('main', 4, 3600), ('asks', 4, 10740), ('read4', 1, 40), ('asks', 4, 10740),
+                            ('read1', 4, 3600)], steps=460, rate=(2e-3, 4e-5), mode=FULL),
 ]
 
-# Practice sets (training/practice.py): bags of few words first, then larger ones, then some beyond the window
+# Practice sets (training/practice.py): bags of few words first, then larger ones
 PRACTICE = {
     'start512': dict(n_rows=1000, length=512, seed=1, bag_share=.2, words=(3, 8), asked=(1, 3), shared=False),
     'bags1': dict(n_rows=2000, length=256, seed=3, bag_share=.95, words=(2, 8), asked=(1, 4), shared=False),
     'bags2': dict(n_rows=1000, length=512, seed=4, bag_share=.95, words=(4, 24), asked=(1, 4), shared=True),
-    'bags3': dict(n_rows=3200, length=1024, seed=5, bag_share=1., words=(4, 40), asked=(1, 4), shared=True),
 }

@@ -85,7 +85,7 @@ class Rows:
         kind = self.kinds[ids]
         word = np.where((aim > 0) & ~said, np.where(kind, kind, -1), 0)
         marks = dict(span=span, aim=aim * said, kind=kind, word=word, source=sources(ids, roles, segments, span),
-                     question=questions(ids, roles, self.result, self.words),
+                     question=questions(ids, roles, self.result, self.words, span),
                      found=numbers(ids, self.result) * stands(segments, span, kind, word))
         return *map(torch.from_numpy, (ids, roles, segments)), {k: torch.from_numpy(a[:, :-1].copy()) for k, a in marks.items()}
 
@@ -131,12 +131,24 @@ def stands(segments, spans, kind, word):
 
 
 def kinds(tok):
-    """int [vocabulary]: from 1 on for tokens of two letters or more, the same for those that differ in case alone; else 0."""
-    out, known = np.zeros(tok.get_vocab_size(), np.int64), {}
-    for token, i in sorted(tok.get_vocab().items(), key=lambda x: x[1]):
+    """int [vocabulary]: from 1 on for tokens of two letters or more, the same for those that differ in case or a common ending alone; else 0."""
+    out = np.zeros(tok.get_vocab_size(), np.int64)
+    words = {token.lower() for token in tok.get_vocab() if token.isalpha() and len(token) > 1}
+    number = {word: i + 1 for i, word in enumerate(sorted(words))}
+    for token, i in tok.get_vocab().items():
         if token.isalpha() and len(token) > 1:
-            out[i] = known.setdefault(token.lower(), len(known) + 1)
+            out[i] = number[root(token.lower(), words)]
     return out
+
+
+def root(word, words):
+    """What a word is a form of, when that is one of the words: frees, freed, freeing of free."""
+    for ending in ('s', 'es', 'd', 'ed', 'r', 'er', 'ing'):
+        if word.endswith(ending) and len(word) - len(ending) > 2:
+            for other in (word[:-len(ending)] + 'e', word[:-len(ending)]):
+                if other in words and other != word:
+                    return root(other, words)
+    return word
 
 
 def words_of_questions(tok):
@@ -163,14 +175,14 @@ def numbers(ids, result):
     return np.cumsum(begins(ids, result), 1)
 
 
-def questions(ids, roles, result, words):
-    """For rows [n, T + 1] the number of the question that a token is a word of, its reminder's too, from 1 on in each row; where the next token is
-    learned, that of the question it answers, negative; else 0.  result: the token that a tool's result begins with, which is no question; words:
+def questions(ids, roles, result, words, span=0):
+    """For rows [n, T + 1] the number of the question that a token is a word of, its reminder's too but for names of functions (span), from 1 on in
+    each row; where the next token is learned, that of the question it answers, negative; else 0.  result: the token that a tool's result begins with, which is no question; words:
     as `words_of_questions` says; a question that has none consists of all its tokens."""
     first = begins(ids, result)
     number, ends = np.cumsum(first, 1), np.cumsum(ids == ASSISTANT, 1)
     began = np.maximum.accumulate(np.where(first, np.arange(ids.shape[1]), 0), 1)
-    inside = (number > 0) & (ends == np.take_along_axis(ends, began, 1)) & ~np.isin(ids, (USER, REMINDER))
+    inside = (number > 0) & (ends == np.take_along_axis(ends, began, 1)) & ~np.isin(ids, (USER, REMINDER)) & (span == 0)
     word = inside & words[ids]
     for n, w, i in zip(number, word, inside):
         w |= i & ~np.isin(n, n[w])

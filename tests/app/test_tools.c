@@ -152,7 +152,7 @@ static void tools__by_hand(void **state)
         {"who calls LIST_SIZE() in src/main.c?", "known: LIST_SIZE function, src/main.c file"},
         {"does `main` call helper, main or helper?", "known: main function, helper function"},
         {"list.h, LIST.C, tool and ./tool.py; src/, with", "known: list.h file, LIST.C file, tool file, ./tool.py file, src/ folder"},
-        {"list_size.x is Box->open", "known: list_size function, Box class, open method"},
+        {"list_size.x is Box->open", "known: list_size function, Box->open method"},
         {"l a LIS BOX, . ./ with", "known: nothing"}, /* too short to be taken for another */
         {"find operator or open-ended", "known: open method"},
         {"?", "known: nothing"},
@@ -320,6 +320,34 @@ static void tools__find_symbol_in(void **state)
     dr_tool_result_fini(&r);
 }
 
+/* A qualified name means what lies there; a name that is not there means nothing. */
+static void tools__qualified_names(void **state)
+{
+    (void)state;
+    static const char *const joints[] = {".", "::", "#", "->", ":"};
+    for (size_t i = 0; i < sizeof joints / sizeof *joints; i++) {
+        char arguments[100], text[200];
+        (void)snprintf(arguments, sizeof arguments, "{\"name\": \"Box%sopen\"}", joints[i]);
+        (void)snprintf(text, sizeof text, "Box%sopen is named open:\ntool.py:6: method def open(self):", joints[i]);
+        expect("find_symbol", arguments, text, 1, false);
+    }
+    expect("parameters", "{\"name\": \"x.y.Box.open\"}", "x.y.Box.open is named open:\ntool.py:6: method\nparameters: self", 1, false);
+    expect("find_symbol", "{\"name\": \"tool.helper\"}", "tool.helper is named helper:\ntool.py:1: function def helper(a):", 1, false);
+    expect("find_symbol", "{\"name\": \"Box.close\"}", "no symbol named Box.close", 0, false);
+    expect("find_symbol", "{\"name\": \"Boxes.open\"}", "no symbol named Boxes.open", 0, false);
+    expect("find_symbol", "{\"name\": \"Box..open\"}", "no symbol named Box..open", 0, false);
+    expect("find_symbol", "{\"name\": \".open\"}", "no symbol named .open", 0, false);
+    expect("find_symbol", "{\"name\": \"Box.\"}", "no symbol named Box.", 0, false);
+    /* of several definitions those of the file or the folder */
+    expect_in(&many, "find_symbol", "{\"name\": \"py.size\"}",
+              "py.size is named size:\npy/net/b.py:1: function def size(b):\npy/net/b.py:7: method def size(self):\n"
+              "py/size.py:1: function def size():\npy/a.py:1: variable size = 3", 4, false);
+    expect_in(&many, "find_symbol", "{\"name\": \"Box.size\"}", "Box.size is named size:\npy/net/b.py:7: method def size(self):", 1, false);
+    expect_in(&many, "calls", "{\"caller\": \"size.reset\", \"callee\": \"net.size\"}",
+              "size.reset is named reset:\nnet.size is named size:\nlib/net/size.c:10: return size(LIMIT) + size(1) + twice(2);", 1, false);
+    expect_in(&many, "find_symbol_in", "{\"name\": \"size\", \"place\": \"Box\"}", "py/net/b.py:7: method def size(self):", 1, false);
+}
+
 /* Every tool that is given a name answers for the one that is equal to it but for case. */
 static void tools__names_in_another_case(void **state)
 {
@@ -413,7 +441,7 @@ int main(void)
         cmocka_unit_test(tools__one_part_that_is_not_there),
         cmocka_unit_test(tools__call_sites),
         cmocka_unit_test(tools__find_symbol_in),
-        cmocka_unit_test(tools__names_in_another_case),
+        cmocka_unit_test(tools__names_in_another_case), cmocka_unit_test(tools__qualified_names),
         cmocka_unit_test(tools__first_schemas_never_change),
         cmocka_unit_test(tools__wrong_calls_are_results),
         cmocka_unit_test(tools__schemas_are_the_documented_ones),

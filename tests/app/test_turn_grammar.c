@@ -211,12 +211,14 @@ static void grammar__calls_of_a_closed_model(void **state)
     assert_true(says(&sc, CALL("find_symbol", "name", "list_size") EOS));
     assert_true(says(&sc, CALL("find_refs", "name", "list_size") EOS));
     assert_false(says(&sc, CALL("find_symbol", "name", "helper") EOS)); /* a name of the index, which nobody asked for */
-    assert_true(says(&sc, CALL("find_symbol", "name", "frobnicate") EOS)); /* a word of the question */
-    assert_true(says(&sc, CALL("find_symbol", "name", "where") EOS));      /* any word: choosing is the model's work */
+    assert_false(says(&sc, CALL("find_symbol", "name", "frobnicate") EOS)); /* beside what looks like a name words must be in the index */
     assert_false(says(&sc, CALL("find_symbol", "name", "list_siz") EOS));
     assert_false(says(&sc, CALL("find_symbol", "nom", "list_size") EOS));
     assert_false(says(&sc, CALL("remove", "name", "list_size") EOS));
     assert_false(says(&sc, CALL("find_symbol", "name", "list_size")));
+    const scene plain = {.profile = &nano, .question = "where is frobnicate? see src/list_2.c", .may_call = true};
+    assert_true(says(&plain, CALL("find_symbol", "name", "frobnicate") EOS)); /* a word of the question */
+    assert_true(says(&plain, CALL("find_symbol", "name", "where") EOS));      /* any word: choosing is the model's work */
     const scene spent = {.profile = &nano, .question = "where is main?", .may_call = false};
     assert_false(says(&spent, CALL("find_symbol", "name", "main") EOS));
 }
@@ -561,6 +563,11 @@ static void grammar__paths_of_the_question(void **state)
     assert_false(says(&sc, CALL("imports", "path", "Makefile.") EOS));
 }
 
+#define CALL2(name, key, value, key2, value2)                                                                             \
+    "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"" name "\">\n<｜DSML｜parameter name=\"" key "\" string=\"true\">" value      \
+    "</｜DSML｜parameter>\n<｜DSML｜parameter name=\"" key2 "\" string=\"true\">" value2                                           \
+    "</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>"
+
 static void grammar__names_of_the_question_and_of_results(void **state)
 {
     (void)state;
@@ -576,7 +583,6 @@ static void grammar__names_of_the_question_and_of_results(void **state)
                         .may_call = true};
     assert_true(says(&like, CALL("find_symbol", "name", "list_size") EOS));
     assert_false(says(&like, CALL("find_symbol", "name", "list_siz") EOS)); /* would say the same again */
-    assert_true(says(&like, CALL("find_symbol", "name", "where") EOS));
     assert_false(says(&like, CALL("find_symbol", "name", "helper") EOS));
     const scene found = {.profile = &closed,
                          .question = "what is in the file list?",
@@ -593,14 +599,26 @@ static void grammar__names_of_the_question_and_of_results(void **state)
     assert_true(says(&quoted, CALL("grep", "pattern", "no such file") EOS));
     assert_false(says(&quoted, CALL("grep", "pattern", "no such") EOS));
     assert_false(says(&quoted, CALL("find_symbol", "name", "no such file") EOS));
+    static const char *const marked[] = {"does the tail of Main call 'frob' in the end?", "does the tail of Main call frob() in the end?"};
+    for (size_t i = 0; i < 2; i++) {
+        const scene sc = {.profile = &closed, .question = marked[i], .may_call = true};
+        assert_true(says(&sc, CALL("find_symbol", "name", "frob") EOS));
+        assert_true(says(&sc, CALL("find_symbol", "name", "Main") EOS)); /* main is in the index */
+        assert_false(says(&sc, CALL("find_symbol", "name", "tail") EOS));
+        assert_false(says(&sc, CALL2("calls", "caller", "tail", "callee", "Main") EOS));
+        assert_true(says(&sc, CALL2("calls", "caller", "Main", "callee", "tail") EOS));
+    }
+    const scene file = {.profile = &closed, .question = "is there a Makefile or a readme, or list_2 beside main.c?", .may_call = true};
+    assert_true(says(&file, CALL("find_file", "name", "Makefile") EOS));
+    assert_true(says(&file, CALL("find_file", "name", "list_2") EOS));
+    assert_false(says(&file, CALL("find_file", "name", "beside") EOS));
+    assert_true(says(&file, CALL("importers", "name", "readme") EOS));
+    const scene qualified = {.profile = &closed, .question = "what is main.main, and list.c, and list.main?", .may_call = true};
+    assert_true(says(&qualified, CALL("find_symbol", "name", "main.main") EOS)); /* a function of the file main */
+    assert_false(says(&qualified, CALL("find_symbol", "name", "list.main") EOS));
     const scene mute = {.profile = &closed, .question = "?", .may_call = true};
     assert_true(says(&mute, CALL("outline", "path", "anything") EOS));
 }
-
-#define CALL2(name, key, value, key2, value2)                                                                             \
-    "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"" name "\">\n<｜DSML｜parameter name=\"" key "\" string=\"true\">" value      \
-    "</｜DSML｜parameter>\n<｜DSML｜parameter name=\"" key2 "\" string=\"true\">" value2                                           \
-    "</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>"
 
 static void grammar__two_arguments_are_two_words(void **state)
 {

@@ -262,17 +262,23 @@ class Reading(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             tok = small_tokenizer(folder)
             head = dialect.BOS + dialect.system(reading.pack([reading.Piece('a.c', SOURCE.split('\n'), [], [])]))
-            turn = [(dialect.user('what doubles a number?'), 'ctx'), ('That is `twice` at a.c', 'ans'), (':3', 'none'), ('.' + dialect.EOS, 'ans')]
-            ids, roles, span, aim = reading.Reader.columns(tok, head, [turn], 4096)
-            self.assertEqual({len(roles), len(span), len(aim)}, {len(ids)})
-            looks = [i for i, n in enumerate(aim) if n]
-            said = looks.index(ids.index(ASSISTANT) + 1)                # what is learned stands behind the place that says it
-            for part, back in ((looks[:said], 0), (looks[said:], 1)):
-                self.assertEqual(part, list(range(part[0], part[-1] + 1)))
-                self.assertEqual(tok.decode(ids[part[0] + back:part[-1] + back + 1]), 'That is `twice' if back else 'what doubles a number?')
-            own = [i for i, n in enumerate(span) if n % NAME == aim[looks[0]]]
-            self.assertTrue(tok.decode([ids[i] for i in own]).lstrip().startswith('static int twice(' if 'static int twice(' in SOURCE else 'int twice('))
-            self.assertEqual(tok.decode([ids[i] for i in own if span[i] > NAME]), 'twice')
+            turn = reading.About([(dialect.user('what doubles a number?'), 'ctx'), ('That is `twice', 'ans'), ('` at ', 'ans'), ('a.c', 'ans'), (':3', 'none'),
+                                  ('.' + dialect.EOS, 'ans')], ('a.c', 'twice'))
+            defined = [(path, name) for path, name, *_ in reading.places(head)]
+            for bare in (False, True):
+                ids, roles, span, aim = reading.Reader.columns(tok, dialect.BOS if bare else head, defined, [turn], 4096)
+                self.assertEqual({len(roles), len(span), len(aim)}, {len(ids)})
+                self.assertIn(reading.FUNCTIONS + ' '.join(name for _, name in defined), tok.decode(ids, skip_special_tokens=False))
+                looks = [i for i, n in enumerate(aim) if n]
+                said = looks.index(ids.index(ASSISTANT) + 1)            # what is learned stands behind the place that says it
+                for part, back in ((looks[:said], 0), (looks[said:], 1)):
+                    self.assertEqual(part, list(range(part[0], part[-1] + 1)))
+                    self.assertEqual(tok.decode(ids[part[0] + back:part[-1] + back + 1]), 'That is `twice' if back else 'what doubles a number?')
+                own = [i for i, n in enumerate(span) if n % NAME == aim[looks[0]]]
+                if not bare:
+                    self.assertTrue(tok.decode([ids[i] for i in own]).lstrip().startswith('int twice('))
+                # at the definition, and once more in the list
+                self.assertEqual(tok.decode([ids[i] for i in own if span[i] > NAME]).split(), ['twice'] if bare else ['twicetwice'])
 
     @unittest.skipUnless(BINARY, 'DEEPREAD is not set')
     def test_packs_are_laid_out_as_the_program_does(self):
@@ -343,7 +349,8 @@ class Turns(unittest.TestCase):
     def test_reminders_are_those_of_the_program(self):
         rng, own = random.Random(6), self.package.known
         words = ['twice0', 'TWICE3', 'keep', 'part1.c', 'PART1.c', 'src/part.h', 'src/', './src/part2.c', 'part', 'LIMIT1', 'pair4.a', 'x', 'to', 'NAME', 'a::b',
-                 'Größe', '--', './', '`keep3`', '"run1()"', 'part0.c:3', 'srcs', 'nowhere.c', 'where', 'is', 'name']
+                 'Größe', '--', './', '`keep3`', '"run1()"', 'part0.c:3', 'srcs', 'nowhere.c', 'where', 'is', 'name', 'part1.twice1', 'src::keep2', 'pair3->b', 'part2.run2.x', 'src.run4#',
+                 'Pair.twice3', 'part0::LIMIT0', 'a.twice1']
         texts = ['', *words] + [rng.choice(' ,?').join(rng.choices(words, k=rng.randint(1, 20))) for _ in range(400)]
         for text, reply in zip(texts[1:], product.batch(BINARY, self.folder.name, [('known', {'text': t}) for t in texts[1:]])):
             self.assertEqual(own.of(text), reply['text'], text)
