@@ -46,6 +46,8 @@ void dr_show_answer(dr_output *out, const dr_setup *s, const dr_answer *a, bool 
     if (out->json || !text)
         return;
     printf("%s\n", a->text.data ? a->text.data : "");
+    if (a->n_left_out)
+        printf("and %llu more\n", (unsigned long long)a->n_left_out);
     for (size_t i = 0; i < a->citations.n; i++)
         n_checked += a->citations.v[i].check != DR_CITE_FAILED;
     if (!out->quiet && n_checked) {
@@ -66,8 +68,6 @@ void dr_show_answer(dr_output *out, const dr_setup *s, const dr_answer *a, bool 
     else
         dr_output_note(out, "%s; %lld tokens at %lld tokens/s", dr_answer_status_name(a->status),
                        (long long)a->n_decoded, rate);
-    if (a->n_left_out)
-        dr_output_note(out, "the list is cut: %llu more", (unsigned long long)a->n_left_out);
 }
 
 void dr_show_start(dr_output *out, const dr_setup *s, dr_pack_mode mode)

@@ -106,8 +106,35 @@ static void show_result(dr_turn *t, const dr_tool_call *call, const dr_tool_resu
     dr_output_event(t->s->out, json_pack("{s:s,s:o,s:o,s:I,s:b}", "type", "tool_result", "name",
                                          dr_output_text(call->name), "text", dr_output_text(dr_buf_view(&r->text)), "left_out",
                                          (json_int_t)r->n_left_out, "failed", r->failed));
-    if (t->s->out->verbose || r->outcome == DR_TOOL_REFUSED) /* why an edit cannot be made is the answer to it */
+    if (t->s->out->verbose || r->outcome == DR_TOOL_REFUSED || (dr_tool_edits(r->tool) && r->outcome != DR_TOOL_FOUND)) /* why it cannot be made is the answer */
         dr_output_note(t->s->out, "%s", r->text.n ? r->text.data : "");
+}
+
+/* A rename of one file leaves the name elsewhere as it is: said, for the code may not compile any more. */
+static dr_status show_rest(dr_turn *t, const dr_tool_result *r, dr_error *err)
+{
+    const dr_symbols *symbols = t->s->symbols;
+    const dr_str name = dr_buf_view(&r->object);
+    const dr_sym_def *defs = NULL;
+    const dr_sym_ref *refs = NULL;
+    const size_t n_defs = dr_symbols_find(symbols, name, &defs), n_refs = dr_symbols_refs(symbols, name, &refs);
+    size_t n = 0;
+
+    if (r->tool != DR_TOOL_RENAME || r->outcome != DR_TOOL_FOUND)
+        return DR_OK;
+    bool *seen = calloc(dr_repo_n_files(t->s->repo) + 1, sizeof *seen);
+    if (!seen)
+        return dr_fail(err, DR_ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < n_defs + n_refs; i++) {
+        const uint32_t file = i < n_defs ? defs[i].file : refs[i - n_defs].file;
+        n += !seen[file] && !dr_str_eq(dr_repo_file_at(t->s->repo, file)->path, r->path);
+        seen[file] = true;
+    }
+    free(seen);
+    if (n)
+        dr_output_note(t->s->out, "%.*s stands in %zu other file%s too; without a file in the instruction it is renamed everywhere", (int)name.n, name.s, n,
+                       n == 1 ? "" : "s");
+    return DR_OK;
 }
 
 /* Runs the calls of a completion and appends their results to the timeline. */
@@ -135,6 +162,8 @@ static dr_status run_calls(dr_turn *t, const dr_completion *c, dr_error *err)
         if ((st = dr_tool_run(r, &workspace, c->calls[i].name, c->calls[i].arguments, err)) != DR_OK)
             goto done;
         show_result(t, &c->calls[i], r);
+        if ((st = show_rest(t, r, err)) != DR_OK)
+            goto done;
         t->answer->n_calls++;
         t->answer->n_malformed += r->failed;
         messages[n++] = (dr_message){.role = DR_TOOL, .content = dr_buf_view(&r->text), .tool_call_id = c->calls[i].id};
@@ -222,6 +251,28 @@ static dr_status run_prompt(dr_turn *t, const dr_ids *ids, const int64_t marks[D
     return st;
 }
 
+/* Bytes in front of a call that was cut, which is no answer, and of the newlines before it. */
+static size_t before_call(dr_str text)
+{
+    const char *markup = memmem(text.s, text.n, "<｜DSML｜", strlen("<｜DSML｜"));
+    size_t n = markup ? (size_t)(markup - text.s) : text.n;
+    while (markup && n && text.s[n - 1] == '\n')
+        n--;
+    return n;
+}
+
+/* In quotes that no shell looks into. */
+static void add_edit_command(dr_buf *text, const char *question)
+{
+    dr_buf_str(text, "That is an edit: `deepread edit '");
+    for (const char *c = question; *c; c++)
+        if (*c == '\'')
+            dr_buf_str(text, "'\\''");
+        else
+            dr_buf_add(text, c, 1);
+    dr_buf_str(text, "'` proposes it.");
+}
+
 /* Completions and calls, until one is the answer. */
 static dr_status converse(dr_turn *t, dr_error *err)
 {
@@ -250,17 +301,20 @@ static dr_status converse(dr_turn *t, dr_error *err)
             break;
     }
     if (t->ended)
-        dr_buf_printf(&out->text, "That is an edit: `deepread edit \"%s\"` proposes it.", t->question);
+        add_edit_command(&out->text, t->question);
     else
-        dr_buf_add(&out->text, completion.content.s, completion.content.n);
-    if (t->n_results)
-        out->n_left_out = t->results[t->n_results - 1].n_left_out;
+        dr_buf_add(&out->text, completion.content.s, out->complete ? completion.content.n : before_call(completion.content));
+    const dr_tool_result *last = t->n_results ? &t->results[t->n_results - 1] : NULL;
+    if (last)
+        out->n_left_out = last->n_left_out;
     if (out->text.failed)
         st = dr_fail(err, DR_ERR_NOMEM, "out of memory");
     else if (t->ended)
         out->status = DR_ANSWER_DECLINED;
     else
         st = dr_turn__judge(t, err);
+    if (st == DR_OK && out->status == DR_ANSWERED && last && dr_tool_describes(last->tool) && last->n_places > out->citations.n)
+        out->n_left_out += last->n_places - out->citations.n; /* other definitions of that name */
 done:
     dr_completion_free(&completion);
     dr_buf_free(&text);

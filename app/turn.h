@@ -23,7 +23,7 @@ typedef struct dr_answer {
     uint64_t decode_us; /* spent on them, tools not counted */
     int n_calls;
     int n_malformed;     /* completions that were no sound markup, and calls that named no tool or lacked an argument */
-    uint64_t n_left_out; /* lines the last tool result had no room for: the answer cannot know them */
+    uint64_t n_left_out; /* lines the last tool result had no room for, and the other definitions of a name whose part is told */
 } dr_answer;
 
 typedef struct dr_session dr_session;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CANDIDATES = DR_TURN_TEXTS, MAX_SPELLED = 8, MAX_LINES = 64 /* of a result, so of a group */, LONGEST_NAME = 256, MOST_PAIRED = 48, MOST_BORDERS = 128, DEEPEST = 32 };
+enum { MAX_CANDIDATES = DR_TURN_TEXTS, MAX_SPELLED = 8, MAX_LINES = 64 /* of a result, so of a group */, LONGEST_NAME = 256, MOST_PAIRED = 48, MOST_BORDERS = 2048, MOST_PARTS = 16384, DEEPEST = 32 };
 
 /* ---- building ---- */
 
@@ -302,7 +302,7 @@ static bool balanced(dr_str text)
     return n == 0 && !quote;
 }
 
-/* What of the question an edit may put in: from border to border, whole. */
+/* What of the question an edit may put in: from border to border, whole; of a long question the shorter parts alone. */
 static dr_status find_parts(builder *b, dr_error *err)
 {
     dr_status st = DR_OK;
@@ -320,13 +320,16 @@ static dr_status find_parts(builder *b, dr_error *err)
         if (end)
             ends[n_ends++] = at;
     }
-    for (size_t i = 0; i < n_starts; i++)
-        for (size_t k = 0; k < n_ends && st == DR_OK; k++) {
+    for (size_t i = 0, first = 0; i < n_starts; i++) {
+        while (first < n_ends && ends[first] <= starts[i])
+            first++;
+        for (size_t k = first; k < n_ends && k - first < MOST_PARTS / n_starts && st == DR_OK; k++) {
             const dr_str part = {q.s + starts[i], ends[k] - starts[i]};
             const bool stripped = starts[i] && ends[k] < q.n && q.s[starts[i] - 1] == '(' && q.s[ends[k]] == ')'; /* a macro needs its parentheses */
-            if (ends[k] > starts[i] && !stripped && balanced(part))
+            if (!stripped && balanced(part))
                 st = add_name(&list, part, err);
         }
+    }
     if (st == DR_OK)
         st = set_of(&b->parts, b, &list, err);
     free(list.v);

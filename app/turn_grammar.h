@@ -11,7 +11,7 @@
  *   - edit names a file that the question names or a result stands in; its old text stands once in that file, as it is staged so far, and
  *     its new text is free; values, imports and statements are parts of the question, byte for byte, that cut no word, number or
  *     expression without blanks in two and leave no bracket or quote open, with the parentheses around them (of a question with more
- *     than 128 borders: any part);
+ *     than 128 borders the shorter ones, with more than 2,048 any part);
  *   - the answer is one of its sentences, every way it can be said now (app/sentence.h).
  * Other models write freely.
  *

@@ -162,7 +162,7 @@ static void ask__sends_edits_elsewhere(void **state)
     (void)snprintf(arguments, sizeof arguments, "-C %%R --model %s -q ask old fresh", model);
     run r = program_run(NULL, folder, arguments, "2>/dev/null");
     assert_int_equal(r.exit, 1);
-    assert_string_equal(r.out.data, "That is an edit: `deepread edit \"old fresh\"` proposes it.\n");
+    assert_string_equal(r.out.data, "That is an edit: `deepread edit 'old fresh'` proposes it.\n");
     dr_buf_free(&r.out);
     expect_file("say old\n");
 }

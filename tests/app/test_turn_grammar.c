@@ -678,6 +678,15 @@ static void grammar__parts_of_the_question_are_whole(void **state)
         if (says(&sc, call) != v[i].may)
             fail_msg("%s: \"%s\" %s", v[i].question, v[i].value, v[i].may ? "cannot be put in" : "can be put in");
     }
+    dr_buf question = {0}; /* of many words the shorter parts */
+    for (int i = 0; i < 300; i++)
+        dr_buf_str(&question, "so it is ");
+    dr_buf_str(&question, "that LIST_MAX becomes f(20000, 1) + 2 at last");
+    const scene long_one = {.profile = &nano, .question = question.data, .may_call = true, .edits = true};
+    assert_true(says(&long_one, CALL2("set_value", "name", "LIST_MAX", "value", "f(20000, 1) + 2") EOS));
+    assert_false(says(&long_one, CALL2("set_value", "name", "LIST_MAX", "value", "2000") EOS));
+    assert_false(says(&long_one, CALL2("set_value", "name", "LIST_MAX", "value", "(20000, 1)") EOS));
+    dr_buf_free(&question);
     const scene contracted = {.profile = &closed, .question = "where's main? s", .may_call = true};
     assert_true(says(&contracted, CALL("find_symbol", "name", "s") EOS)); /* it stands alone too */
     const scene only = {.profile = &closed, .question = "where's main?", .may_call = true};
