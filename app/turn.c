@@ -106,7 +106,7 @@ static void show_result(dr_turn *t, const dr_tool_call *call, const dr_tool_resu
     dr_output_event(t->s->out, json_pack("{s:s,s:o,s:o,s:I,s:b}", "type", "tool_result", "name",
                                          dr_output_text(call->name), "text", dr_output_text(dr_buf_view(&r->text)), "left_out",
                                          (json_int_t)r->n_left_out, "failed", r->failed));
-    if (t->s->out->verbose || r->outcome == DR_TOOL_REFUSED || (dr_tool_edits(r->tool) && r->outcome != DR_TOOL_FOUND)) /* why it cannot be made is the answer */
+    if (t->s->out->verbose || r->outcome == DR_TOOL_REFUSED || (dr_tool_edits(r->tool) && r->outcome != DR_TOOL_DONE)) /* why it cannot be made is the answer */
         dr_output_note(t->s->out, "%s", r->text.n ? r->text.data : "");
 }
 
@@ -120,7 +120,7 @@ static dr_status show_rest(dr_turn *t, const dr_tool_result *r, dr_error *err)
     const size_t n_defs = dr_symbols_find(symbols, name, &defs), n_refs = dr_symbols_refs(symbols, name, &refs);
     size_t n = 0;
 
-    if (r->tool != DR_TOOL_RENAME || r->outcome != DR_TOOL_FOUND)
+    if (r->tool != DR_TOOL_RENAME || r->outcome != DR_TOOL_DONE)
         return DR_OK;
     bool *seen = calloc(dr_repo_n_files(t->s->repo) + 1, sizeof *seen);
     if (!seen)

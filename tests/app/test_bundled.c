@@ -187,6 +187,28 @@ static void bundled__edits(void **state)
     expect_all("edit", v, sizeof v / sizeof *v);
 }
 
+static void expect_said(const char *arguments, const char *text)
+{
+    run r = program_run(NULL, folder, arguments, "2>&1");
+    if (!strstr(r.out.data, text))
+        fail_msg("%s: %s", arguments, r.out.data);
+    dr_buf_free(&r.out);
+}
+
+/* What the answer alone does not tell: uses in files that a rename leaves alone, and lines that a result had no room for. */
+static void bundled__tells_what_is_left(void **state)
+{
+    (void)state;
+    expect_said("-C %R edit 'rename LIST_LIMIT to LIST_MOST in include/number_list.h'", "LIST_LIMIT stands in 2 other files too");
+    char text[2000] = "", path[200];
+    for (int i = 0; i < 12; i++)
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "int user%d(void) { return list_append(0, %d); }\n", i, i);
+    (void)snprintf(path, sizeof path, "%s/src/users.c", folder);
+    assert_int_equal(dr_write_file(path, text, strlen(text), NULL), DR_OK);
+    expect_said("-C %R ask 'who calls list_append?'", "\nand 5 more\n");
+    assert_int_equal(unlink(path), 0);
+}
+
 /* A pack of whole files and a description: the model reads, and calls nothing. */
 static void bundled__reads(void **state)
 {
@@ -202,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bundled__answers),
         cmocka_unit_test(bundled__edits),
+        cmocka_unit_test(bundled__tells_what_is_left),
         cmocka_unit_test(bundled__reads),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
