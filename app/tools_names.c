@@ -84,7 +84,12 @@ dr_status dr_tool__find_refs(dr_tool_result *r, const dr_workspace *w, dr_str na
         dr_place *place;
         dr_tool__begin_line(r);
         dr_tool__add_str(&r->text, dr_tool__path(w, uses[i].file));
-        dr_buf_printf(&r->text, ":%u: %s in ", uses[i].line, uses[i].is_call ? "call" : "use");
+        dr_buf_printf(&r->text, ":%u: ", uses[i].line);
+        if (calls_only)
+            dr_tool__add_argument(&r->text, dr_tool__text(&read, uses[i].file), uses[i].line, name);
+        else
+            dr_buf_str(&r->text, uses[i].is_call ? "call" : "use");
+        dr_buf_str(&r->text, " in ");
         dr_tool__add_str(&r->text, enclosing);
         dr_buf_str(&r->text, ": ");
         dr_tool__add_excerpt(&r->text, &read, uses[i].file, uses[i].line);

@@ -44,6 +44,10 @@ size_t dr_tool__definitions_in(const dr_sym_def **defs, dr_tool_result *r, const
  * lies in what stands before: in something of that name, or in a file or a folder; NULL: there is none. Parts have two bytes or more. */
 const dr_sym_def *dr_tool__qualified(dr_str *qualifier, dr_str *bare, const dr_workspace *w, dr_str name);
 
+/* tools_argument.c: appends, cut, the argument by which one tells whether the first call of a name on a line is bounded: the second of a function of
+ * the C library that is given a size there, else a format, else the last; "?" when it has none or does not end within 2,000 bytes. */
+void dr_tool__add_argument(dr_buf *out, dr_str text, uint32_t line, dr_str name);
+
 /* Text of files for lines of results, read once for a run of lines of the same file; zero-initialise but for w. */
 typedef struct dr_tool_reader {
     const dr_workspace *w;

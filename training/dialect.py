@@ -101,7 +101,7 @@ SENTENCES = {
     'defined': '`{symbol}` is defined at {cite}.',
     'several': '`{symbol}` is defined at:{\n- {cite}}',
     'used': '`{symbol}` is used at:{\n- {cite} in `{enclosing}`}',
-    'judged': '`{symbol}` is called at:{\n- {cite} in `{enclosing}`: {bounded|unbounded|unclear}}',
+    'judged': '`{symbol}` is called at:{\n- {cite}: {bounded|unbounded|unclear} in `{enclosing}`}',
     'absent': 'I found no symbol named `{symbol}`.',
     'similar': 'I found no symbol named `{symbol}`. Similar: {similar}.',
     'unused': 'I found no references to `{symbol}`.',

@@ -7,7 +7,7 @@ names, path parts and line numbers replaced, the same way from end to end, so th
 import re
 
 from . import dialect, questions
-from .product import DEFINITION, KIND_WORDS, PARTS, REFERENCE, RISKY, STRONG, qualifier, wanted
+from .product import CALL, DEFINITION, KIND_WORDS, PARTS, REFERENCE, RISKY, STRONG, qualifier, wanted
 
 SYLLABLES = ('al be con der ex fo gen hash in join ker list map node op parse query ring set tab use val work x y buf '
              'ctx str len num key init free copy get put add del cmp max min utf fd log io net tcp sys mem page row '
@@ -120,38 +120,14 @@ def suffix(rng, path, paths):
     return path
 
 
-def judge_call(name, line):
-    """bounded, unbounded or unclear, by the text of a call's own line alone: bounded when the last argument is a constant, a size or a
-    literal, or the format copies no string; unclear when the arguments do not end on the line."""
-    m = re.search(r'(?<![\w$])' + re.escape(name) + r' ?\(', line)
-    if not m:
+def judge(argument):
+    """bounded, unbounded or unclear, by the argument that a result of `call_sites` tells: bounded when it is a constant, a size or a literal, or a
+    format that copies no string; unclear when there is none (`?`)."""
+    if argument == '?':
         return 'unclear'
-    depth, at, args, start, quote = 1, m.end(), [], m.end(), ''
-    while at < len(line) and depth:
-        ch = line[at]
-        if quote:
-            if ch == '\\':
-                at += 1
-            elif ch == quote:
-                quote = ''
-        elif ch in '"\'':
-            quote = ch
-        elif ch in '([{':
-            depth += 1
-        elif ch in ')]}':
-            depth -= 1
-        if ch == ',' and depth == 1 and not quote:
-            args.append(line[start:at].strip())
-            start = at + 1
-        at += 1
-    if depth:
-        return 'unclear'
-    args.append(line[start:at - 1].strip())
-    fmt = next((a for a in args if a.startswith('"') and '%' in a), None)
-    if fmt:
-        return 'unbounded' if re.search(r'%[-0-9.*]*s|%\[', fmt) else 'bounded'
-    last = args[-1]
-    if re.match(r'^(?:sizeof\b.*|\d[\w.]*|[A-Z][A-Z0-9_]{2,}|L?"[^"]*"|\'[^\']*\')$', last) or 'sizeof' in last:
+    if argument.startswith('"') and '%' in argument:
+        return 'unbounded' if re.search(r'%[-+ #0-9.*]*(?:l?s|\[)', argument) else 'bounded'
+    if 'sizeof' in argument or re.match(r'(?:\(?\d|[A-Z][A-Z0-9_]{2,}\b|[LuU]?"|\'.)', argument):
         return 'bounded'
     return 'unbounded'
 
@@ -177,7 +153,7 @@ class Teller:
         self.double = [n for n in found if len(self.wanted(n)) > 1]
         self.used = [a[0] for a in package.asked.get('find_refs', []) if a[0] in package.by_name and REFERENCE.search(package.replies['find_refs', a[0]]['text'])]
         self.library = [a[0] for a in package.asked.get('call_sites', []) if a[0] in RISKY and a[0] not in package.by_name]
-        self.called = [a[0] for a in package.asked.get('call_sites', []) if ': call in ' in package.replies['call_sites', a[0]]['text']]
+        self.called = [a[0] for a in package.asked.get('call_sites', []) if not package.replies['call_sites', a[0]]['text'].startswith('no calls of')]
         self.blocks = {}
         for (n,) in package.asked.get('describe', []):
             if n in package.by_name:
@@ -298,13 +274,13 @@ class Teller:
             for _ in range(8):                                # short lists, and lists whose verdicts differ, more often
                 name = rng.choice(self.library if self.library and rng.random() < .5 else self.called)
                 text = self.reply('call_sites', name)['text']
-                kinds = {judge_call(name, m[5]) for m in map(REFERENCE.match, text.split('\n')) if m}
+                kinds = {judge(m[3]) for m in map(CALL.match, text.split('\n')) if m}
                 if (len(kinds) > 1 or kinds != {'unbounded'} or rng.random() < .15) and (self.p.uses.get(name, 0) <= 4 or rng.random() < .4):
                     break
             new = name if name in RISKY or rng.random() < .4 else rng.choice(RISKY)
             text, name = re.sub(r'(?<![\w$])' + re.escape(name) + r'(?![\w$])', new, text), new
-        rows = [m for m in map(REFERENCE.match, text.split('\n')) if m]
-        places = [dict(cite=(m[1], int(m[2])), enclosing=m[4], bounded=judge_call(name, m[5])) for m in rows]
+        rows = [m for m in map(CALL.match, text.split('\n')) if m]
+        places = [dict(cite=(m[1], int(m[2])), bounded=judge(m[3]), enclosing=m[4]) for m in rows]
         end = self.answer('judged', places, symbol=name) if places else self.answer('uncalled', symbol=name)
         return Turn([self.question('risky', 'function', x=name), *self.call('call_sites', text, name=name), *end], {name})
 
@@ -322,14 +298,19 @@ class Teller:
                 last = rng.choice([f'sizeof({a})', f'sizeof({a}) - 1', f'sizeof *{a}', str(rng.randint(1, 512)), b.upper(), c.upper(), f'"{b}"', '""', f'"{b} {c}\\n"',
                                    b, c, f'{b}->{c}', f'strlen({b})', f'{b}({c})', f'argv[{rng.randint(1, 3)}]', f'{b}.len', f'{b} + {rng.randint(1, 9)}',
                                    f'"%s", {b}', f'"%d", {b}', f'"{c} %s", {b}', f'"{c}=%u", {b}'])
-                middle = f', {c}' if rng.random() < .4 and not last.startswith('"') else ''
-                line = rng.choice(['', '', '', f'{c} = ', 'return ', 'if (', '(void)']) + f'{name}({first}{middle}, {last})'
+                middle = [rng.choice([c, f'sizeof {a}', '64'])] if rng.random() < .4 else []
+                told = last.split('", ')[0] + '"' if last.startswith('"') and '%' in last else last
+                if name in ('snprintf', 'vsnprintf', 'fgets'):
+                    told = (middle or [last.split(', ')[0]])[0]
+                line = rng.choice(['', '', '', f'{c} = ', 'return ', 'if (', '(void)']) + f'{name}({", ".join([first, *middle, last])})'
                 line += ') {' if line.startswith('if (') else ';'
                 if rng.random() < .15:
                     line = line[:rng.randint(len(name) + 4, max(len(name) + 5, len(line) - 3))]
-                rows.append((m[1], int(m[2]), m[4], line.encode()[:60].decode(errors='ignore').strip()))
+                    told = told if rng.random() < .6 else '?'
+                cut = [t.encode()[:n].decode(errors='ignore').strip() for t, n in ((told, 40), (line, 60))]
+                rows.append((m[1], int(m[2]), cut[0], m[4], cut[1]))
         rows = sorted({r[:2]: r for r in rows}.values(), key=lambda r: (r[0].encode(), r[1]))
-        return name, '\n'.join(f'{p}:{n}: call in {e}: {t}' for p, n, e, t in rows) or f'no calls of {name}'
+        return name, '\n'.join(f'{p}:{n}: {a} in {e}: {t}' for p, n, a, e, t in rows) or f'no calls of {name}'
 
     def described(self, field):
         """A question about one part of what a definition says: parameters, returns, fields, value or doc."""

@@ -17,6 +17,7 @@ SMALL_FILE = 40_000                                        # bytes; `describe` a
 NAME = re.compile(r'[A-Za-z_$][A-Za-z0-9_$]*')
 STRONG = {'function', 'method', 'class', 'struct', 'union', 'enum', 'interface', 'trait', 'type', 'macro', 'constant', 'module'}
 REFERENCE = re.compile(r'^(\S.*?):(\d+): (call|use) in (.*?): (.*)$')
+CALL = re.compile(r'^(\S.*?):(\d+): (\S.*?) in (\(top level\)|[^\s:]+?(?:::[^\s:]+?)*): (.*)$')
 DEFINITION = re.compile(r'^(\S.*?):(\d+): (\w+) ?(.*)$')
 RISKY = ['strcpy', 'strcat', 'sprintf', 'vsprintf', 'gets', 'memcpy', 'memmove', 'strncpy', 'strncat', 'snprintf', 'alloca', 'system', 'popen',
          'eval', 'exec', 'execl', 'scanf', 'sscanf', 'strlcpy', 'bcopy', 'wcscpy', 'stpcpy', 'realpath', 'getwd', 'unserialize', 'copy_from_user']

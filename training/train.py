@@ -64,6 +64,7 @@ class Rows:
 
     def __init__(self, work, name, tok):
         self.result = tok.token_to_id('<tool_result>')
+        self.verdicts = [tok.token_to_id(word) for word in ('bounded', 'unbounded', 'unclear')]
         self.kinds = np.arange(1, tok.get_vocab_size() + 1) if name in recipe.PRACTICE else kinds(tok)
         self.words = np.ones(tok.get_vocab_size(), bool) if name in recipe.PRACTICE else words_of_questions(tok)
         self.shards = sorted(f for f in glob.glob(os.path.join(work, 'rows', name, '*.npz')) if '.part' not in f)
@@ -84,16 +85,16 @@ class Rows:
         said = np.roll(roles, -1, 1) >= LEARNED
         kind = self.kinds[ids]
         word = np.where((aim > 0) & ~said, np.where(kind, kind, -1), 0)
-        marks = dict(span=span, aim=aim * said, kind=kind, word=word, source=sources(ids, roles, segments, span),
+        marks = dict(span=span, aim=aim * said, kind=kind, word=word, source=sources(ids, roles, segments, span, self.verdicts),
                      question=questions(ids, roles, self.result, self.words, span),
                      found=numbers(ids, self.result) * stands(segments, span, kind, word))
         return *map(torch.from_numpy, (ids, roles, segments)), {k: torch.from_numpy(a[:, :-1].copy()) for k, a in marks.items()}
 
 
-def sources(ids, roles, segments, spans):
+def sources(ids, roles, segments, spans, verdicts=()):
     """For every token of rows [n, T + 1] the place that the next one is a copy of, or -1: of what a call or an answer says, the place in
     the questions and results before, or in a pack's functions, where most of the tokens around it are the same, the last of several;
-    single tokens only where there is but one."""
+    single tokens only where there is but one; of a verdict the place of what it is about, which follows in the result what the answer said before."""
     out = np.full(ids.shape, -1)
     for x, role, segment, span, o in zip(ids, roles, segments, spans, out):
         n = len(x)
@@ -116,6 +117,9 @@ def sources(ids, roles, segments, spans):
                 most = length.max()
                 if most > 1 or there.sum() == 1:
                     o[t - 1] = np.nonzero(length == most)[0][-1]
+        for t in np.nonzero(np.isin(x, verdicts) & (role == LEARNED))[0]:
+            line = o[t - 3]                                    # its last digit in the result
+            o[t - 1] = line + 2 if line >= 0 and x[line + 1] == x[t - 1] else -1
     return out
 
 

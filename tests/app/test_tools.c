@@ -1,4 +1,5 @@
 /* Tool results, byte for byte as docs/tools.md states them. */
+#include "app/tools_parts.h"
 #include "tests/app/sample_folder.h"
 
 #include <setjmp.h>
@@ -254,9 +255,10 @@ static void tools__call_sites(void **state)
 {
     (void)state;
     expect_in(&many, "call_sites", "{\"name\": \"size\"}",
-              "lib/net/size.c:10: call in reset: return size(LIMIT) + size(1) + twice(2);\npy/net/b.py:8: call in size: return size(self)", 2,
+              "lib/net/size.c:10: LIMIT in reset: return size(LIMIT) + size(1) + twice(2);\n"
+              "py/net/b.py:8: self in size: return size(self)", 2,
               false); /* and a use in py/a.py, which is no call */
-    expect_in(&many, "call_sites", "{\"name\": \"twice\"}", "lib/net/size.c:10: call in reset: return size(LIMIT) + size(1) + twice(2);", 1,
+    expect_in(&many, "call_sites", "{\"name\": \"twice\"}", "lib/net/size.c:10: 2 in reset: return size(LIMIT) + size(1) + twice(2);", 1,
               false); /* defined nowhere here: searched for */
     expect("call_sites", "{\"name\": \"LIST_MAX\"}", "no calls of LIST_MAX", 0, false);
     expect("call_sites", "{\"name\": \"v\"}", "no calls of v", 0, false);
@@ -266,8 +268,49 @@ static void tools__call_sites(void **state)
     dr_workspace w = sample_folder_workspace(&many);
     w.result_lines = 1;
     assert_int_equal(dr_tool_run(&r, &w, DR_STR("call_sites"), DR_STR("{\"name\": \"size\"}"), NULL), DR_OK);
-    assert_string_equal(r.text.data, "lib/net/size.c:10: call in reset: return size(LIMIT) + size(1) + twice(2);\nand 1 more");
+    assert_string_equal(r.text.data, "lib/net/size.c:10: LIMIT in reset: return size(LIMIT) + size(1) + twice(2);\nand 1 more");
     dr_tool_result_fini(&r);
+}
+
+/* The argument that tells whether a call is bounded. */
+static void tools__argument_of_a_call(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *name, *argument;
+    } v[] = {
+        {"memcpy(a, b, sizeof (a));", "memcpy", "sizeof (a)"},
+        {"x = my_memcpy(a); memcpy (b, f(c, d)[1, 2], \"n, m)\" );", "memcpy", "\"n, m)\""},
+        {"sprintf(a, \"%s\\\", b\", c);", "sprintf", "\"%s\\\", b\""},
+        {"sprintf(a, b, c);", "sprintf", "c"},
+        {"snprintf(a, sizeof a, \"%s\", c);", "snprintf", "sizeof a"},
+        {"snprintf(a);", "snprintf", "a"},
+        {"memcpy(a,\n       b,\n       n + \t 1);", "memcpy", "n + 1"},
+        {"f('(', ')');", "f", "')'"},
+        {"f()", "f", "?"},
+        {"f(a, b", "f", "?"},
+        {"f(a, \"b", "f", "?"},
+        {"f(a]", "f", "a"},
+        {"g = f;", "f", "?"},
+        {"f", "f", "?"},
+        {"f(", "f", "?"},
+        {"f(a, 0123456789012345678901234567890123456789012)", "f", "0123456789012345678901234567890123456789"},
+    };
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        dr_buf got = {0};
+        dr_tool__add_argument(&got, dr_str_of(v[i].text), 1, dr_str_of(v[i].name));
+        assert_string_equal(got.data, v[i].argument);
+        dr_buf_free(&got);
+    }
+    dr_buf deep = {0}, got = {0};
+    dr_buf_str(&deep, "f(");
+    for (int i = 0; i < 100; i++)
+        dr_buf_str(&deep, "(");
+    dr_tool__add_argument(&got, dr_buf_view(&deep), 1, DR_STR("f"));
+    dr_tool__add_argument(&got, dr_buf_view(&deep), 7, DR_STR("f")); /* no such line */
+    assert_string_equal(got.data, "??");
+    dr_buf_free(&got);
+    dr_buf_free(&deep);
 }
 
 static void tools__find_symbol_in(void **state)
@@ -361,7 +404,7 @@ static void tools__names_in_another_case(void **state)
            "list_max is named LIST_MAX:\nsrc/list.c:8: use in list_size: return n > LIST_MAX ? LIST_MAX : n;", 1, false);
     expect("find_refs", "{\"name\": \"MAIN\"}", "MAIN is named main:\nno references to main", 0, false);
     expect("call_sites", "{\"name\": \"LIST_SIZE\"}",
-           "LIST_SIZE is named list_size:\nsrc/main.c:11: call in main: return helper(list_size(v)) + list_size(v + 1);", 1, false);
+           "LIST_SIZE is named list_size:\nsrc/main.c:11: v in main: return helper(list_size(v)) + list_size(v + 1);", 1, false);
     expect("describe", "{\"name\": \"list_max\"}", "list_max is named LIST_MAX:\nsrc/list.h:4: macro\nvalue: 64\nline: #define LIST_MAX 64", 1, false);
     expect("value", "{\"name\": \"list_max\"}", "list_max is named LIST_MAX:\nsrc/list.h:4: macro\nvalue: 64\nline: #define LIST_MAX 64", 1, false);
     expect("callees", "{\"name\": \"List_Size\"}", "List_Size is named list_size:\nlist_size calls nothing that is defined here", 0, false);
@@ -439,7 +482,7 @@ int main(void)
         cmocka_unit_test(tools__one_part),
         cmocka_unit_test(tools__one_part_has_one_hole),
         cmocka_unit_test(tools__one_part_that_is_not_there),
-        cmocka_unit_test(tools__call_sites),
+        cmocka_unit_test(tools__call_sites), cmocka_unit_test(tools__argument_of_a_call),
         cmocka_unit_test(tools__find_symbol_in),
         cmocka_unit_test(tools__names_in_another_case), cmocka_unit_test(tools__qualified_names),
         cmocka_unit_test(tools__first_schemas_never_change),

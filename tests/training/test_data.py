@@ -185,16 +185,15 @@ class Sentences(unittest.TestCase):
 
     def test_groups_repeat_for_every_place(self):
         self.assertEqual(dialect.say('judged', [dict(cite=('a.c', 3), enclosing='f', bounded='unclear')], symbol='strcpy'),
-                         '`strcpy` is called at:\n- a.c:3 in `f`: unclear')
+                         '`strcpy` is called at:\n- a.c:3: unclear in `f`')
         self.assertEqual(dialect.say('defined', symbol='a{b}', cite=('x', 1)), '`a{b}` is defined at x:1.')
 
 
 class Judgements(unittest.TestCase):
-    def test_a_call_is_judged_by_its_own_line(self):
-        for line, verdict in (('strcpy(a, "x");', 'bounded'), ('strcpy(a, b);', 'unbounded'), ('memcpy(a, b, sizeof(a));', 'bounded'),
-                              ('memcpy(a, b, n);', 'unbounded'), ('memcpy(a, b, MAX_LEN);', 'bounded'), ('sprintf(a, "%d", n);', 'bounded'),
-                              ('sprintf(a, "%s", n);', 'unbounded'), ('memcpy(a, f(b, c),', 'unclear'), ('x = y;', 'unclear')):
-            self.assertEqual(dialogues.judge_call(line.split('(')[0] if '(' in line else 'f', line), verdict, line)
+    def test_a_call_is_judged_by_one_argument(self):
+        for argument, verdict in (('"x"', 'bounded'), ('b', 'unbounded'), ('sizeof(a)', 'bounded'), ('n', 'unbounded'), ('MAX_LEN', 'bounded'), ('Max', 'unbounded'),
+                                  ('"%d"', 'bounded'), ('"%s"', 'unbounded'), ('"a %-8.3s"', 'unbounded'), ('strlen(x)', 'unbounded'), ('64', 'bounded'), ('?', 'unclear')):
+            self.assertEqual(dialogues.judge(argument), verdict, argument)
 
 
 class Disguise(unittest.TestCase):
