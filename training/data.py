@@ -70,6 +70,12 @@ def repeat_practice(rng, vocabulary, room):
     return ids, roles
 
 
+def tool_alone(text, role):
+    """A call up to its first argument; an answer as it is."""
+    end = text.find('">\n<') + 4
+    return [(text[:end], role), (dialect.EOS, 'none')] if end > 3 else [(text, role)]
+
+
 def tool_dialogue(tok, rng, teller, room, settings):
     """(ids, roles) of one conversation in whole turns, at most `room` long; None when not even one fits."""
     u = rng.random()
@@ -78,10 +84,12 @@ def tool_dialogue(tok, rng, teller, room, settings):
     if room < 800 and not bare:
         lines = min(lines, 6)
     cut = rng.random() < settings['cut']
-    turns = [teller.turn(settings.get('skills')) for _ in range(max(1, room // (30 if cut else 80)))]
+    turns = [teller.turn(settings.get('skills')) for _ in range(max(1, room // (20 if cut else 80)))]
     if cut:
         turns = [dialogues.Turn(turn[:2], turn.keep) for turn in turns]
     turns = dialogues.disguise(rng, turns, teller.words)
+    if cut and rng.random() < settings['tool_only']:
+        turns = [[turn[0], *tool_alone(*turn[1])] for turn in turns]
     head = '' if bare else dialect.system(teller.map(lines))
     ids, roles = encode(tok, [(dialect.BOS + head, 'ctx')])
     n = 0
@@ -136,18 +144,19 @@ def make_row(tok, rng, tellers, weights, readers, reader_weights, words, length,
 
 
 # practice: share of plain copying; bare: of dialogues without system text; long_map: of those that open with a long map; cut: of those
-# whose turns end with their first call (which tool a question wants is learned from many questions); whole: of rows that are one dialogue;
-# reading: of rows that are packs and questions about their functions; names: of the packs only the names of their functions
+# whose turns end with their first call (which tool a question wants is learned from many questions); tool_only: of those, in which calls end
+# with the tool; whole: of rows that are one dialogue; reading: of rows that are packs and questions about their functions; names: of the packs
+# only the names of their functions
 SETS = {
-    'early': dict(n_rows=400, length=1024, practice=.25, bare=.5, long_map=.03, whole=.3, seed=1),
-    'main': dict(n_rows=4400, length=1024, practice=.12, bare=.12, long_map=.1, whole=.4, seed=2),
-    'asks': dict(n_rows=12000, length=1024, practice=.2, bare=.8, long_map=0., cut=1., whole=1., seed=7),
-    'read1': dict(n_rows=4200, length=1024, reading=1., read_lengths=(512, 640, 1024), seed=3),
-    'names': dict(n_rows=4000, length=1024, reading=1., names=True, read_lengths=(512, 1024), seed=8),
-    'long': dict(n_rows=2400, length=2048, practice=.08, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
-    'read4': dict(n_rows=200, length=4096, reading=.8, read_lengths=(2048, 4096, 4096), long_map=.7, whole=.2, seed=5),
+    'early': dict(n_rows=200, length=1024, practice=.25, bare=.5, long_map=.03, whole=.3, seed=1),
+    'main': dict(n_rows=4000, length=1024, practice=.12, bare=.12, long_map=.1, whole=.4, seed=2),
+    'asks': dict(n_rows=11600, length=1024, practice=.2, bare=.8, long_map=0., cut=1., tool_only=.35, whole=1., seed=7),
+    'read1': dict(n_rows=4000, length=1024, reading=1., read_lengths=(512, 640, 1024), seed=3),
+    'names': dict(n_rows=3800, length=1024, reading=1., names=True, read_lengths=(512, 1024), seed=8),
+    'long': dict(n_rows=2200, length=2048, practice=.08, reading=.45, read_lengths=(1024, 2048, 2048), long_map=.5, whole=.3, seed=4),
+    'read4': dict(n_rows=120, length=4096, reading=.8, read_lengths=(2048, 4096, 4096), long_map=.7, whole=.2, seed=5),
 }
-DEFAULTS = dict(practice=0., bare=0., long_map=.15, cut=0., whole=.4, reading=0., names=False, read_lengths=(1024,), least=260)
+DEFAULTS = dict(practice=0., bare=0., long_map=.15, cut=0., tool_only=0., whole=.4, reading=0., names=False, read_lengths=(1024,), least=260)
 _STATE = {}
 
 

@@ -26,7 +26,7 @@ BY_EXTENSION = {
     '.py': re.compile(r'^\s*(?:async )?def (\w+)\s*\('),
     '.go': re.compile(r'^func (?:\([^)]*\) )?(\w+)[\[(]'),
     '.rs': re.compile(r'^\s*(?:pub(?:\([\w: ]+\))? )?(?:(?:const|async|unsafe|default|extern(?: "\w+")?) )*fn (\w+)'),
-    '.rb': re.compile(r'^\s*def (?:self\.)?(\w+)'),
+    '.rb': re.compile(r'^\s*def (?:self\.)?(\w+(?:[?!]|=(?=\())?)'),
     '.php': re.compile(r'^\s*(?:(?:public|private|protected|static|final|abstract) )*function &?(\w+)\s*\('),
     '.java': re.compile(r'^\s*(?:(?:public|private|protected|static|final|abstract|synchronized|native|default|strictfp) )*(?:<[^>]+> )?[\w<>\[\],.? ]+ (\w+)\s*\('),
     '.js': re.compile(r'^\s*(?:export (?:default )?)?(?:async )?function\*? (\w+)\s*\(|^\s*(?:static |async |get |set )*(\w+)\s*\([^;]*\)\s*\{$'

@@ -20,12 +20,12 @@ STAGES = [
     dict(name='start', rows=[('start512', 8, 0), ('bags1', 16, 0)], steps=200, rate=(3e-3, 3e-3)),
     dict(name='early', rows=[('early', 4, 0), ('names', 4, 0), ('bags2', 8, 0)], steps=150, rate=(3e-3, 3e-3)),
     dict(name='main', rows=[('asks', 4, 0), ('names', 4, 200), ('asks', 4, 0), ('main', 4, 0), ('asks', 4, 0), ('read1', 4, 0), ('long', 2, 0)],
-         steps=6000, rate=(3e-3, 3e-3)),
-    dict(name='teach', rows=[('long', 2, 1720)], steps=60, rate=(3e-3, 3e-3), mode=TEACH),
+         steps=6000, rate=(2e-3, 5e-4)),
+    dict(name='teach', rows=[('long', 2, 1720)], steps=60, rate=(5e-4, 5e-4), mode=TEACH),
     dict(name='sparse', rows=[('long', 2, 1840), ('asks', 4, 10300), ('main', 4, 3440), ('asks', 4, 10300), ('read4', 1, 0), ('asks', 4, 10300),
-                              ('read1', 4, 3440)], steps=250, rate=(3e-3, 2e-3), mode=SPARSE),
+                              ('read1', 4, 3440)], steps=250, rate=(5e-4, 4e-4), mode=SPARSE),
     dict(name='full', rows=[('long', 2, 1920), ('asks', 4, 10740), ('main', 4, 3600), ('asks', 4, 10740), ('read4', 1, 40), ('asks', 4, 10740),
-                            ('read1', 4, 3600)], steps=460, rate=(2e-3, 4e-5), mode=FULL),
+                            ('read1', 4, 3600)], steps=460, rate=(4e-4, 2e-5), mode=FULL),
 ]
 
 # Practice sets (training/practice.py): bags of few words first, then larger ones
