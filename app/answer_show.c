@@ -46,7 +46,7 @@ void dr_show_answer(dr_output *out, const dr_setup *s, const dr_answer *a, bool 
     if (out->json || !text)
         return;
     printf("%s\n", a->text.data ? a->text.data : "");
-    if (a->n_left_out)
+    if (a->n_left_out && a->status == DR_ANSWERED)
         printf("and %llu more\n", (unsigned long long)a->n_left_out);
     for (size_t i = 0; i < a->citations.n; i++)
         n_checked += a->citations.v[i].check != DR_CITE_FAILED;

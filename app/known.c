@@ -62,6 +62,7 @@ static void add_odd_names(finder *f, dr_str text, size_t first, size_t at)
 /* Where the longest qualified name that begins with the word before `at` ends; 0: there is none. */
 static size_t add_qualified(finder *f, dr_str text, size_t first, size_t at)
 {
+    const dr_sym_def *best = NULL;
     size_t longest = 0;
     for (size_t end = at; end < text.n && end - first < LONGEST_ODD;) {
         const size_t joint = end + 1 < text.n && (memcmp(text.s + end, "::", 2) == 0 || memcmp(text.s + end, "->", 2) == 0) ? 2 : strchr(".:#", text.s[end]) && text.s[end];
@@ -73,10 +74,12 @@ static size_t add_qualified(finder *f, dr_str text, size_t first, size_t at)
             break;
         const dr_sym_def *d = dr_tool__qualified(&qualifier, &bare, f->w, (dr_str){text.s + first, end - first});
         if (d) {
-            add_definition(f, (dr_str){text.s + first, end - first}, d);
+            best = d;
             longest = end;
         }
     }
+    if (best)
+        add_definition(f, (dr_str){text.s + first, longest - first}, best);
     return longest;
 }
 
@@ -160,7 +163,10 @@ void dr_known_write(dr_buf *out, const dr_workspace *w, dr_str text)
 
 void dr_known_functions(dr_buf *out, const dr_place *v, size_t n)
 {
-    if (n == 0 || n > DR_KNOWN_FUNCTIONS)
+    size_t n_bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        n_bytes += v[i].hole[DR_HOLE_NAME].n + 1;
+    if (n == 0 || n_bytes > DR_KNOWN_FUNCTION_BYTES)
         return;
     dr_buf_str(out, "functions:");
     for (size_t i = 0; i < n; i++) {

@@ -4,7 +4,7 @@
 
 #include "app/tools.h"
 
-enum { DR_KNOWN_MOST = 12, DR_KNOWN_WORDS = 256, DR_KNOWN_FUNCTIONS = 4096 };
+enum { DR_KNOWN_MOST = 12, DR_KNOWN_WORDS = 256, DR_KNOWN_FUNCTION_BYTES = 8192 };
 
 /* Appends "known: NAME KIND, PATH file, FOLDER folder", as the text writes them, in its order, each once; "known: nothing" when there is none.
  *
@@ -16,8 +16,8 @@ enum { DR_KNOWN_MOST = 12, DR_KNOWN_WORDS = 256, DR_KNOWN_FUNCTIONS = 4096 };
  * DR_KNOWN_WORDS are not looked at. out->failed tells that memory ran out. */
 void dr_known_write(dr_buf *out, const dr_workspace *w, dr_str text);
 
-/* Appends "functions: NAME NAME ...", the names of these places in their order (their hole DR_HOLE_NAME); nothing when there are none or more than
- * DR_KNOWN_FUNCTIONS. What a full pack defines is thus told once more, shortly, before the question. */
+/* Appends "functions: NAME NAME ...", the names of these places in their order (their hole DR_HOLE_NAME); nothing when there are none, or more than
+ * DR_KNOWN_FUNCTION_BYTES of them. What a full pack defines is thus told once more, shortly, before the question. */
 void dr_known_functions(dr_buf *out, const dr_place *v, size_t n);
 
 #endif

@@ -423,6 +423,15 @@ static dr_status run_as_meant(dr_tool_result *out, const dr_workspace *w, dr_str
         dr_str real, qualifier = {"", 0};
         if (!dr_tool__in_other_case(&real, w->symbols, text[i]) && !dr_tool__qualified(&qualifier, &real, w, text[i]))
             continue;
+        if (qualifier.n && dr_tool_edits(tool) && !dr_tool__lie_all_there(w, qualifier, real)) {
+            out->outcome = DR_TOOL_REFUSED;
+            dr_buf_clear(&out->text);
+            dr_tool__add_str(&out->text, text[i]);
+            dr_buf_str(&out->text, " is one of several definitions of ");
+            dr_tool__add_str(&out->text, real);
+            dr_buf_str(&out->text, ", which edits do not tell apart");
+            break;
+        }
         dr_tool__add_str(&said, text[i]);
         dr_buf_str(&said, " is named ");
         dr_tool__add_str(&said, real);

@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { LONGEST_CALL = 2000, LONGEST_SHOWN = 40, MOST_ARGUMENTS = 32, DEEPEST = 64 };
+enum { LONGEST_CALL = 2000, LONGEST_SHOWN = 40, MOST_ARGUMENTS = 32 };
 
 /* Functions of the C library that are given a size before their format or source. */
 static bool size_is_second(dr_str name)
@@ -39,15 +39,12 @@ static size_t arguments(dr_str v[MOST_ARGUMENTS], dr_str text)
             continue;
         }
         if (strchr("([{", c) && c) {
-            if (++depth > DEEPEST)
-                return 0;
+            depth++;
         } else if (strchr(")]}", c) && c && --depth == 0) {
-            if (n < MOST_ARGUMENTS)
-                v[n++] = (dr_str){text.s + first, at - first};
+            v[n < MOST_ARGUMENTS ? n++ : n - 1] = (dr_str){text.s + first, at - first};
             return n;
         } else if (c == ',' && depth == 1) {
-            if (n < MOST_ARGUMENTS)
-                v[n++] = (dr_str){text.s + first, at - first};
+            v[n < MOST_ARGUMENTS ? n++ : n - 1] = (dr_str){text.s + first, at - first};
             first = at + 1;
         }
         at++;
@@ -70,9 +67,9 @@ void dr_tool__add_argument(dr_buf *out, dr_str text, uint32_t line, dr_str name)
 
     for (size_t at = 0; at + name.n <= here.n; at++) {
         size_t open = at + name.n;
-        if (memcmp(here.s + at, name.s, name.n) != 0 || (at && dr_words_byte((unsigned char)here.s[at - 1])))
+        if (memcmp(here.s + at, name.s, name.n) != 0 || (at && here.s[at - 1] != '~' && dr_words_byte((unsigned char)here.s[at - 1])))
             continue;
-        while (open < here.n && here.s[open] == ' ')
+        while (open < here.n && isblank((unsigned char)here.s[open]))
             open++;
         if (open == here.n || here.s[open] != '(')
             continue;

@@ -13,7 +13,7 @@ dr_status dr_tool__callees(dr_tool_result *r, const dr_workspace *w, dr_str name
 {
     dr_status st = DR_OK;
     const dr_sym_def *defs = NULL, *callee;
-    const size_t n = dr_symbols_find(w->symbols, name, &defs);
+    const size_t n = dr_tool__definitions(&defs, r, w, name);
     size_t n_names, n_lines = 0;
     const dr_str *names = dr_symbols_names(w->symbols, &n_names);
 

@@ -499,7 +499,7 @@ dr_status dr_tool__add_statement(dr_tool_result *r, const dr_workspace *w, dr_st
 {
     dr_status st = DR_OK;
     const dr_sym_def *defs = NULL;
-    const size_t n = dr_tool__definitions(&defs, r, w, name);
+    const size_t n = dr_symbols_find(w->symbols, name, &defs);
     size_t n_bodies = 0, shown = 0, blanks = 0;
     uint32_t file = 0;
 

@@ -99,6 +99,17 @@ size_t dr_tool__definitions(const dr_sym_def **defs, dr_tool_result *r, const dr
     return how == PLACE_ANY ? n : narrow(defs, r, w, n, r->qualifier, how);
 }
 
+bool dr_tool__lie_all_there(const dr_workspace *w, dr_str qualifier, dr_str bare)
+{
+    const dr_sym_def *defs;
+    const size_t n = dr_symbols_find(w->symbols, bare, &defs);
+    const place_kind how = place_of(w, defs, n, qualifier);
+    for (size_t i = 0; i < n; i++)
+        if (defs[i].kind != DR_SYM_PROTOTYPE && !lies_in(w, &defs[i], qualifier, how))
+            return false;
+    return true;
+}
+
 /* How many bytes in front of `at` join two parts of a name: ".", "::", ":", "#", "->". */
 static size_t joint(dr_str text, size_t at)
 {

@@ -43,6 +43,8 @@ size_t dr_tool__definitions_in(const dr_sym_def **defs, dr_tool_result *r, const
 /* Is it a qualified name ("Class.name", "ns::Class::name", "file.name", "Class#name", "thing->name")? The first definition of its last part that
  * lies in what stands before: in something of that name, or in a file or a folder; NULL: there is none. Parts have two bytes or more. */
 const dr_sym_def *dr_tool__qualified(dr_str *qualifier, dr_str *bare, const dr_workspace *w, dr_str name);
+/* Does every definition of the bare name, declarations aside, lie in what the qualifier means? */
+bool dr_tool__lie_all_there(const dr_workspace *w, dr_str qualifier, dr_str bare);
 
 /* tools_argument.c: appends, cut, the argument by which one tells whether the first call of a name on a line is bounded: the second of a function of
  * the C library that is given a size there, else a format, else the last; "?" when it has none or does not end within 2,000 bytes. */

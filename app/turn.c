@@ -132,8 +132,7 @@ static dr_status show_rest(dr_turn *t, const dr_tool_result *r, dr_error *err)
     }
     free(seen);
     if (n)
-        dr_output_note(t->s->out, "%.*s stands in %zu other file%s too; without a file in the instruction it is renamed everywhere", (int)name.n, name.s, n,
-                       n == 1 ? "" : "s");
+        dr_output_note(t->s->out, "%.*s stands in %zu other file%s too", (int)name.n, name.s, n, n == 1 ? "" : "s");
     return DR_OK;
 }
 
@@ -251,14 +250,21 @@ static dr_status run_prompt(dr_turn *t, const dr_ids *ids, const int64_t marks[D
     return st;
 }
 
+/* Of a name that was described, beside those that are told: declarations of a definition are no others. */
+static size_t other_definitions(const dr_tool_result *r, size_t n_told)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_places; i++)
+        n += !r->places[i].declaration || r->places[0].declaration;
+    return n > n_told ? n - n_told : 0;
+}
+
 /* Bytes in front of a call that was cut, which is no answer, and of the newlines before it. */
 static size_t before_call(dr_str text)
 {
-    const char *markup = memmem(text.s, text.n, "<｜DSML｜", strlen("<｜DSML｜"));
-    size_t n = markup ? (size_t)(markup - text.s) : text.n;
-    while (markup && n && text.s[n - 1] == '\n')
-        n--;
-    return n;
+    const char *markup = memmem(text.s, text.n, "\n\n<｜DSML｜", strlen("\n\n<｜DSML｜"));
+    const size_t n = markup ? (size_t)(markup - text.s) : text.n;
+    return n >= 3 && memcmp(text.s + n - 3, "\n\n<", 3) == 0 ? n - 3 : n;
 }
 
 /* In quotes that no shell looks into. */
@@ -313,8 +319,8 @@ static dr_status converse(dr_turn *t, dr_error *err)
         out->status = DR_ANSWER_DECLINED;
     else
         st = dr_turn__judge(t, err);
-    if (st == DR_OK && out->status == DR_ANSWERED && last && dr_tool_describes(last->tool) && last->n_places > out->citations.n)
-        out->n_left_out += last->n_places - out->citations.n; /* other definitions of that name */
+    if (st == DR_OK && out->status == DR_ANSWERED && last && dr_tool_describes(last->tool))
+        out->n_left_out += other_definitions(last, out->citations.n);
 done:
     dr_completion_free(&completion);
     dr_buf_free(&text);

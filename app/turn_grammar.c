@@ -165,7 +165,15 @@ static bool spelt_as_name(dr_str word)
     return found && !isdigit((unsigned char)word.s[0]);
 }
 
-/* Is it marked as a name wherever it stands in the question, by quotes around it or a '(' behind it? */
+static bool is_ascii(dr_str word)
+{
+    for (size_t i = 0; i < word.n; i++)
+        if ((unsigned char)word.s[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* Is it marked as a name anywhere in the question, by quotes around it or a '(' behind it? */
 static bool marked_as_name(const dr_words *w, dr_str word)
 {
     const dr_str q = w->question;
@@ -178,13 +186,14 @@ static bool marked_as_name(const dr_words *w, dr_str word)
     return false;
 }
 
-/* Does some word of the question look like a name? Parts of paths do not count. */
+/* Does some word of the question look like a name? Parts of paths do not count, nor what other languages and typographers write. */
 static bool has_names(const dr_words *w)
 {
-    dr_str run;
+    dr_str run, word;
     bool found = false;
     for (size_t at = 0; !found && dr_words_next_run(&run, w->question, &at);)
-        found = dr_words_as_path(run).n == 0 && spelt_as_name(run);
+        for (size_t in = 0; !found && dr_words_as_path(run).n == 0 && dr_words_next(&word, run, &in);)
+            found = is_ascii(word) && spelt_as_name(word);
     for (size_t i = 0; i < w->n && !found; i++)
         found = marked_as_name(w, w->v[i]);
     return found;
@@ -215,11 +224,13 @@ static dr_status find_names(builder *b, dr_error *err)
             st = add_name(&list, word, err);
     }
     const size_t n_words = all.n;
+    if (st == DR_OK && list.n == 0)
+        st = add_names(&list, all.v, n_words, err);
     if (st == DR_OK)
         st = add_odd_names(&all, c, err);
     for (size_t i = 0; i < c->n_results && st == DR_OK; i++)
         st = add_names(&all, c->results[i].similar, c->results[i].n_similar, err);
-    if (st == DR_OK && (st = add_names(&list, all.v + n_words, all.n - n_words, err)) == DR_OK && (st = set_of(&b->symbols, b, &list, err)) == DR_OK)
+    if (st == DR_OK && (st = add_names(&list, all.n ? all.v + n_words : NULL, all.n - n_words, err)) == DR_OK && (st = set_of(&b->symbols, b, &list, err)) == DR_OK)
         st = set_of(&b->words, b, &all, err);
     if (st == DR_OK && (st = add_names(&all, c->words->quoted, c->words->n_quoted, err)) == DR_OK)
         st = set_of(&b->patterns, b, &all, err);
@@ -371,7 +382,9 @@ static dr_node value(builder *b, dr_tool_id id, const dr_tool_arg *arg)
     case DR_TOOL_IMPORTS: return a_path(b);
     case DR_TOOL_FIND_FILE: return one_of(b, &b->files);
     case DR_TOOL_IMPORTERS: return one_of(b, &b->places);
+    case DR_TOOL_FIND_REFS:
     case DR_TOOL_CALL_SITES: return one_of(b, &b->words); /* strcpy in copy_name */
+    case DR_TOOL_CALLS: return one_of(b, first ? &b->symbols : &b->words);
     case DR_TOOL_FIND_SYMBOL_IN: return one_of(b, first ? &b->symbols : &b->places);
     case DR_TOOL_GREP: return one_of(b, &b->patterns);
     case DR_TOOL_RENAME: return first ? a_path(b) : one_of(b, &b->words);

@@ -4,9 +4,9 @@
  * profile (a closed model) also:
  *   - names are words of the question (but the end of a contraction), names of the index that stand in it, qualified ones too, or the names
  *     like one that a result did not find, in its place; where some words are spelt as only names are (no part of a path), or quoted, or
- *     stand before a '(', others must be in the index, but for callees, what call_sites looks for, and names in edits; a pattern of grep is one of these or what the question quotes; paths are what could be one in the
+ *     stand before a '(', others must be in the index, but for callees, what find_refs and call_sites look for, and names in edits; a pattern of grep is one of these or what the question quotes; paths are what could be one in the
  *     question, words of it that name a file, or paths of a result; the place of find_symbol_in and what is imported are any word or path of these, and so is
- *     the name of find_file where the question has no path, else one of these paths or a word that is spelt as a name;
+ *     the name of find_file where the question has no path, else one of these paths or a word that looks like a name or begins with a capital;
  *   - a word that stands once in the question is one argument of a call, not two;
  *   - edit names a file that the question names or a result stands in; its old text stands once in that file, as it is staged so far, and
  *     its new text is free; values, imports and statements are parts of the question, byte for byte, that cut no word, number or

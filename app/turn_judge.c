@@ -36,11 +36,11 @@ static bool never_called(const dr_turn *t, dr_str name)
     return true;
 }
 
-/* Who asks for one file or kind may be given a declaration, whatever else there is elsewhere. */
+/* Who asks for one place or kind may be given a declaration, whatever else there is elsewhere: it comes first only where nothing else was meant. */
 static bool found_declarations(const dr_turn *t)
 {
     const dr_tool_result *r = t->n_results ? &t->results[t->n_results - 1] : NULL;
-    return r && r->tool == DR_TOOL_FIND_SYMBOL_IN && r->n_places && r->places[0].declaration;
+    return r && (r->tool == DR_TOOL_FIND_SYMBOL || r->tool == DR_TOOL_FIND_SYMBOL_IN || dr_tool_describes(r->tool)) && r->n_places && r->places[0].declaration;
 }
 
 /* Does the sentence say what the symbol table says? */
@@ -55,14 +55,14 @@ static bool holds(const dr_turn *t, dr_answer_check check, dr_str name)
     case DR_CHECK_ABSENT: return dr_symbols_find(t->s->symbols, name, &defs) == 0;
     case DR_CHECK_UNUSED: return dr_symbols_refs(t->s->symbols, name, &refs) == 0;
     case DR_CHECK_NO_CALL_SITES: return never_called(t, name);
+    case DR_CHECK_READING: least = DR_CITE_SYMBOL; break;
     case DR_CHECK_DEFINED:
-    case DR_CHECK_ONE_DEFINITION: least = found_declarations(t) ? DR_CITE_USED : DR_CITE_SYMBOL; break;
-    case DR_CHECK_READING:
+    case DR_CHECK_ONE_DEFINITION:
     case DR_CHECK_DESCRIBED:
     case DR_CHECK_NO_PARAMETERS:
     case DR_CHECK_RETURNS_NOTHING:
     case DR_CHECK_RETURNS_UNDECLARED:
-    case DR_CHECK_NO_COMMENT: least = DR_CITE_SYMBOL; break;
+    case DR_CHECK_NO_COMMENT: least = found_declarations(t) ? DR_CITE_USED : DR_CITE_SYMBOL; break;
     case DR_CHECK_USED:
     case DR_CHECK_JUDGED:
         if (found_by_search(t, name))

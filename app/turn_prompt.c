@@ -44,11 +44,11 @@ static int64_t context_of(const dr_setup *s)
     return wanted < c->max_context ? wanted : c->max_context;
 }
 
-/* What the context leaves for a full pack beside instructions, a question, the answer and the tools' results. The same for every
+/* What the context leaves for a full pack beside instructions, a question and its reminder, the answer and the tools' results. The same for every
  * question: another budget would be another pack, and nothing of it could be restored. */
 static dr_status room_for_pack(int64_t *room, const dr_session *session, dr_error *err)
 {
-    enum { QUESTION = 1024, BYTES_A_TOKEN = 3 }; /* of results: paths, names, punctuation */
+    enum { QUESTION = 1024, BYTES_A_TOKEN = 3 /* of results: paths, names, punctuation */, REMINDER = DR_KNOWN_FUNCTION_BYTES / 2 };
     dr_status st = DR_OK;
     const dr_profile *p = &session->s->profile;
     const dr_render_options render = {.thinking = p->thinking, .effort = p->effort};
@@ -60,7 +60,7 @@ static dr_status room_for_pack(int64_t *room, const dr_session *session, dr_erro
 
     if ((st = dr_dialect_render(session->s->dialect, &prompt, messages, 2, &render, err)) == DR_OK)
         st = dr_prompt_ids(&prompt, session->s->tokenizer, &ids, err);
-    *room = session->most - (int64_t)ids.n - QUESTION - (int64_t)p->max_tokens - results;
+    *room = session->most - (int64_t)ids.n - QUESTION - (p->known ? REMINDER : 0) - (int64_t)p->max_tokens - results;
     dr_prompt_free(&prompt);
     dr_ids_free(&ids);
     if (st == DR_OK && *room < DR_PACK_LEAST)

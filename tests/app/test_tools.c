@@ -287,6 +287,7 @@ static void tools__argument_of_a_call(void **state)
         {"snprintf(a);", "snprintf", "a"},
         {"memcpy(a,\n       b,\n       n + \t 1);", "memcpy", "n + 1"},
         {"f('(', ')');", "f", "')'"},
+        {"x = ~f(a);", "f", "a"},
         {"f()", "f", "?"},
         {"f(a, b", "f", "?"},
         {"f(a, \"b", "f", "?"},
@@ -302,15 +303,16 @@ static void tools__argument_of_a_call(void **state)
         assert_string_equal(got.data, v[i].argument);
         dr_buf_free(&got);
     }
-    dr_buf deep = {0}, got = {0};
-    dr_buf_str(&deep, "f(");
+    dr_buf many_of_them = {0}, got = {0};
+    dr_buf_str(&many_of_them, "f(");
     for (int i = 0; i < 100; i++)
-        dr_buf_str(&deep, "(");
-    dr_tool__add_argument(&got, dr_buf_view(&deep), 1, DR_STR("f"));
-    dr_tool__add_argument(&got, dr_buf_view(&deep), 7, DR_STR("f")); /* no such line */
-    assert_string_equal(got.data, "??");
+        dr_buf_printf(&many_of_them, "a%d, ", i);
+    dr_buf_str(&many_of_them, "last)\n");
+    dr_tool__add_argument(&got, dr_buf_view(&many_of_them), 1, DR_STR("f"));
+    dr_tool__add_argument(&got, dr_buf_view(&many_of_them), 7, DR_STR("f")); /* no such line */
+    assert_string_equal(got.data, "last?");
     dr_buf_free(&got);
-    dr_buf_free(&deep);
+    dr_buf_free(&many_of_them);
 }
 
 static void tools__find_symbol_in(void **state)
@@ -376,6 +378,8 @@ static void tools__qualified_names(void **state)
     }
     expect("parameters", "{\"name\": \"x.y.Box.open\"}", "x.y.Box.open is named open:\ntool.py:6: method\nparameters: self", 1, false);
     expect("find_symbol", "{\"name\": \"tool.helper\"}", "tool.helper is named helper:\ntool.py:1: function def helper(a):", 1, false);
+    expect("callees", "{\"name\": \"Box.open\"}", "Box.open is named open:\ntool.py:7: helper at src/main.c:3 and 1 more", 1, false);
+    expect("known", "{\"text\": \"x.tool.Box.open, and tool.helper\"}", "known: x.tool.Box.open method, tool.helper function", 0, false);
     expect("find_symbol", "{\"name\": \"Box.close\"}", "no symbol named Box.close", 0, false);
     expect("find_symbol", "{\"name\": \"Boxes.open\"}", "no symbol named Boxes.open", 0, false);
     expect("find_symbol", "{\"name\": \"Box..open\"}", "no symbol named Box..open", 0, false);

@@ -581,9 +581,27 @@ static void change__names_in_another_case(void **state)
     close_folder(&f);
 }
 
+/* A qualified name means its last part; where there are other definitions of that, nothing is edited. */
+static void edits__qualified_names(void **state)
+{
+    (void)state;
+    static const char two[] = "class Tree:\n    LIMIT = 4\n    def put(self):\n        pass\n\n\nclass Heap:\n    LIMIT = 5\n    def put(self):\n        pass\n";
+    static const char one[] = "class Tree:\n    LIMIT = 4\n    def put(self):\n        pass\n";
+    one_file("a.py", two, "set_value", "Tree.LIMIT", "6", "Tree.LIMIT is one of several definitions of LIMIT, which edits do not tell apart", NULL);
+    one_file("a.py", two, "rename_everywhere", "Tree.put", "add", "Tree.put is one of several definitions of put, which edits do not tell apart", NULL);
+    one_file("a.py", two, "add_statement", "Tree.put", "return", "Tree.put is one of several definitions of put, which edits do not tell apart", NULL);
+    one_file("a.py", one, "set_value", "Tree.LIMIT", "6", "Tree.LIMIT is named LIMIT:\nedited a.py:2",
+             "class Tree:\n    LIMIT = 6\n    def put(self):\n        pass\n");
+    one_file("a.py", one, "add_statement", "Tree::put", "return", "Tree::put is named put:\nedited a.py:4",
+             "class Tree:\n    LIMIT = 4\n    def put(self):\n        return\n        pass\n");
+    one_file("a.py", one, "rename_everywhere", "Tree.put", "add", "Tree.put is named put:\nrenamed 1 places in a.py: lines 3",
+             "class Tree:\n    LIMIT = 4\n    def add(self):\n        pass\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(edits__qualified_names),
         cmocka_unit_test(set_value__in_every_language),
         cmocka_unit_test(set_value__many_definitions),
         cmocka_unit_test(set_value__after_an_edit),

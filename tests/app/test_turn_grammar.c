@@ -608,6 +608,15 @@ static void grammar__names_of_the_question_and_of_results(void **state)
         assert_false(says(&sc, CALL2("calls", "caller", "tail", "callee", "Main") EOS));
         assert_true(says(&sc, CALL2("calls", "caller", "Main", "callee", "tail") EOS));
     }
+    static const char *const unmarked[] = {"which functions return -1, frobnicate?", "where’s frobnicate used?", "where is frobnicate — in größe?",
+                                           "where is frobnicate in list_2.c?", ":8080 frobnicate"};
+    for (size_t i = 0; i < sizeof unmarked / sizeof *unmarked; i++) {
+        const scene sc = {.profile = &closed, .question = unmarked[i], .may_call = true};
+        assert_true(says(&sc, CALL("find_symbol", "name", "frobnicate") EOS));
+    }
+    const scene library = {.profile = &closed, .question = "who uses strcpy in copy_name?", .may_call = true};
+    assert_true(says(&library, CALL("find_refs", "name", "strcpy") EOS));
+    assert_false(says(&library, CALL("find_symbol", "name", "strcpy") EOS));
     const scene file = {.profile = &closed, .question = "is there a Makefile or a readme, or list_2 beside main.c?", .may_call = true};
     assert_true(says(&file, CALL("find_file", "name", "Makefile") EOS));
     assert_true(says(&file, CALL("find_file", "name", "list_2") EOS));
